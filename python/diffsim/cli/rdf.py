@@ -1,0 +1,69 @@
+"""``diffsim rdf``: the RDF of a reference trajectory, as a target of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diffsim.errors import InputError
+
+ROUNDING = 1e-12
+"""Relative errors up to this one come from rounding: the frames are all the same."""
+
+
+def rdf(
+    trajectory: Annotated[
+        Path, typer.Argument(help="LAMMPS dump, or any trajectory that MDAnalysis reads.")
+    ],
+    range: Annotated[float, typer.Option(help="Largest distance; a whole number of bins.")],
+    bin: Annotated[float, typer.Option(help="Width of the bins.")],
+    topology: Annotated[
+        Path | None, typer.Option(help="LAMMPS data file or other topology, where one is needed.")
+    ] = None,
+    pair: Annotated[
+        tuple[str, str] | None, typer.Option(help="Names of the atoms of the pair.")
+    ] = None,
+    types: Annotated[
+        tuple[str, str] | None, typer.Option(help="LAMMPS types of the atoms of the pair.")
+    ] = None,
+    start: Annotated[int, typer.Option(min=0, help="First frame, counted from 0.")] = 0,
+    stop: Annotated[
+        int | None, typer.Option(min=1, help="Frame before which to stop.", show_default="the end")
+    ] = None,
+    step: Annotated[int, typer.Option(min=1, help="Frames from one to the next.")] = 1,
+    output: Annotated[Path, typer.Option(help="CSV file that is written.")] = Path("rdf.csv"),
+) -> None:
+    """Average the RDF of a pair of species over a trajectory.
+
+    Distances are in the unit of the file (LAMMPS, DCD) or in Angstrom (formats with a unit of
+    their own). The periodic box of each frame is used; errors are standard errors of the mean that
+    take the correlation of the frames into account.
+    """
+    from diffsim.targets import write_rdf
+    from diffsim.targets.trajectory import bin_edges, frames_of, rdf_of_frames, read_trajectory
+
+    if (pair is None) == (types is None):
+        raise InputError(
+            "The RDF needs one pair: give either --pair with two atom names or --types with two "
+            "LAMMPS types."
+        )
+    species, attribute = (pair, "names") if pair is not None else (types, "types")
+    assert species is not None
+    edges = bin_edges(range, bin)
+    frames = frames_of(
+        read_trajectory(trajectory, topology), species, attribute, slice(start, stop, step)
+    )
+    measured = rdf_of_frames(frames, edges)
+    comments = [
+        f"RDF of the pair {species[0]}-{species[1]} ({attribute}) in {trajectory.name}",
+        f"{measured.frames} frames from {start} in steps of {step}; hard bins of {bin:g}",
+    ]
+    error = measured.error
+    if error is None or ((error <= ROUNDING * measured.g) & (measured.g > 0.0)).any():
+        error = None
+        comments.append("without errors: the frames are too few or too equal to estimate them")
+    write_rdf(output, measured.r, measured.g, error, comments)
+    for line in [*comments, f"written to {output}"]:
+        typer.echo(line)

@@ -1,0 +1,23 @@
+"""The exceptions that users of DiffSim meet."""
+
+from __future__ import annotations
+
+
+class DiffSimError(Exception):
+    """Base class of every error that DiffSim raises on purpose.
+
+    Its text is one or more full sentences: what was expected, what was found, what to do.
+    The command line prints it on one line without a traceback.
+    """
+
+
+class InputError(DiffSimError, ValueError):
+    """A file, a configuration key or an argument does not say what it has to say."""
+
+
+class ModelError(DiffSimError):
+    """A model file does not keep the model contract (signature, attributes, finite energies)."""
+
+
+class SimulationError(DiffSimError):
+    """LAMMPS stopped with an error; the text holds LAMMPS's own message and input line."""

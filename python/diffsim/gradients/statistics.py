@@ -1,0 +1,132 @@
+"""Statistical errors of averages over correlated frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.knots import Array
+
+WINDOW = 5.0  # the autocorrelation is summed up to this many autocorrelation times
+
+
+def statistical_inefficiency(series: Array) -> Array:
+    """Number of correlated frames that are worth one independent frame, per column.
+
+        s = 1 + 2 sum_{t=1}^{M} rho(t)
+
+    with the normalised autocorrelation rho and the smallest window M >= 5 s (Sokal's automatic
+    windowing). Never below one: anticorrelated estimates from short series are not trusted.
+
+    Parameters
+    ----------
+    series
+        Values of consecutive frames, shape (F, ...) with F >= 2.
+
+    Returns
+    -------
+    Inefficiency of each column, shape (...). A column that does not vary has one.
+
+    Source: A. D. Sokal, Monte Carlo Methods in Statistical Mechanics (1996), section 3.
+    """
+    series = np.asarray(series, dtype=np.float64)
+    n = len(series)
+    if n < 2:
+        raise InputError(
+            f"The autocorrelation of a series of {n} frames is undefined; record at least 2 frames."
+        )
+    columns = series.reshape(n, -1)
+    columns = columns - columns.mean(axis=0)
+    spectrum = np.fft.rfft(columns, n=2 * n, axis=0)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n]
+    variance = covariance[0]
+    varies = variance > 1e-24 * np.maximum(np.abs(series.reshape(n, -1)).max(axis=0) ** 2 * n, 1e-300)
+    rho = covariance / np.where(varies, variance, 1.0)
+    sums = 1.0 + 2.0 * np.cumsum(rho[1:], axis=0)
+    long_enough = np.arange(1, n)[:, None] >= WINDOW * sums
+    # where no window is long enough the series is too short for its own correlation: take them all
+    window = np.where(long_enough.any(axis=0), long_enough.argmax(axis=0), n // 2 - 1)
+    inefficiency = np.take_along_axis(sums, np.maximum(window, 0)[None, :], axis=0)[0]
+    inefficiency = np.where(varies, np.maximum(inefficiency, 1.0), 1.0)
+    return inefficiency.reshape(series.shape[1:])
+
+
+def standard_error(series: Array) -> Array:
+    """Standard error of the mean over correlated frames, per column.
+
+        err^2 = s Var(x) / F
+
+    Parameters
+    ----------
+    series
+        Values of consecutive frames, shape (F, ...), F >= 2.
+
+    Returns
+    -------
+    Errors in the unit of the series, shape (...).
+    """
+    series = np.asarray(series, dtype=np.float64)
+    inefficiency = statistical_inefficiency(series)
+    return np.asarray(np.sqrt(inefficiency * series.var(axis=0, ddof=1) / len(series)))
+
+
+def shrunk_correlation(series: Array, weights: Array, inefficiency: float) -> Array:
+    """Correlation matrix between columns, shrunk towards the unit matrix.
+
+        R = (1 - l) r + l 1,    l = sum_{i != j} Var(r_ij) / sum_{i != j} r_ij^2
+
+    The correlations r of a sample have errors Var(r_ij) = (1 - r_ij^2)^2 / n, and with fewer
+    independent frames than columns r is singular: its inverse would weight noise. The l above has the
+    smallest expected squared error.
+
+    Parameters
+    ----------
+    series
+        Shape (F, B).
+    weights
+        Normalised weights of the frames, shape (F,).
+    inefficiency
+        Correlated frames per independent frame; n = 1 / (inefficiency sum w^2).
+
+    Returns
+    -------
+    Shape (B, B), positive definite. Columns that do not vary are correlated with no other.
+
+    Source: Schaefer and Strimmer, Stat. Appl. Genet. Mol. Biol. 4, 32 (2005).
+    """
+    deviation = (series - weights @ series) * np.sqrt(weights)[:, None]
+    spread = np.sqrt(np.sum(deviation**2, axis=0))
+    deviation = deviation / np.where(spread > 0, spread, np.inf)
+    sample = deviation.T @ deviation
+    np.fill_diagonal(sample, 0.0)
+    n = 1.0 / (inefficiency * float(np.sum(weights**2)))
+    varies = spread > 0
+    squared = float(np.sum(sample**2))
+    variance = float(np.sum((1.0 - sample[np.ix_(varies, varies)] ** 2) ** 2) - varies.sum()) / n
+    shrinkage = min(1.0, variance / squared) if squared > 0 else 1.0
+    result = (1.0 - shrinkage) * sample
+    np.fill_diagonal(result, 1.0)
+    return np.asarray(result)
+
+
+def error_of_mean(series: Array, weights: Array, inefficiency: Array) -> Array:
+    """Standard errors of weighted means over correlated frames, per column.
+
+        err^2 = s sum_f w_f^2 (x_f - <x>)^2 / (1 - sum w^2)
+
+    Parameters
+    ----------
+    series
+        Shape (F, B).
+    weights
+        Normalised weights of the frames, shape (F,).
+    inefficiency
+        Of each column, shape (B,).
+
+    Returns
+    -------
+    Shape (B,).
+    """
+    deviation = (series - weights @ series) * weights[:, None]
+    unbiased = max(1.0 - float(np.sum(weights**2)), 1.0 / len(series))
+    return np.asarray(np.sqrt(inefficiency * np.sum(deviation**2, axis=0) / unbiased))

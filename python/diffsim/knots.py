@@ -1,0 +1,151 @@
+"""Potential -> knots: the one interface between learning and simulation.
+
+LAMMPS simulates the C2 cubic spline in s = r^2 through the energies u_k of the potential at K knots
+per species pair, uniform in s from inner^2 to cutoff^2. The energy of a configuration is linear in
+the spline's coefficients c, and c is linear in u:
+
+    U = sum_b c_b n_b,    c = C u
+
+so a derivative with respect to the weights of the potential is dU/dtheta = n^T C du/dtheta: autograd
+through the potential at K points, whatever the number of atoms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffsim import _core
+from diffsim.errors import ModelError
+from diffsim.species import species_pairs
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Places of the knots, fixed for a training so that counts of all iterations fit together.
+
+    Attributes
+    ----------
+    species, units, cutoff
+        Those of the potential.
+    inner
+        Distance of the innermost knot of each species pair, shape (P,).
+    knots
+        Number K of knots of each pair.
+    """
+
+    species: tuple[str, ...]
+    units: str
+    cutoff: float
+    inner: tuple[float, ...]
+    knots: int
+
+    @property
+    def basis_size(self) -> int:
+        """Number of B-splines per pair, K + 2."""
+        return self.knots + 2
+
+    def distances(self, pair: int) -> Array:
+        """Distances of the knots of a pair, shape (K,)."""
+        s = np.linspace(self.inner[pair] ** 2, self.cutoff**2, self.knots)
+        r = np.sqrt(s)
+        r[0], r[-1] = self.inner[pair], self.cutoff
+        return r
+
+    def basis(self, pair: int, r: Array) -> Array:
+        """Values B_b(r^2) of the B-splines of a pair at distances r (n,); shape (n, K + 2)."""
+        return np.asarray(_core.spline_basis(r, self.inner[pair], self.cutoff, self.knots))
+
+
+def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, Any]:
+    """Grid whose spline holds a relative tolerance in energy and force against the potential.
+
+    The same choice as ``pair_style diffsim`` makes for a model file.
+
+    Parameters
+    ----------
+    potential
+        Callable (r, type_i, type_j) with attributes cutoff, species, units.
+    tolerance
+        Largest deviation of energy and force, relative to the larger of the quantity itself and its
+        scale: kT at 300 K (1 in lj units), and that over the cutoff.
+
+    Returns
+    -------
+    grid, error
+        The grid, and the largest deviations found (attributes energy, force, energy_at, force_at).
+
+    Raises
+    ------
+    ModelError
+        If the potential is not finite, or no grid holds the tolerance.
+    """
+
+    def model(r: Array, a: int, b: int) -> tuple[Array, Array]:
+        distance = torch.tensor(r, requires_grad=True)
+        types = torch.zeros(len(r), dtype=torch.int64)
+        energy = potential(distance, types + a, types + b)
+        (slope,) = torch.autograd.grad(energy.sum(), distance)
+        return energy.detach().numpy(), slope.numpy()
+
+    try:
+        knots, error = _core.tabulate(
+            model, list(potential.species), potential.cutoff, potential.units, tolerance
+        )
+    except _core.PotentialError as e:
+        raise ModelError(str(e)) from None
+    grid = Grid(
+        tuple(potential.species),
+        potential.units,
+        potential.cutoff,
+        tuple(knots.inner),
+        knots.values.shape[1],
+    )
+    return grid, error
+
+
+def knot_values(potential: Any, grid: Grid) -> torch.Tensor:
+    """Energies u (P, K) of the potential at the knots, with their autograd graph.
+
+    Raises
+    ------
+    ModelError
+        If an energy is not finite.
+    """
+    pairs = species_pairs(len(grid.species))
+    r = torch.tensor(np.concatenate([grid.distances(p) for p in range(len(pairs))]))
+    type_i, type_j = (
+        torch.tensor(np.repeat([pair[side] for pair in pairs], grid.knots)) for side in (0, 1)
+    )
+    values: torch.Tensor = potential(r, type_i, type_j).reshape(len(pairs), grid.knots)
+    finite = torch.isfinite(values)
+    if not bool(finite.all()):
+        pair, knot = (int(i) for i in torch.nonzero(~finite)[0])
+        a, b = pairs[pair]
+        raise ModelError(
+            f"The potential of {grid.species[a]}-{grid.species[b]} is {float(values[pair, knot])} "
+            f"at distance {grid.distances(pair)[knot]:.6g}; it must be finite. If this happened "
+            "in a training, the last step was too large."
+        )
+    return values
+
+
+def spline_coefficients(values: Array) -> Array:
+    """B-spline coefficients c (P, K + 2) of the splines through values u (P, K)."""
+    return np.asarray(_core.spline_coefficients(values))
+
+
+def values_gradient(gradient: Array) -> Array:
+    """Turn dL/dc (P, K + 2) into dL/du (P, K): the transpose of `spline_coefficients`."""
+    return np.asarray(_core.spline_coefficients_transpose(gradient))
+
+
+def core_knots(grid: Grid, values: Array) -> Any:
+    """The knots as the object that is written to a file for LAMMPS."""
+    return _core.Knots(grid.units, list(grid.species), grid.cutoff, list(grid.inner), values)

@@ -1,0 +1,56 @@
+"""What the trainer asks of an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.knots import Grid
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer did between two pieces of simulation.
+
+    Attributes
+    ----------
+    steps
+        Number of changes of the potential.
+    seconds_gradient
+        Wall time of the gradient: from the stored frames to what the update of the weights needs.
+    info
+        Further numbers for the metrics.
+    """
+
+    steps: int
+    seconds_gradient: float
+    info: Mapping[str, float] = field(default_factory=dict)
+
+
+class Optimizer(Protocol):
+    """Changes the weights of a potential so that the ensembles come closer to their targets."""
+
+    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+        """Change the potential in place, as far as the stored frames support it.
+
+        Parameters
+        ----------
+        potential
+            A `torch.nn.Module` that keeps the model contract; the ensembles' latest frames were
+            simulated with it.
+        grid
+            Knots, the same as the ensembles'.
+        ensembles
+            One per system.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold for the optimizer to continue to the same numbers."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state_dict` returned."""
+        ...

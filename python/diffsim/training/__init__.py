@@ -1,0 +1,1 @@
+"""Training runs: the configuration, the trainer and the run directory."""

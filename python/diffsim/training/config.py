@@ -1,0 +1,372 @@
+"""The configuration of a training run: its schema, its defaults and its errors."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from diffsim.errors import InputError
+from diffsim.targets import RDF, range_weights
+from diffsim.training.config_errors import describe
+from diffsim.training.config_types import (
+    ExistingFile,
+    Integer,
+    Name,
+    Number,
+    Positive,
+    Range,
+    Section,
+    VariableName,
+    VariableValue,
+    WeightedRange,
+)
+from diffsim.training.yaml_file import read_yaml, write_yaml
+
+UNUSED_TYPE = "NULL"
+"""What stands in ``types`` for a LAMMPS type that the potential leaves out."""
+
+
+class PotentialConfig(Section):
+    """The potential that is learned: a new one of a ``form``, or a saved one from a ``file``.
+
+    Keys that are not declared here are options of the form.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    form: (
+        Literal["neural", "bspline", "mie", "lennard-jones", "morse", "yukawa", "buckingham", "sum"]
+        | None
+    ) = Field(default=None, description="the functional form of a new potential")
+    file: ExistingFile | None = Field(default=None, description="the model file to start from")
+    species: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        default=None,
+        description="a list of the names of the species; with `file` those of the model",
+    )
+    cutoff: Positive | None = Field(
+        default=None,
+        description="the cutoff in LAMMPS's unit of length; with `file` that of the model",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the form: all keys that are not declared here."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _check(self) -> PotentialConfig:
+        if (self.form is None) == (self.file is None):
+            raise PydanticCustomError(
+                "potential", "should have either the key 'form' or the key 'file'"
+            )
+        if self.file is not None:
+            given = [key for key in ("species", "cutoff") if getattr(self, key) is not None]
+            if given or self.options:
+                raise PydanticCustomError(
+                    "potential",
+                    "should not have the key '{key}' beside 'file', because the model file says it",
+                    {"key": [*given, *self.options][0]},
+                )
+            return self
+        for key in ("species", "cutoff"):
+            if getattr(self, key) is None:
+                raise PydanticCustomError(
+                    "potential",
+                    "should have the key '{key}' beside 'form', but the keys {found} were found",
+                    {"key": key, "found": ", ".join(self.model_dump(exclude_none=True))},
+                )
+        if self.species is not None and len(set(self.species)) < len(self.species):
+            raise PydanticCustomError("potential", "should name every species once")
+        return self
+
+
+class TargetConfig(Section):
+    """A target of a system: the RDF of one pair of species."""
+
+    rdf: ExistingFile = Field(
+        description="a file with the columns r, g and, optionally, the error of g"
+    )
+    pair: tuple[Name, Name] = Field(description="a list of the names of two species")
+    weight: Positive = Field(default=1.0, description="the weight among all targets")
+    range: Range | None = Field(
+        default=None,
+        description="a list of the smallest and the largest r that are kept (by default all)",
+    )
+    bin_weights: list[WeightedRange] | None = Field(
+        default=None,
+        description="lists of smallest r, largest r and weight of the bins (elsewhere 1)",
+    )
+
+    def load(self) -> RDF:
+        """Read the target; raises InputError where the file or the weights do not fit."""
+        target = RDF.from_file(self.rdf, self.pair, weight=self.weight, range=self.range)
+        if self.bin_weights is None:
+            return target
+        return replace(target, bin_weights=range_weights(target.r, self.bin_weights))
+
+
+class SystemConfig(Section):
+    """A LAMMPS simulation at one state point and the targets it is compared with."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")] = Field(
+        default="",
+        description="a unique name made of letters, digits and . _ + - (by default that of the "
+        "script, with a number where scripts repeat)",
+    )
+    script: ExistingFile = Field(description="a LAMMPS script without the pair style being learned")
+    temperature: Positive = Field(description="the temperature in LAMMPS's unit")
+    types: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        default=None,
+        description="a list of the species of the LAMMPS types 1, 2, ..., NULL for a type that the "
+        "potential leaves out (by default the species of the potential in their order)",
+    )
+    variables: dict[VariableName, VariableValue] = Field(
+        default={},
+        description="variables of the script, named with letters, digits and _, and their values",
+    )
+    weight: Positive = Field(default=1.0, description="the weight among all systems")
+    targets: Annotated[list[TargetConfig], Field(min_length=1)] = Field(
+        description="a list of what the simulation has to reproduce"
+    )
+
+
+class SimulationConfig(Section):
+    """The lengths of the simulations, in MD steps."""
+
+    steps: Annotated[Integer, Field(gt=0)] = Field(
+        default=2500, description="MD steps of an iteration that are sampled; a multiple of `every`"
+    )
+    every: Annotated[Integer, Field(gt=0)] = Field(
+        default=10, description="MD steps between two frames"
+    )
+    equilibration: Annotated[Integer, Field(ge=0)] = Field(
+        default=2000, description="MD steps before the first iteration, not sampled"
+    )
+    relaxation: Annotated[Integer, Field(ge=0)] = Field(
+        default=250, description="MD steps at the start of every later iteration, not sampled"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SimulationConfig:
+        if self.steps % self.every != 0:
+            raise PydanticCustomError(
+                "simulation",
+                "should have 'steps' that are a multiple of 'every', but steps = {steps} and "
+                "every = {every}",
+                {"steps": self.steps, "every": self.every},
+            )
+        return self
+
+
+class OptimizerConfig(Section):
+    """The optimizer: ``gauss-newton`` or a class of ``torch.optim``, with its options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(description="gauss-newton or a class of torch.optim")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the optimizer: all keys but the name."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict | OptimizerConfig):
+            raise PydanticCustomError(
+                "optimizer",
+                "should be a name or a mapping with the key 'name', but {found} was found",
+                {"found": repr(value)},
+            )
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value.lower() == "gauss-newton":
+            return "gauss-newton"
+        import torch
+
+        classes = {
+            name.lower(): name
+            for name, member in vars(torch.optim).items()
+            if isinstance(member, type)
+            and issubclass(member, torch.optim.Optimizer)
+            and member is not torch.optim.Optimizer
+        }
+        if value.lower() not in classes:
+            raise PydanticCustomError(
+                "optimizer",
+                "should be gauss-newton or one of {names} (torch.optim), but '{value}' was found",
+                {"names": ", ".join(sorted(classes.values())), "value": value},
+            )
+        return classes[value.lower()]
+
+
+class Config(Section):
+    """A training run."""
+
+    units: Literal["lj", "real", "metal", "si", "cgs", "electron", "micro", "nano"] = Field(
+        description="the LAMMPS units style of the scripts"
+    )
+    potential: PotentialConfig = Field(description="the potential that is learned")
+    systems: Annotated[list[SystemConfig], Field(min_length=1)] = Field(
+        description="a list of the simulations that share the potential"
+    )
+    simulation: SimulationConfig = Field(
+        default=SimulationConfig(), description="the lengths of the simulations"
+    )
+    optimizer: OptimizerConfig = Field(
+        default=OptimizerConfig(name="gauss-newton"), description="the optimizer of the potential"
+    )
+    start: Literal["pmf", "potential"] = Field(
+        default="pmf",
+        description="where the training starts: at the potential of mean force, or at the "
+        "potential as it is constructed or read, the default with `potential.file`",
+    )
+    iterations: Annotated[Integer, Field(gt=0)] = Field(
+        default=10, description="the number of times that the systems are simulated"
+    )
+    tolerance: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        default=1.0e-5, description="the relative tolerance of the spline, as in pair_style diffsim"
+    )
+    seed: Annotated[Integer, Field(ge=0)] = Field(
+        default=1, description="the seed of all random numbers"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, value: Any) -> Any:
+        """Fill in the defaults that depend on other keys."""
+        if not isinstance(value, dict):
+            return value
+        potential, systems = value.get("potential"), value.get("systems")
+        if isinstance(potential, dict) and "file" in potential and "start" not in value:
+            value = value | {"start": "potential"}
+        if isinstance(systems, list):
+            value = value | {"systems": _named(systems)}
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        problems = [
+            InitErrorDetails(
+                type=PydanticCustomError("config", message, dict(context)), loc=loc, input=None
+            )
+            for loc, message, context in self._contradictions()
+        ]
+        if problems:
+            raise ValidationError.from_exception_data(type(self).__name__, problems)
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], Any, dict[str, str]]]:
+        """Yield key, message and its values of everything in the systems that cannot be."""
+        species = self.potential.species
+        repeated = Counter(system.name for system in self.systems)
+        for i, system in enumerate(self.systems):
+            if repeated[system.name] > 1:
+                yield (
+                    ("systems", i, "name"),
+                    "should be unique, but '{name}' names {count} systems",
+                    {"name": system.name, "count": str(repeated[system.name])},
+                )
+            for j, name in enumerate(system.types or []):
+                if species is not None and name not in species and name != UNUSED_TYPE:
+                    yield (
+                        ("systems", i, "types", j),
+                        "should be a species of the potential ({known}) or NULL, but '{name}' "
+                        "was found",
+                        {"known": ", ".join(species), "name": name},
+                    )
+            present = species if system.types is None else system.types
+            for j, target in enumerate(system.targets):
+                for name in target.pair:
+                    if present is not None and (name not in present or name == UNUSED_TYPE):
+                        yield (
+                            ("systems", i, "targets", j, "pair"),
+                            "should name species of the system ({known}), but '{name}' was found",
+                            {"known": ", ".join(present), "name": name},
+                        )
+
+
+def _named(systems: list[Any]) -> list[Any]:
+    """Give every system without a name that of its script, numbered where scripts repeat."""
+    stems = [
+        _script_name(system["script"])
+        if isinstance(system, dict)
+        and "name" not in system
+        and isinstance(system.get("script"), str | Path)
+        else None
+        for system in systems
+    ]
+    total = Counter(stems)
+    seen = Counter[str]()
+    named: list[Any] = []
+    for system, stem in zip(systems, stems, strict=True):
+        if stem is None:
+            named.append(system)
+            continue
+        seen[stem] += 1
+        named.append({"name": f"{stem}-{seen[stem]}" if total[stem] > 1 else stem} | system)
+    return named
+
+
+def _script_name(script: str | Path) -> str:
+    """Name of a system from that of its script: ``in.lj`` and ``lj.in`` both give ``lj``."""
+    path = Path(script)
+    name = path.name.removeprefix("in.") if path.name.startswith("in.") else path.stem
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", name).lstrip("._+-") or "system"
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and check the configuration of a training run.
+
+    Relative paths in the file are resolved against its folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        YAML file.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or breaks the schema. There is one sentence, on a line of its
+        own, for each problem; it names the key, what was expected and what was found.
+    """
+    path = Path(path)
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise InputError(
+            f"'{path}' should hold keys like 'units:' and 'systems:', but "
+            f"{'nothing' if data is None else repr(data)[:60]} was found."
+        )
+    try:
+        return Config.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        raise InputError(
+            "\n".join(describe(problem, Config, path) for problem in error.errors())
+        ) from None
+
+
+def dump_config(config: Config) -> str:
+    """Text of a YAML file from which :func:`load_config` reads ``config`` again.
+
+    Paths are absolute and all defaults are written out.
+    """
+    data = config.model_dump(mode="json", exclude_none=True)
+    data["potential"] |= config.potential.options
+    data["optimizer"] |= config.optimizer.options
+    return write_yaml(data)

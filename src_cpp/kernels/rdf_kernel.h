@@ -1,0 +1,44 @@
+// Histogram of all pair distances, for radial distribution functions.
+
+#ifndef DIFFSIM_KERNELS_RDF_KERNEL_H
+#define DIFFSIM_KERNELS_RDF_KERNEL_H
+
+#include "pair_kernels.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace diffsim {
+
+// Counts pairs (i, j), i local and j any other local or ghost atom, in bins [k w, (k+1) w),
+// k = 0..bins-1, per pair of types, and adds to histogram[unordered_pairs(ntypes)][bins].  Summed over
+// all processes each pair of atoms (each pair of periodic images) is counted twice.  The ghosts must
+// reach at least bins * w beyond the local atoms.  Bonded and excluded pairs are counted like all
+// others: a distribution function knows positions only.  O(N) by cells.
+class RdfHistogram {
+ public:
+  RdfHistogram(int ntypes, int bins, double width) : ntypes_(ntypes), bins_(bins), width_(width) {}
+
+  void add(const Atoms &atoms, int nall, std::int64_t *histogram);
+
+ private:
+  void sort_into_cells(const Atoms &atoms, int nall);
+
+  int ntypes_;
+  int bins_;
+  double width_;
+
+  // atoms sorted by cell, x running fastest, so that a row of cells is one contiguous stretch
+  int cells_[3] = {0, 0, 0};
+  double lo_[3] = {0.0, 0.0, 0.0};
+  double inv_cell_[3] = {0.0, 0.0, 0.0};
+  std::vector<int> first_;     // [cells+1] first atom of each cell
+  std::vector<int> cell_of_;   // [nall]
+  std::vector<double> sorted_x_, sorted_y_, sorted_z_;
+  std::vector<int> sorted_type_;
+  std::vector<int> original_;  // [nall] index before sorting
+};
+
+}    // namespace diffsim
+
+#endif

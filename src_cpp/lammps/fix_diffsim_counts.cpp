@@ -1,0 +1,273 @@
+#include "fix_diffsim_counts.h"
+
+#include "pair_diffsim.h"
+
+#include "../kernels/pair_kernels.h"
+#include "../kernels/spline.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "group.h"
+#include "modify.h"
+#include "neighbor.h"
+#include "update.h"
+#include "utils.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace LAMMPS_NS;
+using namespace FixConst;
+using namespace diffsim;
+
+/* ---------------------------------------------------------------------- */
+
+FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) :
+    Fix(lammps, narg, arg), rdf_bins(0), rdf_range(0.0), pair(nullptr), energy(nullptr),
+    pressure(nullptr), temperature(nullptr)
+{
+  if (narg != 4 && !(narg == 7 && strcmp(arg[4], "rdf") == 0))
+    error->all(FLERR, "Fix diffsim/counts: expected 'fix ID all diffsim/counts N' and optionally "
+                      "'rdf BINS RANGE'.");
+  if (igroup != group->find("all"))
+    error->all(FLERR,
+               "Fix diffsim/counts: the group must be 'all', but is '{}': the energy of a frame is "
+               "a sum over all atoms.",
+               arg[1]);
+  nevery = utils::inumeric(FLERR, arg[3], false, lmp);
+  if (nevery <= 0)
+    error->all(FLERR,
+               "Fix diffsim/counts: the number of steps between frames must be positive, but is {}.",
+               arg[3]);
+  if (narg == 7) {
+    rdf_bins = utils::inumeric(FLERR, arg[5], false, lmp);
+    rdf_range = utils::numeric(FLERR, arg[6], false, lmp);
+    if (rdf_bins <= 0 || !(rdf_range > 0.0))
+      error->all(FLERR,
+                 "Fix diffsim/counts: 'rdf BINS RANGE' needs a positive number of bins and a "
+                 "positive range, but has {} and {}.",
+                 arg[5], arg[6]);
+  }
+  scalar_flag = 1;
+  extscalar = 0;
+  global_freq = 1;
+  new_frames();
+  completed.swap(current);
+}
+
+/* ---------------------------------------------------------------------- */
+
+int FixDiffSimCounts::setmask()
+{
+  return END_OF_STEP | POST_RUN;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::init()
+{
+  pair = dynamic_cast<PairDiffSim *>(force->pair_match("diffsim", 1));
+  if (!pair && force->pair_match("diffsim", 1, 1))
+    error->all(FLERR, "Fix diffsim/counts: pair style hybrid holds more than one diffsim style; "
+                      "the pair counts of one potential only can be recorded.");
+  if (!pair && rdf_bins == 0)
+    error->all(FLERR, "Fix diffsim/counts: without pair_style diffsim there are no pair counts. Use "
+                      "that pair style, or ask for a distribution function with 'rdf BINS RANGE'.");
+  energy = modify->get_compute_by_id("thermo_pe");
+  pressure = modify->get_compute_by_id("thermo_press");
+  temperature = modify->get_compute_by_id("thermo_temp");
+  if (!energy || !pressure || !temperature)
+    error->all(FLERR, "Fix diffsim/counts: the computes thermo_pe, thermo_press and thermo_temp, "
+                      "which LAMMPS makes itself, are not there. Do not delete them.");
+  if (rdf_bins > 0) {
+    // atoms of other processes must be known as far as the histogram reaches; communication is set up
+    // after the fixes
+    const double needed = rdf_range + neighbor->skin;
+    if (comm->cutghostuser < needed) {
+      if (comm->me == 0)
+        utils::logmesg(lmp, "Fix diffsim/counts: ghost atoms are kept up to {:.6g}, for the range of "
+                            "the distribution function\n", needed);
+      comm->cutghostuser = needed;
+    }
+    histogram = std::make_unique<RdfHistogram>(atom->ntypes, rdf_bins, rdf_range / rdf_bins);
+  }
+}
+
+/* ----------------------------------------------------------------------
+   the range must be covered by ghost atoms, and be less than half of the box: beyond, an atom meets
+   two images of another one and the histogram is no distribution function any more
+------------------------------------------------------------------------- */
+
+void FixDiffSimCounts::check_range() const
+{
+  if (rdf_bins == 0) return;
+  const double ghosts = *std::min_element(comm->cutghost, comm->cutghost + 3);
+  // lambda coordinates of a triclinic box: cutghost is a fraction of the box there
+  const double reach = domain->triclinic
+      ? std::min({comm->cutghost[0] / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
+                                                domain->h_inv[5] * domain->h_inv[5] +
+                                                domain->h_inv[4] * domain->h_inv[4]),
+                  comm->cutghost[1] / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
+                                                domain->h_inv[3] * domain->h_inv[3]),
+                  comm->cutghost[2] / domain->h_inv[2]})
+      : ghosts;
+  // ghosts are chosen anew only after atoms moved by half of the skin
+  const double needed = rdf_range + neighbor->skin;
+  if (reach < needed * (1.0 - 1.0e-12))
+    error->all(FLERR,
+               "Fix diffsim/counts: the range {} of the distribution function plus the neighbor "
+               "skin exceeds the distance {} to which ghost atoms are known. Add 'comm_modify "
+               "cutoff {}' to the input script.",
+               rdf_range, reach, needed);
+  const double widths[3] = {1.0 / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
+                                            domain->h_inv[5] * domain->h_inv[5] +
+                                            domain->h_inv[4] * domain->h_inv[4]),
+                            1.0 / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
+                                            domain->h_inv[3] * domain->h_inv[3]),
+                            1.0 / domain->h_inv[2]};
+  for (int d = 0; d < 3; d++)
+    if (domain->periodicity[d] && rdf_range > 0.5 * widths[d])
+      error->all(FLERR,
+                 "Fix diffsim/counts: the range {} of the distribution function exceeds half of the "
+                 "box, which is {} wide in direction {}. Use a smaller range or a larger box.",
+                 rdf_range, widths[d], "xyz"[d]);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::new_frames()
+{
+  current = std::make_unique<Frames>();
+  current->ntypes = atom->ntypes;
+  current->basis = pair ? basis_size(pair->potential().knots) : 0;
+  current->rdf_bins = rdf_bins;
+  current->rdf_width = rdf_bins ? rdf_range / rdf_bins : 0.0;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::setup(int /*vflag*/)
+{
+  check_range();
+  new_frames();
+  std::vector<std::int64_t> local(atom->ntypes, 0);
+  for (int i = 0; i < atom->nlocal; i++) local[atom->type[i] - 1]++;
+  current->atoms.resize(atom->ntypes);
+  MPI_Allreduce(local.data(), current->atoms.data(), atom->ntypes, MPI_INT64_T, MPI_SUM, world);
+  const bigint next = (update->ntimestep / nevery + 1) * nevery;
+  modify->addstep_compute_all(next);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::end_of_step()
+{
+  Frames &frames = *current;
+  const size_t pairs = unordered_pairs(atom->ntypes);
+  const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal};
+
+  frames.frames++;
+  frames.step.push_back(update->ntimestep);
+  frames.volume.push_back(domain->xprd * domain->yprd * domain->zprd);
+  frames.energy.push_back(energy->compute_scalar());
+  frames.temperature.push_back(temperature->compute_scalar());
+  frames.pressure.push_back(pressure->compute_scalar());
+  if (pair) {
+    frames.counts.resize(frames.counts.size() + pairs * frames.basis, 0.0);
+    pair_counts(atoms, pair->neighbor_pairs(), pair->potential().view(),
+                frames.counts.data() + frames.counts.size() - pairs * frames.basis);
+  }
+  if (histogram) {
+    frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0);
+    histogram->add(atoms, atom->nlocal + atom->nghost,
+                   frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
+  }
+  modify->addstep_compute(update->ntimestep + nevery);
+}
+
+/* ----------------------------------------------------------------------
+   complete the frames of this run: one sum over the processes
+------------------------------------------------------------------------- */
+
+namespace {
+
+template <class Value>
+void sum_over_processes(std::vector<Value> &values, MPI_Datatype type, MPI_Comm world)
+{
+  // MPI counts are ints; a long run has more numbers than that
+  constexpr size_t PIECE = 1 << 27;
+  for (size_t first = 0; first < values.size(); first += PIECE)
+    MPI_Allreduce(MPI_IN_PLACE, values.data() + first,
+                  static_cast<int>(std::min(PIECE, values.size() - first)), type, MPI_SUM, world);
+}
+
+template <class Value> void append(std::vector<Value> &to, std::vector<Value> &from)
+{
+  if (to.empty())
+    to.swap(from);
+  else
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+}    // namespace
+
+void FixDiffSimCounts::post_run()
+{
+  if (!current) return;
+  sum_over_processes(current->counts, MPI_DOUBLE, world);
+  sum_over_processes(current->rdf, MPI_INT64_T, world);
+  for (auto &n : current->rdf) n /= 2;    // from each end of a pair to once per pair
+
+  if (completed->frames == 0) {
+    completed.swap(current);
+  } else {
+    if (completed->basis != current->basis || completed->atoms != current->atoms)
+      error->all(FLERR, "Fix diffsim/counts: the potential's knots or the number of atoms changed "
+                        "since an earlier run whose frames have not been taken. Define the fix "
+                        "anew before such a change.");
+    completed->frames += current->frames;
+    append(completed->step, current->step);
+    append(completed->volume, current->volume);
+    append(completed->energy, current->energy);
+    append(completed->pressure, current->pressure);
+    append(completed->temperature, current->temperature);
+    append(completed->counts, current->counts);
+    append(completed->rdf, current->rdf);
+  }
+  current.reset();
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::unique_ptr<Frames> FixDiffSimCounts::take_frames()
+{
+  auto frames = std::make_unique<Frames>();
+  frames.swap(completed);
+  return frames;
+}
+
+/* ----------------------------------------------------------------------
+   number of completed frames
+------------------------------------------------------------------------- */
+
+double FixDiffSimCounts::compute_scalar()
+{
+  return completed->frames;
+}
+
+/* ---------------------------------------------------------------------- */
+
+double FixDiffSimCounts::memory_usage()
+{
+  double bytes = 0.0;
+  for (const auto *frames : {completed.get(), current.get()})
+    if (frames)
+      bytes += static_cast<double>(frames->counts.capacity() * sizeof(double) +
+                                   frames->rdf.capacity() * sizeof(std::int64_t));
+  return bytes;
+}

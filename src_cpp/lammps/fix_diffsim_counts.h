@@ -1,0 +1,49 @@
+// fix ID all diffsim/counts N [rdf BINS RANGE]
+//
+// Every N steps records a frame: the pair counts in the basis of the spline of pair_style diffsim, the
+// histogram of pair distances, and the scalars of the state.  Each process counts its own pairs;
+// one reduction at the end of the run completes the frames.
+
+#ifndef LMP_FIX_DIFFSIM_COUNTS_H
+#define LMP_FIX_DIFFSIM_COUNTS_H
+
+#include "../kernels/frames.h"
+#include "../kernels/rdf_kernel.h"
+
+#include "fix.h"
+
+#include <memory>
+
+namespace LAMMPS_NS {
+
+class FixDiffSimCounts : public Fix {
+ public:
+  FixDiffSimCounts(class LAMMPS *, int, char **);
+
+  int setmask() override;
+  void init() override;
+  void setup(int) override;
+  void end_of_step() override;
+  void post_run() override;
+  double compute_scalar() override;
+  double memory_usage() override;
+
+  // Hands the completed frames over and starts anew.  Nothing is copied.
+  std::unique_ptr<diffsim::Frames> take_frames();
+
+ private:
+  void check_range() const;
+  void new_frames();
+
+  int rdf_bins;
+  double rdf_range;
+  class PairDiffSim *pair;             // null if the simulation does not use pair_style diffsim
+  std::unique_ptr<diffsim::Frames> completed;    // of earlier runs, summed over processes
+  std::unique_ptr<diffsim::Frames> current;      // of this run, this process's share
+  std::unique_ptr<diffsim::RdfHistogram> histogram;
+  class Compute *energy, *pressure, *temperature;
+};
+
+}    // namespace LAMMPS_NS
+
+#endif

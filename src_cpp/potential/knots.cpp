@@ -1,0 +1,226 @@
+#include "knots.h"
+
+#include "../kernels/spline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <sstream>
+
+namespace diffsim {
+
+namespace {
+
+constexpr double WALL = 1000.0;              // reference energies at the innermost knot
+constexpr double SMALLEST_FRACTION = 0.01;   // of the cutoff: no knot is closer
+constexpr int SCAN_POINTS = 2000;            // of the search for the wall
+constexpr int FIRST_INTERVALS = 128;
+
+template <class... Parts>
+std::string text(const Parts &...parts)
+{
+  std::ostringstream out;
+  out.precision(6);
+  (out << ... << parts);
+  return out.str();
+}
+
+std::vector<double> knot_distances(double inner, double cutoff, int knots)
+{
+  std::vector<double> r(knots);
+  const double s0 = inner * inner;
+  const double h = (cutoff * cutoff - s0) / (knots - 1);
+  for (int k = 0; k < knots; k++) r[k] = std::sqrt(s0 + k * h);
+  r.front() = inner;
+  r.back() = cutoff;
+  return r;
+}
+
+void evaluate(const PairFunction &model, const std::vector<double> &r, int a, int b,
+              std::vector<double> &u, std::vector<double> &du_dr)
+{
+  u.resize(r.size());
+  du_dr.resize(r.size());
+  model.evaluate(static_cast<int>(r.size()), r.data(), a, b, u.data(), du_dr.data());
+}
+
+[[noreturn]] void not_finite(const PairFunction &model, int a, int b, double r, const char *what,
+                             double value)
+{
+  throw PotentialError(text("The model's ", what, " for the pair ", pair_name(model.species(), a, b),
+                            " is ", value, " at distance ", r,
+                            "; it must be finite between the repulsive wall and the cutoff ",
+                            model.cutoff(), ". Correct the model."));
+}
+
+// visit the species pairs in the order of the arrays: body(pair, a, b)
+template <class Body> void for_each_species_pair(int nspecies, Body &&body)
+{
+  for (int a = 0, pair = 0; a < nspecies; a++)
+    for (int b = a; b < nspecies; b++, pair++) body(pair, a, b);
+}
+
+}    // namespace
+
+std::string pair_name(const std::vector<std::string> &species, int a, int b)
+{
+  return species[a] + "-" + species[b];
+}
+
+double reference_energy(const std::string &units)
+{
+  // k_B in the energy unit of the style, times 300 K
+  static const std::map<std::string, double> kt = {
+      {"lj", 1.0},
+      {"real", 0.0019872067 * 300.0},
+      {"metal", 8.617343e-5 * 300.0},
+      {"si", 1.3806504e-23 * 300.0},
+      {"cgs", 1.3806504e-16 * 300.0},
+      {"electron", 3.16681534e-6 * 300.0},
+      {"micro", 1.3806504e-8 * 300.0},
+      {"nano", 0.013806504 * 300.0},
+  };
+  const auto found = kt.find(units);
+  if (found == kt.end())
+    throw PotentialError(text("The model's units are '", units,
+                              "'; they must be a LAMMPS units style: lj, real, metal, si, cgs, "
+                              "electron, micro or nano. Set the model's attribute 'units'."));
+  return found->second;
+}
+
+double wall_distance(const PairFunction &model, int a, int b)
+{
+  const double wall = WALL * reference_energy(model.units());
+  std::vector<double> r(SCAN_POINTS), u, du_dr;
+  const double step = model.cutoff() * (1.0 - SMALLEST_FRACTION) / (SCAN_POINTS - 1);
+  for (int k = 0; k < SCAN_POINTS; k++) r[k] = model.cutoff() - k * step;
+  evaluate(model, r, a, b, u, du_dr);
+
+  int summit = 0;
+  for (int k = 0; k < SCAN_POINTS; k++) {
+    if (std::isnan(u[k])) not_finite(model, a, b, r[k], "energy", u[k]);
+    if (u[k] > wall) {
+      if (k == 0) not_finite(model, a, b, r[k], "energy", u[k]);
+      return r[k - 1];
+    }
+    if (u[k] < -wall) {
+      if (summit == 0)
+        throw PotentialError(text("The model's energy for the pair ",
+                                  pair_name(model.species(), a, b), " falls below ", -wall,
+                                  " at distance ", r[k],
+                                  " with no repulsive wall before: atoms would collapse. Correct "
+                                  "the model."));
+      return r[summit];
+    }
+    if (u[k] > u[summit]) summit = k;
+  }
+  return r.back();
+}
+
+Knots sample(const PairFunction &model, int knots, const std::vector<double> &inner)
+{
+  Knots result;
+  result.units = model.units();
+  result.species = model.species();
+  result.cutoff = model.cutoff();
+  result.knots = knots;
+  result.inner = inner;
+  for_each_species_pair(static_cast<int>(result.species.size()), [&](int pair, int a, int b) {
+    const auto r = knot_distances(inner[pair], result.cutoff, knots);
+    std::vector<double> u, du_dr;
+    evaluate(model, r, a, b, u, du_dr);
+    for (int k = 0; k < knots; k++)
+      if (!std::isfinite(u[k])) not_finite(model, a, b, r[k], "energy", u[k]);
+    result.values.insert(result.values.end(), u.begin(), u.end());
+  });
+  return result;
+}
+
+SplineError spline_error(const PairFunction &model, const Knots &knots)
+{
+  const double energy_scale = reference_energy(knots.units);
+  const double force_scale = energy_scale / knots.cutoff;
+  const double places[3] = {(3.0 - std::sqrt(3.0)) / 6.0, 0.5, (3.0 + std::sqrt(3.0)) / 6.0};
+  const int intervals = knots.knots - 1;
+
+  SplineError error;
+  for_each_species_pair(static_cast<int>(knots.species.size()), [&](int pair, int a, int b) {
+    std::vector<double> c(basis_size(knots.knots)), p(4L * intervals);
+    spline_coefficients(knots.knots, knots.pair_values(pair), c.data());
+    spline_polynomials(knots.knots, c.data(), p.data());
+
+    const double s0 = knots.inner[pair] * knots.inner[pair];
+    const double h = (knots.cutoff * knots.cutoff - s0) / intervals;
+    std::vector<double> r, u, du_dr;
+    for (int k = 0; k < intervals; k++)
+      for (const double t : places) r.push_back(std::sqrt(s0 + (k + t) * h));
+    evaluate(model, r, a, b, u, du_dr);
+
+    for (size_t i = 0; i < r.size(); i++) {
+      if (!std::isfinite(u[i])) not_finite(model, a, b, r[i], "energy", u[i]);
+      if (!std::isfinite(du_dr[i])) not_finite(model, a, b, r[i], "force", -du_dr[i]);
+      double dphi_dt;
+      const double phi = spline_value(p.data() + (i / 3) * 4, places[i % 3], dphi_dt);
+      const double slope = 2.0 * r[i] * dphi_dt / h;
+      const double energy_error = std::fabs(phi - u[i]) / std::max(std::fabs(u[i]), energy_scale);
+      const double force_error =
+          std::fabs(slope - du_dr[i]) / std::max(std::fabs(du_dr[i]), force_scale);
+      if (energy_error > error.energy) {
+        error.energy = energy_error;
+        error.energy_at = r[i];
+      }
+      if (force_error > error.force) {
+        error.force = force_error;
+        error.force_at = r[i];
+      }
+    }
+  });
+  return error;
+}
+
+Knots tabulate(const PairFunction &model, double tolerance, SplineError &error)
+{
+  std::vector<double> inner(unordered_pairs(static_cast<int>(model.species().size())));
+  for_each_species_pair(static_cast<int>(model.species().size()),
+                        [&](int pair, int a, int b) { inner[pair] = wall_distance(model, a, b); });
+
+  for (int intervals = FIRST_INTERVALS; intervals < MAX_KNOTS; intervals += intervals / 4) {
+    Knots knots = sample(model, intervals + 1, inner);
+    error = spline_error(model, knots);
+    if (error.largest() <= tolerance) return knots;
+  }
+  throw PotentialError(
+      text("A spline with ", MAX_KNOTS, " knots deviates from the model by ", error.energy,
+           " (energy, at distance ", error.energy_at, ") and ", error.force,
+           " (force, at distance ", error.force_at, "), relative; the tolerance is ", tolerance,
+           ". Raise the tolerance, or make the model's energy a smooth function of the distance."));
+}
+
+PairTables make_tables(const Knots &knots, const std::vector<int> &species_of_type)
+{
+  const int ntypes = static_cast<int>(species_of_type.size());
+  const int nspecies = static_cast<int>(knots.species.size());
+  PairTables tables;
+  tables.ntypes = ntypes;
+  tables.knots = knots.knots;
+  tables.table_of.assign((ntypes + 1) * (ntypes + 1), -1);
+  for (int i = 1; i <= ntypes; i++)
+    for (int j = 1; j <= ntypes; j++)
+      if (species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0)
+        tables.table_of[i * (ntypes + 1) + j] =
+            unordered_pair(species_of_type[i - 1], species_of_type[j - 1], nspecies);
+
+  const int intervals = knots.knots - 1;
+  const double s_cutoff = knots.cutoff * knots.cutoff;
+  tables.polynomials.resize(4L * intervals * knots.pairs());
+  std::vector<double> c(basis_size(knots.knots));
+  for (int pair = 0; pair < knots.pairs(); pair++) {
+    const double s_inner = knots.inner[pair] * knots.inner[pair];
+    tables.grid.push_back({s_inner, s_cutoff, intervals / (s_cutoff - s_inner)});
+    spline_coefficients(knots.knots, knots.pair_values(pair), c.data());
+    spline_polynomials(knots.knots, c.data(), tables.polynomials.data() + 4L * intervals * pair);
+  }
+  return tables;
+}
+
+}    // namespace diffsim

@@ -1,0 +1,68 @@
+// model -> knots: a pair potential as values at knots uniform in r^2, per species pair.
+
+#ifndef DIFFSIM_POTENTIAL_KNOTS_H
+#define DIFFSIM_POTENTIAL_KNOTS_H
+
+#include "../kernels/pair_tables.h"
+#include "pair_function.h"
+
+#include <string>
+#include <vector>
+
+namespace diffsim {
+
+struct Knots {
+  std::string units;
+  std::vector<std::string> species;
+  double cutoff = 0.0;
+  int knots = 0;
+  std::vector<double> inner;    // [species pairs] distance of the innermost knot
+  std::vector<double> values;   // [species pairs][knots] energies
+
+  int pairs() const { return unordered_pairs(static_cast<int>(species.size())); }
+  const double *pair_values(int pair) const { return values.data() + static_cast<long>(pair) * knots; }
+};
+
+// The largest deviations of the spline from the model, relative to the larger of the quantity
+// itself and its scale: kT for energies, kT/cutoff for forces, at the reference temperature of
+// the units style.
+struct SplineError {
+  double energy = 0.0;
+  double force = 0.0;
+  double energy_at = 0.0;    // distances of the largest deviations
+  double force_at = 0.0;
+
+  double largest() const { return energy > force ? energy : force; }
+};
+
+// kT at 300 K, or 1 in reduced (lj) units, in the energy unit of a LAMMPS units style.
+// Throws PotentialError for an unknown style.
+double reference_energy(const std::string &units);
+
+// The innermost distance worth a knot: where, coming from the cutoff, the energy first exceeds 1000
+// reference energies.  A potential that never does so is tabulated down to a hundredth of the cutoff;
+// one that turns over and falls below minus 1000 reference energies (Buckingham's) from its summit on.
+// Throws PotentialError where the energy is NaN before that.
+double wall_distance(const PairFunction &model, int a, int b);
+
+// Values of the model on the given grids.  Throws PotentialError where one is not finite.
+Knots sample(const PairFunction &model, int knots, const std::vector<double> &inner);
+
+// The error of the spline through `knots` at the places between the knots where the error of a
+// cubic spline's value and slope is largest, t = 1/2 and t = (3 +- sqrt 3)/6.
+SplineError spline_error(const PairFunction &model, const Knots &knots);
+
+// Adds a quarter more intervals until the spline holds the tolerance.  Throws PotentialError
+// when MAX_KNOTS do not.
+constexpr int MAX_KNOTS = 65537;
+Knots tabulate(const PairFunction &model, double tolerance, SplineError &error);
+
+// The splines for LAMMPS types: species_of_type[itype-1] is the species of type itype, or -1.
+PairTables make_tables(const Knots &knots, const std::vector<int> &species_of_type);
+
+// "AB" pair (0,0), (0,1), ... of the knots' arrays as names for messages: "A-B"
+std::string pair_name(const std::vector<std::string> &species, int a, int b);
+
+}    // namespace diffsim
+
+#endif

@@ -1,0 +1,126 @@
+#include "knots_file.h"
+
+#include "../kernels/spline.h"
+
+#include <cmath>
+#include <istream>
+#include <limits>
+#include <ostream>
+#include <sstream>
+
+namespace diffsim {
+
+namespace {
+
+constexpr const char *MAGIC = "diffsim-knots";
+constexpr int VERSION = 1;
+
+// The lines of a file that are neither empty nor comments, and where we are for error messages.
+class Lines {
+ public:
+  Lines(std::istream &in, const std::string &path) : in_(in), path_(path) {}
+
+  std::istringstream next(const std::string &expected)
+  {
+    expected_ = expected;
+    while (std::getline(in_, line_)) {
+      number_++;
+      const size_t first = line_.find_first_not_of(" \t\r");
+      if (first != std::string::npos && line_[first] != '#') return std::istringstream(line_);
+    }
+    line_ = "the end of the file";
+    fail();
+  }
+
+  [[noreturn]] void fail() const
+  {
+    std::ostringstream out;
+    out << "The knots file " << path_ << ", line " << number_ << ": expected " << expected_
+        << ", found '" << line_ << "'. Write the file again with 'diffsim export'.";
+    throw PotentialError(out.str());
+  }
+
+ private:
+  std::istream &in_;
+  const std::string &path_;
+  std::string line_;
+  std::string expected_;
+  int number_ = 0;
+};
+
+template <class Value> Value read_keyword(Lines &lines, const std::string &keyword)
+{
+  auto line = lines.next("'" + keyword + "' and its value");
+  std::string word;
+  Value value;
+  if (!(line >> word >> value) || word != keyword) lines.fail();
+  return value;
+}
+
+}    // namespace
+
+Knots read_knots(std::istream &in, const std::string &path)
+{
+  Lines lines(in, path);
+  Knots knots;
+  if (read_keyword<int>(lines, MAGIC) != VERSION) lines.fail();
+  knots.units = read_keyword<std::string>(lines, "units");
+  knots.cutoff = read_keyword<double>(lines, "cutoff");
+  if (!(knots.cutoff > 0.0) || !std::isfinite(knots.cutoff)) lines.fail();
+  knots.knots = read_keyword<int>(lines, "knots");
+  if (knots.knots < MIN_KNOTS || knots.knots > MAX_KNOTS) lines.fail();
+  {
+    auto line = lines.next("'species' and at least one name");
+    std::string word;
+    line >> word;
+    if (word != "species") lines.fail();
+    while (line >> word) knots.species.push_back(word);
+    if (knots.species.empty()) lines.fail();
+  }
+
+  const int n = static_cast<int>(knots.species.size());
+  const double s_cutoff = knots.cutoff * knots.cutoff;
+  for (int a = 0; a < n; a++)
+    for (int b = a; b < n; b++) {
+      auto header = lines.next("'pair " + knots.species[a] + " " + knots.species[b] + " inner <r>'");
+      std::string pair, first, second, inner_word;
+      double inner;
+      if (!(header >> pair >> first >> second >> inner_word >> inner) || pair != "pair" ||
+          first != knots.species[a] || second != knots.species[b] || inner_word != "inner" ||
+          !(inner > 0.0) || !(inner < knots.cutoff))
+        lines.fail();
+      knots.inner.push_back(inner);
+      const double s_inner = inner * inner;
+      for (int k = 0; k < knots.knots; k++) {
+        auto line = lines.next("a distance on the grid and a finite energy");
+        double r, u;
+        const double s = s_inner + k * (s_cutoff - s_inner) / (knots.knots - 1);
+        if (!(line >> r >> u) || !std::isfinite(u) || std::fabs(r * r - s) > 1e-9 * s_cutoff)
+          lines.fail();
+        knots.values.push_back(u);
+      }
+    }
+  return knots;
+}
+
+void write_knots(std::ostream &out, const Knots &knots)
+{
+  out.precision(std::numeric_limits<double>::max_digits10);
+  out << MAGIC << ' ' << VERSION << "\nunits " << knots.units << "\ncutoff " << knots.cutoff
+      << "\nknots " << knots.knots << "\nspecies";
+  for (const auto &name : knots.species) out << ' ' << name;
+  out << '\n';
+  const int n = static_cast<int>(knots.species.size());
+  const double s_cutoff = knots.cutoff * knots.cutoff;
+  for (int a = 0, pair = 0; a < n; a++)
+    for (int b = a; b < n; b++, pair++) {
+      const double inner = knots.inner[pair];
+      const double s_inner = inner * inner;
+      out << "pair " << knots.species[a] << ' ' << knots.species[b] << " inner " << inner << '\n';
+      for (int k = 0; k < knots.knots; k++)
+        out << std::sqrt(s_inner + k * (s_cutoff - s_inner) / (knots.knots - 1)) << ' '
+            << knots.pair_values(pair)[k] << '\n';
+    }
+}
+
+}    // namespace diffsim

@@ -1,0 +1,39 @@
+// A pair potential as a function of the distance: what the tabulation needs of a model, whatever
+// its file format.  A new format is a new class behind this interface.
+
+#ifndef DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
+#define DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace diffsim {
+
+// The text is one or more full sentences for the user.
+class PotentialError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class PairFunction {
+ public:
+  virtual ~PairFunction() = default;
+
+  // Energies u[i] and derivatives du_dr[i] of species pair (a, b), 0-based, at distances r[0..n).
+  // May return values that are not finite; throws PotentialError if the model cannot be evaluated.
+  virtual void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const = 0;
+
+  const std::vector<std::string> &species() const { return species_; }
+  const std::string &units() const { return units_; }
+  double cutoff() const { return cutoff_; }
+
+ protected:
+  std::vector<std::string> species_;
+  std::string units_;    // a LAMMPS units style
+  double cutoff_ = 0.0;
+};
+
+}    // namespace diffsim
+
+#endif

@@ -1,0 +1,189 @@
+// The one file that includes torch.
+
+#include "torchscript.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/script.h>
+#include <torch/version.h>
+
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <sstream>
+
+namespace diffsim {
+
+namespace {
+
+std::string first_line(const std::string &text)
+{
+  return text.substr(0, text.find('\n'));
+}
+
+// what c10::Error says, without its backtrace
+std::string what(const std::exception &e)
+{
+  const auto *error = dynamic_cast<const c10::Error *>(&e);
+  const std::string message = error ? error->what_without_backtrace() : e.what();
+  // errors inside the script's code start with a traceback of the script; its last line is the point
+  if (message.rfind("The following operation failed", 0) == 0) {
+    const size_t end = message.find_last_not_of(" \n");
+    const size_t begin = message.rfind('\n', end);
+    return message.substr(begin + 1, end - begin);
+  }
+  return first_line(message);
+}
+
+class TorchScriptFunction : public PairFunction {
+ public:
+  explicit TorchScriptFunction(const std::string &path) : path_(path)
+  {
+    try {
+      module_ = torch::jit::load(path, torch::kCPU);
+    } catch (const std::exception &e) {
+      throw PotentialError("The model file " + path + " is not a TorchScript archive that PyTorch " +
+                           TORCH_VERSION + " can read (" + what(e) +
+                           "). Write it with torch.jit.save, or with the save method of a "
+                           "diffsim potential.");
+    }
+    module_.eval();
+    read_attributes();
+    check_signature();
+    check_symmetry();
+  }
+
+  void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const override
+  {
+    const torch::Tensor distance =
+        torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64).clone().requires_grad_(true);
+    const torch::Tensor energy = call(distance, a, b);
+    // an energy that does not depend on r, such as a constant zero, has no graph
+    torch::Tensor slope = torch::zeros_like(distance);
+    if (energy.requires_grad()) {
+      try {
+        const auto gradients = torch::autograd::grad({energy.sum()}, {distance}, {}, std::nullopt,
+                                                     false, true);
+        if (gradients[0].defined()) slope = gradients[0];
+      } catch (const std::exception &e) {
+        throw PotentialError("The model " + path_ + " cannot be differentiated with respect to r (" +
+                             what(e) + ").");
+      }
+    }
+    copy(energy.detach(), u);
+    copy(slope, du_dr);
+  }
+
+ private:
+  template <class Value> Value attribute(const char *name, const char *type) const
+  {
+    const std::string requirement = std::string("It must have an attribute '") + name + ": " + type +
+        "'; set it before torch.jit.script.";
+    if (!module_.hasattr(name))
+      throw PotentialError("The model " + path_ + " has no attribute '" + name + "'. " + requirement);
+    try {
+      return module_.attr(name).to<Value>();
+    } catch (const std::exception &) {
+      throw PotentialError("The model " + path_ + " has an attribute '" + name +
+                           "' of another type (" + module_.attr(name).tagKind() + "). " + requirement);
+    }
+  }
+
+  void read_attributes()
+  {
+    cutoff_ = attribute<double>("cutoff", "float");
+    species_ = attribute<std::vector<std::string>>("species", "List[str]");
+    units_ = attribute<std::string>("units", "str");
+    if (!(cutoff_ > 0.0) || !std::isfinite(cutoff_))
+      throw PotentialError("The model " + path_ + " has cutoff " + std::to_string(cutoff_) +
+                           "; it must be a positive, finite distance.");
+    if (species_.empty())
+      throw PotentialError("The model " + path_ +
+                           " names no species; its attribute 'species' must list at least one.");
+    if (std::set<std::string>(species_.begin(), species_.end()).size() != species_.size())
+      throw PotentialError("The model " + path_ + " names a species twice; the names in its attribute "
+                           "'species' must differ.");
+  }
+
+  void check_signature() const
+  {
+    const auto method = module_.find_method("forward");
+    if (!method) throw PotentialError("The model " + path_ + " has no method 'forward'. " + SIGNATURE);
+    const size_t arguments = method->function().getSchema().arguments().size() - 1;    // less self
+    if (arguments != 3)
+      throw PotentialError("The forward method of the model " + path_ + " takes " +
+                           std::to_string(arguments) + " arguments. " + SIGNATURE);
+  }
+
+  void check_symmetry() const
+  {
+    const int n = static_cast<int>(species_.size());
+    const torch::Tensor r = torch::linspace(0.5 * cutoff_, cutoff_, 32, torch::kFloat64);
+    torch::NoGradGuard no_grad;
+    for (int a = 0; a < n; a++)
+      for (int b = a + 1; b < n; b++) {
+        const torch::Tensor ab = call(r, a, b), ba = call(r, b, a);
+        if (!torch::allclose(ab, ba, 1e-9, 1e-12, true))
+          throw PotentialError("The model " + path_ + " gives different energies for " + species_[a] +
+                               "-" + species_[b] + " and " + species_[b] + "-" + species_[a] +
+                               "; a pair potential must be symmetric in the two types.");
+      }
+  }
+
+  torch::Tensor call(const torch::Tensor &r, int a, int b) const
+  {
+    const auto n = r.size(0);
+    torch::IValue output;
+    try {
+      output = const_cast<torch::jit::Module &>(module_).forward(
+          {r, torch::full({n}, a, torch::kInt64), torch::full({n}, b, torch::kInt64)});
+    } catch (const std::exception &e) {
+      throw PotentialError("The model " + path_ + " failed when it was called (" + what(e) + "). " +
+                           SIGNATURE);
+    }
+    if (!output.isTensor())
+      throw PotentialError("The forward method of the model " + path_ + " returns a " +
+                           output.tagKind() + ". " + SIGNATURE);
+    const torch::Tensor energy = output.toTensor();
+    if (energy.scalar_type() != torch::kFloat64 || energy.dim() != 1 || energy.size(0) != n) {
+      std::ostringstream found;
+      found << energy.scalar_type() << " of shape " << energy.sizes();
+      throw PotentialError("The forward method of the model " + path_ + " returns a tensor of " +
+                           found.str() + " for " + std::to_string(n) + " distances. " + SIGNATURE);
+    }
+    return energy;
+  }
+
+  static void copy(const torch::Tensor &from, double *to)
+  {
+    const torch::Tensor values = from.to(torch::kCPU).contiguous();
+    std::memcpy(to, values.data_ptr<double>(), values.numel() * sizeof(double));
+  }
+
+  static constexpr const char *SIGNATURE =
+      "It must be forward(r, type_i, type_j) with distances (n,) float64 and species indices (n,) "
+      "int64, and return the pair energies (n,) float64.";
+
+  std::string path_;
+  torch::jit::Module module_;
+};
+
+}    // namespace
+
+}    // namespace diffsim
+
+extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *path, char *message,
+                                                           int length)
+{
+  // the profiling executor recompiles a model during its first calls, which takes longer than all of
+  // the tabulation; specialising for shapes gains nothing here
+  torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
+  torch::jit::setFusionStrategy(no_specialisation);
+  try {
+    return new diffsim::TorchScriptFunction(path);
+  } catch (const std::exception &e) {
+    std::strncpy(message, e.what(), length - 1);
+    message[length - 1] = '\0';
+    return nullptr;
+  }
+}

