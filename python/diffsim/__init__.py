@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diffsim import gradients, optimizers, potentials, report, simulation, targets, training
     from diffsim.simulation import System
-    from diffsim.training import Trainer
+    from diffsim.training.trainer import Protocol, Trainer
 
 __version__ = "0.1.0"
 
@@ -33,9 +33,14 @@ _MODULES = (
     "targets",
     "training",
 )
-_CLASSES = {"System": "diffsim.simulation", "Trainer": "diffsim.training"}
+_CLASSES = {
+    "Protocol": "diffsim.training.trainer",
+    "System": "diffsim.simulation",
+    "Trainer": "diffsim.training.trainer",
+}
 
 __all__ = [
+    "Protocol",
     "System",
     "Trainer",
     "gradients",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim.gradients import reweighting
-from diffsim.gradients.statistics import (
-    error_of_mean,
-    shrunk_correlation,
-    statistical_inefficiency,
-)
+from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
+from diffsim.gradients.statistics import statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
+from diffsim.species import species_pairs
+
+
+FEWEST_PAIRS = 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,44 @@ class Weighted:
     observables: Array
 
 
+@dataclass(frozen=True)
+class Response:
+    """Residuals of one system's observables as a linear function of the potentials.
+
+    Attributes
+    ----------
+    residual
+        Target minus average, shape (O,), for the observables that have a response.
+    weights
+        Of the observables in the loss, shape (O,).
+    matrix
+        Change of the observables with the potentials at the centres of bins, shape (O, n).
+    bins
+        Which bins, as indices into the (P, B) recorded ones, shape (n,).
+    covariance
+        Of the observables, per frame, shape (O, O).
+    target_noise
+        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of the
+        frames: both come from the same kind of measurement.
+    energy
+        Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
+    independent_frames
+        Effective number of independent frames of the averages.
+    worth
+        Number of samples that the estimate of the covariance is worth.
+    """
+
+    residual: Array
+    weights: Array
+    matrix: Array
+    bins: NDArray[np.intp]
+    covariance: Array
+    target_noise: Array
+    energy: Array
+    independent_frames: float
+    worth: float
+
+
 class Ensemble:
     """Frames of one system, simulated in one or more potentials on the same grid of knots.
 
@@ -52,7 +92,10 @@ class Ensemble:
         Names of the potential's species.
     """
 
-    def __init__(self, system: System, boltzmann: float, species: tuple[str, ...]) -> None:
+    def __init__(
+        self, system: System, boltzmann: float, species: tuple[str, ...], cutoff: float
+    ) -> None:
+        self._range = cutoff
         self.system = system
         self.species = species
         self.beta = 1.0 / (boltzmann * system.temperature)
@@ -72,6 +115,11 @@ class Ensemble:
         self._inefficiency: list[Array] = []
         self._resolution = np.empty(0)
         self._reduced = np.empty((0, 0))
+        self._rdf = np.empty((0, 0, 0))
+        self._edges = np.empty(0)
+        self._density = np.empty(0)
+        self._centres = np.empty(0)
+        self._counts_per_g = np.empty((0, 0))
         self._log_mixture = np.empty(0)
 
     def __len__(self) -> int:
@@ -88,9 +136,20 @@ class Ensemble:
         return self._observables
 
     @property
+    def centres(self) -> Array:
+        """Centres of the bins in which distances were counted, shape (B,)."""
+        return self._centres
+
+    @property
     def latest_length(self) -> int:
         """Number of frames of the latest piece of simulation."""
         return self._lengths[-1]
+
+    @property
+    def latest_coefficients(self) -> Array:
+        """Coefficients (P, K + 2) of the spline of the latest piece of simulation."""
+        n_pairs = len(species_pairs(len(self.species)))
+        return self._coefficients[-1].reshape(n_pairs, -1)
 
     def add(self, frames: Frames, coefficients: Array) -> None:
         """Add the frames that were simulated with these coefficients (P, K + 2) of the spline."""
@@ -104,6 +163,18 @@ class Ensemble:
         first = not self._lengths
         self._counts = counts if first else np.concatenate([self._counts, counts])
         self._observables = np.concatenate([self._observables, observables])
+        n_pairs = len(species_pairs(len(self.species)))
+        present = [p for p in range(n_pairs) if frames.has_pairs(p)]
+        rdf = np.zeros((len(frames), n_pairs, len(frames.edges) - 1))
+        for pair in present:
+            rdf[:, pair] = frames.rdf(pair)
+        self._rdf = rdf if first else np.concatenate([self._rdf, rdf])
+        self._edges = frames.edges
+        self._density = frames.atoms / frames.volume.mean()
+        self._centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
+        self._counts_per_g = np.ones((n_pairs, len(self._centres)))
+        for pair in present:
+            self._counts_per_g[pair] = 1.0 / frames.one_pair(pair, frames.edges)
         self._inefficiency.append(statistical_inefficiency(observables))
         self._coefficients.append(coefficients.ravel())
         self._lengths.append(len(frames))
@@ -134,25 +205,54 @@ class Ensemble:
             weights, reweighting.effective_sample_size(log_w), weights @ self._observables
         )
 
-    def noise(self, at: Weighted) -> tuple[Array, Array]:
-        """Covariances (B, B) of the errors of the averages and of the targets.
-
-        The averages' errors are those of correlated frames. A bin cannot have a smaller error
-        than one pair in one of the frames. Error bars of the targets are given the correlations
-        between bins of the frames: both come from the same kind of measurement.
-        """
+    def inefficiency(self) -> Array:
+        """Correlated frames per independent one, for each observable, shape (B,)."""
         # each piece is short, and its inefficiency noisy: take the average over pieces
         pieces = np.array(self._lengths, dtype=np.float64)
-        inefficiency = pieces @ np.array(self._inefficiency) / pieces.sum()
-        correlation = shrunk_correlation(
-            self._observables, at.weights, float(np.mean(inefficiency))
+        return np.asarray(pieces @ np.array(self._inefficiency) / pieces.sum())
+
+    def linear_response(self, at: Weighted) -> Response:
+        """Response of the targets' observables to the potentials, and the errors of both.
+
+        See `diffsim.gradients.fluctuations`. Bins in which fewer than `FEWEST_PAIRS` pairs were
+        seen in all frames have no usable fluctuations and are left out; so are observables that
+        need them.
+        """
+        g = np.tensordot(at.weights, self._rdf, axes=1)
+        n_independent = at.sample_size / float(np.mean(self.inefficiency()))
+        seen = (g * self._counts_per_g * at.sample_size).ravel()
+        bins = np.flatnonzero((seen > FEWEST_PAIRS) & np.tile(self._centres < self._range, len(g)))
+        flat = self._rdf.reshape(len(self._rdf), -1)[:, bins]
+        sample = reweighting.covariance(at.weights, flat, flat)
+        prior = theoretical_covariance(
+            float(self._edges[1]), g, self._density, self._counts_per_g, bins
         )
-        error = error_of_mean(self._observables, at.weights, inefficiency)
-        error = np.hypot(error, self._resolution / at.sample_size)
+        covariance, worth = posterior_covariance(prior, sample, n_independent)
+
+        gather = np.concatenate(
+            [target.gather(self._edges, self.species) for target in self.system.targets]
+        )
+        covered = np.abs(gather[:, bins].sum(axis=1) - gather.sum(axis=1)) < 1e-9
+        rows = np.flatnonzero((self.weights > 0) & covered)
+        gather = gather[np.ix_(rows, bins)]
+        observed = gather @ covariance @ gather.T
+        spread = np.sqrt(np.diag(observed))
         given = np.concatenate(
             [
                 np.zeros(len(target.g)) if target.error is None else target.error
                 for target in self.system.targets
             ]
+        )[rows]
+        return Response(
+            residual=(self.target - at.observables)[rows],
+            weights=self.weights[rows],
+            matrix=-self.beta * gather @ covariance * self._counts_per_g.ravel()[bins],
+            bins=bins,
+            covariance=observed,
+            target_noise=observed * np.outer(given / spread, given / spread),
+            energy=self.beta**2
+            * covariance
+            * np.outer(self._counts_per_g.ravel()[bins], self._counts_per_g.ravel()[bins]),
+            independent_frames=n_independent,
+            worth=worth,
         )
-        return correlation * np.outer(error, error), correlation * np.outer(given, given)

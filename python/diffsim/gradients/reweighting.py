@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from diffsim.errors import SimulationError
 from diffsim.knots import Array
 
-MBAR_TOLERANCE = 1e-14  # predicted decrease of the objective, whose curvature is a number of frames
+MBAR_TOLERANCE = 1e-9  # predicted decrease of the objective, whose curvature is a number of frames
 MBAR_ITERATIONS = 200
 LARGEST_MBAR_STEP = 10.0
 
@@ -138,7 +138,10 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
         step = -np.linalg.lstsq(hessian, gradient, rcond=1e-12)[0]
         decrease = -float(gradient @ step)
         if decrease < MBAR_TOLERANCE:
-            return f - f[0], np.asarray(log_mixture - f[0] - lowest)
+            # Newton's method converges quadratically: the last step needs no line search, which
+            # rounding would mislead
+            f[1:] += step
+            return f - f[0], objective(f)[1] - f[0] - lowest
         scale = min(1.0, LARGEST_MBAR_STEP / float(np.abs(step).max()))
         while True:
             trial = f + scale * np.concatenate([[0.0], step])

@@ -11,7 +11,7 @@ from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 
 POINTS = 240  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the cutoff
-SOFTENING = 3.0  # energies above this many kT are fitted to a relative instead of an absolute error
+SOFTENING = 3.0  # kT; energies far above are not visited, and a fit to them would ring elsewhere
 HISTORY = 40  # of L-BFGS
 
 
@@ -20,7 +20,8 @@ def fit_values(
 ) -> float:
     """Fit the weights of a potential to energies at the knots.
 
-    Minimises the mean of ((u_theta - u) / e)^2 with e = sqrt(kT^2 + (u/3)^2) by L-BFGS.
+    Minimises the mean of ((u_theta - u) / e)^2 by L-BFGS, with e = kT (1 + (u/3kT)^2) for
+    positive energies and kT for negative ones.
 
     Parameters
     ----------
@@ -54,7 +55,9 @@ def fit_values(
         w.append(np.ones(len(chosen)) if weights is None else weights[pair, chosen])
     distance, energy = torch.tensor(np.concatenate(r)), torch.tensor(np.concatenate(u))
     species_i, species_j = torch.tensor(np.concatenate(type_i)), torch.tensor(np.concatenate(type_j))
-    scale = torch.tensor(np.sqrt(np.concatenate(w))) / torch.sqrt(kt**2 + (energy / SOFTENING) ** 2)
+    scale = torch.tensor(np.sqrt(np.concatenate(w))) / (
+        kt * (1.0 + (torch.clamp(energy, min=0.0) / (SOFTENING * kt)) ** 2)
+    )
 
     parameters = [p for p in potential.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid
+from diffsim.optimizers.projection import fit_values
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
 SEEN = 0.05  # of g: below, the logarithm of a measured g is mostly noise
+FIT_ITERATIONS = 300
+KNOTS = 1000  # of the fit
+WALL = 0.75  # of the smallest distance seen: where the fit begins
+WITHOUT_TARGET = 0.3  # of the cutoff, the same for pairs without a target
 STEEPEST, LEAST_STEEP = 60.0, 6.0  # exponents of the continued wall
 
 
@@ -25,8 +32,7 @@ def potential_of_mean_force(
 
     Source: the limit of low density; Soper, Chem. Phys. 202, 295 (1996).
     """
-    seen = target.g > SEEN
-    first = int(np.argmax(seen))
+    first = int(np.searchsorted(target.r, _first_seen(target, cutoff)))
     r, g = target.r[first:], target.g[first:]
     w = -kt * np.log(np.maximum(g, SEEN))
     w = w - np.interp(cutoff, r, w)
@@ -40,27 +46,50 @@ def potential_of_mean_force(
     return np.asarray(result)
 
 
-def mean_force_values(grid: Grid, ensembles: Sequence[Ensemble]) -> tuple[Array, Array]:
-    """Potentials of mean force of all pairs, averaged over the systems that have a target for them.
+def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
+    """Fit a potential to the potentials of mean force, averaged over the systems.
 
-    Returns
-    -------
-    values, weights
-        Energies (P, K) and weights (P, K) for a fit: zero for pairs without a target.
+    Pairs that no system has a target for keep what the potential says.
+
+    Raises
+    ------
+    InputError
+        If no g(r) is known below the cutoff.
     """
-    pairs = species_pairs(len(grid.species))
-    values, weights = np.zeros((2, len(pairs), grid.knots))
-    for pair, (a, b) in enumerate(pairs):
-        names = {grid.species[a], grid.species[b]}
-        curves = [
-            potential_of_mean_force(
-                target, 1.0 / ensemble.beta, grid.distances(pair), grid.cutoff
+    species = tuple(potential.species)
+    pairs = species_pairs(len(species))
+    curves: list[list[tuple[RDF, float]]] = [[] for _ in pairs]
+    for ensemble in ensembles:
+        for target in ensemble.system.targets:
+            a, b = sorted(species.index(name) for name in target.pair)
+            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta))
+
+    inner = [WITHOUT_TARGET * potential.cutoff for _ in pairs]
+    for pair, known in enumerate(curves):
+        if known:
+            inner[pair] = WALL * min(_first_seen(target, potential.cutoff) for target, _ in known)
+    grid = Grid(species, potential.units, potential.cutoff, tuple(inner), KNOTS)
+    values, weights = np.zeros((2, len(pairs), KNOTS))
+    for pair, known in enumerate(curves):
+        if known:
+            r = grid.distances(pair)
+            values[pair] = np.mean(
+                [potential_of_mean_force(t, kt, r, grid.cutoff) for t, kt in known], axis=0
             )
-            for ensemble in ensembles
-            for target in ensemble.system.targets
-            if isinstance(target, RDF) and set(target.pair) == names
-        ]
-        if curves:
-            values[pair] = np.mean(curves, axis=0)
             weights[pair] = 1.0
-    return values, weights
+    if not weights.any():
+        return
+    kt = min(1.0 / ensemble.beta for ensemble in ensembles)
+    fit_values(potential, grid, values, kt, FIT_ITERATIONS, weights)
+
+
+def _first_seen(target: RDF, cutoff: float) -> float:
+    """Smallest distance at which pairs are seen."""
+    seen = target.r[(target.g > SEEN) & (target.r < cutoff)]
+    if len(seen) < 3:
+        raise InputError(
+            f"The target g(r) of {'-'.join(target.pair)} exceeds {SEEN} at {len(seen)} distances below "
+            f"the cutoff {cutoff:g}; a potential of mean force needs at least 3. Check the unit of "
+            "length of the target, or start from the potential itself (start: potential)."
+        )
+    return float(seen[0])

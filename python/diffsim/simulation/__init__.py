@@ -1,7 +1,17 @@
 """Simulation of systems with LAMMPS."""
 
 from diffsim.simulation.frames import Frames
+from diffsim.simulation.inspection import Box, inspect, rdf_bins
 from diffsim.simulation.lammps_engine import Recording, lammps_instance, simulate
 from diffsim.simulation.system import System
 
-__all__ = ["Frames", "Recording", "System", "lammps_instance", "simulate"]
+__all__ = [
+    "Box",
+    "Frames",
+    "Recording",
+    "System",
+    "inspect",
+    "lammps_instance",
+    "rdf_bins",
+    "simulate",
+]

@@ -79,6 +79,11 @@ class Frames:
         ideal = self._ideal_pairs(pair, self.edges if edges is None else edges)
         return np.asarray(counts * self.volume[:, None] / ideal)
 
+    def has_pairs(self, pair: int) -> bool:
+        """Whether the system holds at least one pair of these species."""
+        a, b = species_pairs(len(self.atoms))[pair]
+        return bool(self.atoms[a] > 1 if a == b else self.atoms[a] * self.atoms[b] > 0)
+
     def one_pair(self, pair: int, edges: Array) -> Array:
         """What a single pair adds to the g(r) of one frame on average, per bin (bins,)."""
         return np.asarray(self.volume.mean() / self._ideal_pairs(pair, edges))
@@ -104,29 +109,28 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
     recorded
         Frames of the compiled core, per pair of LAMMPS types.
     species_of_type
-        Species index of the LAMMPS types 1, 2, ...
+        Species index of the LAMMPS types 1, 2, ...; -1 for types that the potential leaves out.
     n_species
         Number of species of the potential.
     """
     index = {pair: p for p, pair in enumerate(species_pairs(n_species))}
-    target = [
-        index[min(a, b), max(a, b)]
-        for a, b in (
-            (species_of_type[i], species_of_type[j])
-            for i, j in species_pairs(len(species_of_type))
-        )
-    ]
+    target = []
+    for i, j in species_pairs(len(species_of_type)):
+        a, b = sorted((species_of_type[i], species_of_type[j]))
+        target.append(index.get((a, b), -1))
 
     def gather(values: NDArray[Any]) -> NDArray[Any]:
         if target == list(range(len(index))):
             return values
         result = np.zeros((values.shape[0], len(index), values.shape[2]), dtype=values.dtype)
         for source, p in enumerate(target):
-            result[:, p] += values[:, source]
+            if p >= 0:
+                result[:, p] += values[:, source]
         return result
 
+    of_species = np.asarray(species_of_type)
     atoms = np.zeros(n_species, dtype=np.int64)
-    np.add.at(atoms, np.asarray(species_of_type), recorded.atoms)
+    np.add.at(atoms, of_species[of_species >= 0], recorded.atoms[of_species >= 0])
     return Frames(
         counts=gather(recorded.counts),
         distances=gather(recorded.rdf),

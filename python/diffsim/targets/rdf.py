@@ -179,6 +179,16 @@ class RDF:
         rebin = rebin_matrix(frames.edges, self.edges)
         return frames.rdf(self._pair_index(species), rebin, self.edges)
 
+    def gather(self, edges: FloatArray, species: Sequence[str]) -> FloatArray:
+        """Matrix from the g(r) of all pairs in recorded bins to the target's bins, (n, P B)."""
+        share = rebin_matrix(edges, self.edges) * np.diff(edges**3)
+        share /= np.diff(self.edges**3)[:, None]
+        n_bins = len(edges) - 1
+        matrix = np.zeros((len(self.g), len(species_pairs(len(species))) * n_bins))
+        first = self._pair_index(species) * n_bins
+        matrix[:, first : first + n_bins] = share
+        return matrix
+
     def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """What one pair in one frame adds to each bin on average, shape (n,)."""
         return frames.one_pair(self._pair_index(species), self.edges)

@@ -1,1 +1,1 @@
-"""Training runs: the configuration, the trainer and the run directory."""
+"""Training of potentials: `trainer` for Python, `config` and `run` for configuration files."""

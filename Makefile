@@ -1,0 +1,77 @@
+# DiffSim for LAMMPS: every target makes what it needs, from nothing.
+#
+#   make demo              recover a Lennard-Jones potential from its g(r), in runs/lj
+#   make test              run every test; ARGS="-k rdf -x" goes to pytest
+#   make lint              check style, types and the C++ sources
+#   make bench             speed against LAMMPS's own lj/cut
+#   make clean             remove what make made, except the demo's results in runs/
+#
+# Needed: Python >= 3.10 with venv and its headers (Debian: python3-venv, python3-dev), a C++17 compiler
+# and make.  The rest is installed into .venv in the versions of requirements.txt.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export VIRTUAL_ENV := $(VENV)
+unexport PYTHONHOME PYTHONPATH
+# one thread for each process: the ranks of LAMMPS are what fills the cores
+export OMP_NUM_THREADS ?= 1
+
+# Sources of the package, and their folders: a folder's date changes when a file is added or removed.
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
+  $(shell find src_cpp python -name __pycache__ -prune -o -print)
+CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# ---- set-up ----------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.requirements: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# Installed as users install it, not editable: the tests see the wheel's files, entry points and
+# library paths.  The build folder is kept, so only what changed is compiled (seconds).  Without
+# isolation, which would download PyTorch a second time.
+$(VENV)/.installed: $(VENV)/.requirements $(SOURCES)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps .
+	touch $@
+
+# ---- what to do with it ----------------------------------------------------------------------------
+
+demo: $(VENV)/.installed
+	rm -rf runs/lj
+	$(BIN)/diffsim train examples/lj/config.yaml --out runs/lj
+	$(BIN)/python examples/lj/compare.py runs/lj
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# Every check runs, so that one run shows all findings; the exit status is that of the worst.
+lint: $(VENV)/.installed
+	@status=0; \
+	check() { echo "$$ $$*"; "$$@" || status=1; }; \
+	check ruff check .; \
+	check ruff format --check .; \
+	check mypy; \
+	check clang-format --dry-run -Werror $(CXX_FILES); \
+	database=$$(ls -t build/*/compile_commands.json | head -n 1); \
+	check run-clang-tidy.py -quiet -hide-progress -j $$(nproc) -p $${database%/*}; \
+	exit $$status
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,103 @@
+"""Covariance of the distribution functions: their noise and their response are the same matrix.
+
+With counts N_b = c_b g_b in fine bins of distance the energy is U = sum_b N_b u(r_b), so
+
+    d<g_a>/du_b = -beta Cov(g_a, g_b) c_b
+
+and the covariance matrix C of the bins gives both the response of g and, divided by the number of
+independent frames, the covariance of its statistical error. Taking both from one matrix matters: in the
+solution for a correction the errors of the two then cancel, as they do in maximum likelihood, of
+which a step with this matrix is the Newton step.
+
+A few hundred frames do not determine a matrix of a hundred bins. The estimate is that of a Bayesian
+with an inverse Wishart prior: centred on liquid state theory, with the strength that makes the
+frames most probable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import multigammaln
+
+from diffsim.gradients.integral_equation import hnc_response
+from diffsim.knots import Array
+
+STRENGTHS = np.geomspace(1.0, 1e4, 41)  # of the prior, in samples
+SMALLEST = 0.02  # eigenvalue of the theory's covariance relative to the ideal gas
+
+
+def theoretical_covariance(
+    width: float, g: Array, density: Array, counts_per_g: Array, kept: Array
+) -> Array:
+    """Covariance per frame of g in fine bins, in the hypernetted chain approximation.
+
+        C_ab = -dg_a/d(beta u_b) / c_b
+
+    Parameters
+    ----------
+    width
+        Width of the bins of distance, which begin at zero.
+    g
+        Distribution functions, shape (P, B).
+    density
+        Number densities of the species, shape (S,).
+    counts_per_g
+        c, number of pairs per unit of g in each bin, shape (P, B).
+    kept
+        Indices of the wanted bins among the P B, shape (n,).
+
+    Returns
+    -------
+    Shape (n, n), symmetric, positive definite.
+    """
+    size = g.size
+    units = np.zeros((size, len(kept)))
+    units[kept, np.arange(len(kept))] = 1.0
+    response = hnc_response(width, g, density, units.reshape(*g.shape, len(kept)))
+    covariance = -response.reshape(size, -1)[kept] / counts_per_g.ravel()[kept]
+    covariance = 0.5 * (covariance + covariance.T)
+    # shot noise g / c alone is the covariance of an ideal gas; a theory that fails must not make a
+    # combination of bins noiseless
+    ideal = np.sqrt(g.ravel()[kept] / counts_per_g.ravel()[kept])
+    values, vectors = np.linalg.eigh(covariance / np.outer(ideal, ideal))
+    values = np.maximum(values, SMALLEST)
+    return np.asarray((vectors * values) @ vectors.T * np.outer(ideal, ideal))
+
+
+def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, float]:
+    """Estimate of a covariance matrix from few samples and a prior.
+
+        C = (k prior + n sample) / (k + n)
+
+    where the strength k of the inverse Wishart prior with mean `prior` maximises the marginal
+    likelihood of the samples.
+
+    Parameters
+    ----------
+    prior, sample
+        Shape (p, p); the prior positive definite.
+    n
+        Number of independent samples.
+
+    Returns
+    -------
+    C, k + n: the estimate and its worth in samples.
+
+    Source: Gelman et al., Bayesian Data Analysis (2013), section 3.6.
+    """
+    p = len(prior)
+    factor = np.linalg.cholesky(prior)
+    white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
+    values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
+    best, strength = -np.inf, STRENGTHS[-1]
+    for k in STRENGTHS:
+        degrees = k + p + 1.0
+        likelihood = (
+            multigammaln(0.5 * (degrees + n), p)
+            - multigammaln(0.5 * degrees, p)
+            + 0.5 * degrees * p * np.log(k)
+            - 0.5 * (degrees + n) * float(np.sum(np.log(k + n * values)))
+        )
+        if likelihood > best:
+            best, strength = likelihood, k
+    return (strength * prior + n * sample) / (strength + n), float(strength + n)

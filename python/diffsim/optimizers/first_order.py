@@ -1,0 +1,104 @@
+"""Any optimizer of torch.optim on the reweighted loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from diffsim.errors import InputError
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.loss import loss_gradient
+from diffsim.knots import Grid, knot_values, spline_coefficients, values_gradient
+from diffsim.optimizers.base import Update
+
+
+class FirstOrder:
+    """Steps along the exact gradient while the stored frames support it.
+
+    Between two pieces of simulation the frames are reweighted to the changing potential; when their
+    effective number falls below a fraction of the latest piece, it is time to simulate again.
+
+    Parameters
+    ----------
+    name
+        Class name in `torch.optim`, in any case: ``adam``, ``SGD``, ...
+    min_ess
+        Fraction of the latest piece's frames below which the frames are not reused.
+    max_steps
+        Most steps between two pieces of simulation.
+    options
+        Passed to the torch optimizer (``lr``, ``betas``, ...).
+
+    Raises
+    ------
+    InputError
+        If torch has no such optimizer, or it does not take the options.
+    """
+
+    def __init__(
+        self, name: str, min_ess: float = 0.5, max_steps: int = 20, **options: Any
+    ) -> None:
+        classes = {key.lower(): key for key in dir(torch.optim) if key[0].isupper()}
+        if name.lower() not in classes:
+            raise InputError(
+                f"The optimizer '{name}' is not known; use gauss-newton or a class of torch.optim "
+                f"({', '.join(sorted(classes.values()))})."
+            )
+        self.name = classes[name.lower()]
+        self.min_ess = min_ess
+        self.max_steps = max_steps
+        self.options = options
+        self._torch: torch.optim.Optimizer | None = None
+        self._state: dict[str, Any] | None = None
+
+    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+        """See `diffsim.optimizers.base.Optimizer`."""
+        optimizer = self._optimizer(potential)
+        seconds, steps = 0.0, 0
+        while steps < self.max_steps:
+            began = time.perf_counter()
+            optimizer.zero_grad()
+            values = knot_values(potential, grid)
+            coefficients = spline_coefficients(values.detach().numpy())
+            states = [ensemble.weighted(coefficients) for ensemble in ensembles]
+            if steps and any(
+                state.sample_size < self.min_ess * ensemble.latest_length
+                for ensemble, state in zip(ensembles, states, strict=True)
+            ):
+                break
+            total = sum(
+                ensemble.system.weight * loss_gradient(ensemble, state)[1]
+                for ensemble, state in zip(ensembles, states, strict=True)
+            )
+            gradient = values_gradient(total.reshape(coefficients.shape))  # type: ignore[union-attr]
+            values.backward(torch.tensor(gradient))  # type: ignore[no-untyped-call]
+            seconds += time.perf_counter() - began
+            optimizer.step()
+            steps += 1
+        return Update(steps, seconds)
+
+    def _optimizer(self, potential: Any) -> torch.optim.Optimizer:
+        if self._torch is None:
+            parameters = [p for p in potential.parameters() if p.requires_grad]
+            try:
+                self._torch = getattr(torch.optim, self.name)(parameters, **self.options)
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"torch.optim.{self.name} does not accept the options "
+                    f"{self.options} of the optimizer ({error})."
+                ) from None
+            assert self._torch is not None
+            if self._state is not None:
+                self._torch.load_state_dict(self._state)
+        return self._torch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the torch optimizer."""
+        return {"torch": self._torch.state_dict() if self._torch else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state of the torch optimizer."""
+        self._state = state["torch"]

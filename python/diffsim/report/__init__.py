@@ -1,0 +1,5 @@
+"""Plots of runs."""
+
+from diffsim.report import plots
+
+__all__ = ["plots"]

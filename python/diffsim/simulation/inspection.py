@@ -1,0 +1,84 @@
+"""What a system's script makes, before any simulation: mistakes are found before hours are spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.simulation.lammps_engine import lammps_instance, run_script
+from diffsim.simulation.system import System
+
+RANGE_IN_CUTOFFS = 2.0  # liquid state theory wants g(r) to about twice the cutoff
+SAFE_SHARE = 0.45  # of the box: volumes fluctuate
+BINS_PER_CUTOFF = 100  # at least
+
+
+@dataclass(frozen=True)
+class Box:
+    """Half of the smallest distance between opposite faces of the periodic box."""
+
+    half_width: float
+
+
+def inspect(system: System, units: str, types: Sequence[str], log: Path, comm: Any = None) -> Box:
+    """Run a system's script without simulating.
+
+    Raises
+    ------
+    SimulationError
+        With LAMMPS's message, if the script has an error.
+    InputError
+        If units, number of types or atoms do not fit.
+    """
+    with lammps_instance(log, {"temperature": system.temperature, "seed": 1, **system.variables}, comm) as lammps:
+        run_script(lammps, system, types)
+        found = lammps.extract_global("units")
+        if found != units:
+            raise InputError(
+                f"The script {system.script} of system '{system.name}' uses 'units {found}', but the "
+                f"potential is in '{units}' units. Make them the same."
+            )
+        low, high, xy, yz, xz, *_ = lammps.extract_box()
+    length = np.array(high) - np.array(low)
+    h = np.array([[length[0], xy, xz], [0.0, length[1], yz], [0.0, 0.0, length[2]]])
+    widths = 1.0 / np.linalg.norm(np.linalg.inv(h), axis=1)
+    return Box(0.5 * float(widths.min()))
+
+
+def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
+    """Number and range of the bins in which distances are counted.
+
+    The bins are as wide as the narrowest target's, or half of it where that makes all edges of bins
+    meet, and at least a hundred to the cutoff; the range covers the targets and, where the box is
+    large enough, twice the cutoff.
+
+    Raises
+    ------
+    InputError
+        If a target reaches beyond half of the box.
+    """
+    needed = max(float(target.edges[-1]) for target in system.targets)
+    if needed > box.half_width:
+        raise InputError(
+            f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the smallest "
+            f"width of the box is {box.half_width:g}: beyond, a distribution function is not "
+            "defined. Give the target a smaller range, or use a larger box."
+        )
+    edges = np.concatenate([target.edges for target in system.targets])
+    width = min(float(np.diff(target.edges).min()) for target in system.targets)
+    if not _multiples(edges, width):
+        width *= 0.5
+    width /= int(np.ceil(width * BINS_PER_CUTOFF / cutoff))
+    wanted = max(needed, min(RANGE_IN_CUTOFFS * cutoff, 2.0 * SAFE_SHARE * box.half_width))
+    bins = int(np.ceil(needed / width - 1e-9))
+    bins = max(bins, int(np.floor(wanted / width + 1e-9)))
+    return bins, bins * width
+
+
+def _multiples(edges: np.ndarray[Any, Any], width: float) -> bool:
+    return bool(np.all(np.abs(edges / width - np.round(edges / width)) < 1e-6))

@@ -1,0 +1,85 @@
+"""Progress of a training on the terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+
+from diffsim.training.trainer import Iteration, Trainer
+
+
+class Progress:
+    """A line for each iteration, and while one runs, a status with the time left.
+
+    Parameters
+    ----------
+    iterations
+        Of the whole run.
+    done
+        Iterations of an earlier part of the run.
+    """
+
+    def __init__(self, iterations: int, done: int) -> None:
+        self._console = Console(soft_wrap=True)
+        self._iterations = iterations
+        self._first = done
+        self._began = time.perf_counter()
+        self._status = self._console.status("simulating")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def start(self, trainer: Trainer) -> None:
+        """Say what is about to be trained."""
+        error = trainer.spline_error
+        names = ", ".join(f"{s.name} (T = {s.temperature:g})" for s in trainer.systems)
+        weights = sum(p.numel() for p in trainer.potential.parameters() if p.requires_grad)
+        self._console.print(f"systems: {names}")
+        self._console.print(
+            f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
+            f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
+        )
+        self._console.print(
+            f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} {'pressure':>11} "
+            f"{'MD steps':>9} {'steps/s':>8}",
+            style="bold",
+        )
+        self._status.start()
+
+    def show(self, record: Iteration) -> None:
+        """Add the line of an iteration."""
+        steps = sum(1 for _ in record.systems)
+        mse = max(max(entry["rdf_mse"]) for entry in record.systems.values())
+        pressure = next(iter(record.systems.values()))["pressure"]
+        speed = self._speed(record)
+        self._console.print(
+            f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11.3g} {record.ess:>7.0f} "
+            f"{pressure:>11.4g} {record.md_steps:>9} {speed:>8.0f}"
+            + ("" if steps == 1 else f"  ({steps} systems)")
+        )
+        for event in record.events:
+            self._console.print(f"  note: {event}", style="yellow")
+        done = record.iteration - self._first
+        left = (time.perf_counter() - self._began) / done * (self._iterations - record.iteration)
+        self._status.update(f"{record.iteration}/{self._iterations} done, about {left:.0f} s left")
+
+    def finish(self, folder: Path, seconds: float) -> None:
+        """Say where the results are."""
+        self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
+
+    def _speed(self, record: Iteration) -> float:
+        steps = record.md_steps - getattr(self, "_steps", 0)
+        self._steps: Any = record.md_steps
+        return steps / record.seconds_simulation

@@ -1,0 +1,125 @@
+"""A training run from a configuration to a folder, with progress on the terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from diffsim import optimizers, potentials
+from diffsim.errors import InputError
+from diffsim.potentials.table_file import wall_distances, write_lammps_table
+from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
+from diffsim.simulation import System
+from diffsim.training.config import Config, dump_config
+from diffsim.training.progress import Progress
+from diffsim.training.run_directory import RunDirectory
+from diffsim.training.trainer import Iteration, Protocol, Trainer
+
+TABLE_POINTS = 2000
+
+
+def build(config: Config, scratch: Path | None, comm: Any = None) -> Trainer:
+    """The trainer that a configuration describes.
+
+    Raises
+    ------
+    InputError, ModelError, SimulationError
+        If the parts do not fit together.
+    """
+    if config.potential.file is not None:
+        potential: Any = potentials.load(config.potential.file)
+        if potential.units != config.units:
+            raise InputError(
+                f"The model {config.potential.file} is in '{potential.units}' units, but the "
+                f"configuration says units: {config.units}. Make them the same."
+            )
+    else:
+        potential = potentials.create(
+            config.potential.form,
+            species=config.potential.species,
+            cutoff=config.potential.cutoff,
+            units=config.units,
+            **config.potential.options,
+        )
+    systems = [
+        System(
+            script=system.script,
+            temperature=system.temperature,
+            targets=[target.load() for target in system.targets],
+            name=system.name,
+            types=system.types,
+            variables=system.variables,
+            weight=system.weight,
+        )
+        for system in config.systems
+    ]
+    return Trainer(
+        potential,
+        systems,
+        optimizer=optimizers.create(config.optimizer.name, **config.optimizer.options),
+        protocol=Protocol(**config.simulation.model_dump()),
+        start=config.start,
+        tolerance=config.tolerance,
+        seed=config.seed,
+        scratch=scratch,
+        comm=comm,
+    )
+
+
+def run_training(config: Config, out: Path, resume: bool) -> None:
+    """Train as a configuration says and leave a run directory.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    out
+        Folder of the run; see `diffsim.training.run_directory`.
+    resume
+        Whether to continue the run in it.
+    """
+    directory = RunDirectory(out, resume)
+    trainer = build(config, directory.lammps)
+    if resume:
+        directory.load_checkpoint(trainer)
+    directory.write_config(dump_config(config))
+
+    began = time.perf_counter()
+    with Progress(config.iterations, trainer.iteration) as progress:
+        progress.start(trainer)
+
+        def after(record: Iteration) -> None:
+            directory.append_metrics(record)
+            directory.write_checkpoint(trainer, trainer.ensembles[0].latest_coefficients)
+            write_potential(directory, trainer)
+            progress.show(record)
+
+        trainer.fit(config.iterations - trainer.iteration, after)
+    write_potential(directory, trainer)
+    write_plots(directory, trainer)
+    progress.finish(out, time.perf_counter() - began)
+
+
+def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
+    """Write the best potential as a model file and as a table."""
+    present = {key: value.clone() for key, value in trainer.potential.state_dict().items()}
+    trainer.use_best()
+    trainer.potential.save(directory.model)
+    write_lammps_table(
+        directory.table, trainer.potential, wall_distances(trainer.potential), TABLE_POINTS
+    )
+    trainer.potential.load_state_dict(present)
+
+
+def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
+    """Plots of every system's g(r), of the potential and of the loss."""
+    for system, ensemble, frames in zip(
+        trainer.systems, trainer.ensembles, trainer.latest, strict=True
+    ):
+        for target in system.targets:
+            measured = target.observe(frames, ensemble.species).mean(axis=0)
+            name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
+            plot_rdf(directory.path / name, target, measured, system.name)
+    plot_potential(directory.path / "potential.png", trainer.potential, trainer.grid)
+    plot_loss(directory.path / "loss.png", directory.metrics)

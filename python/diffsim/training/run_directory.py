@@ -1,0 +1,144 @@
+"""The folder of a run: what is written when, and how a run is taken up again.
+
+    config.yaml       the configuration with all defaults and absolute paths
+    model.pt          the best potential so far
+    potential.table   the same as a LAMMPS table
+    metrics.jsonl     a line for each iteration
+    checkpoint.pt     weights, optimizer, atoms; with frames/ all that a resumed run needs
+    frames/           pair counts of every iteration
+    lammps/           logs and working files of LAMMPS
+    *.png             plots
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffsim.errors import InputError
+from diffsim.knots import Array
+from diffsim.simulation import Frames
+from diffsim.training.trainer import Iteration, Trainer
+
+
+class RunDirectory:
+    """Files of a run.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it does not exist.
+    resume
+        Whether a run in it is continued.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run and `resume` is false, or the other way round.
+    """
+
+    def __init__(self, path: Path, resume: bool) -> None:
+        self.path = path
+        if resume and not self._checkpoint.is_file():
+            raise InputError(
+                f"The folder {path} holds no checkpoint to resume from. Start the run without --resume."
+            )
+        if not resume and path.is_dir() and any(path.iterdir()):
+            raise InputError(
+                f"The folder {path} is not empty. Continue the run in it with --resume, or name another "
+                "folder with --out."
+            )
+        self.lammps.mkdir(parents=True, exist_ok=True)
+        self._frames.mkdir(exist_ok=True)
+
+    @property
+    def lammps(self) -> Path:
+        """Folder for LAMMPS's files."""
+        return self.path / "lammps"
+
+    @property
+    def model(self) -> Path:
+        """The best potential."""
+        return self.path / "model.pt"
+
+    @property
+    def table(self) -> Path:
+        """The best potential as a LAMMPS table."""
+        return self.path / "potential.table"
+
+    @property
+    def metrics(self) -> Path:
+        """A line of JSON for each iteration."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def _frames(self) -> Path:
+        return self.path / "frames"
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    def write_config(self, text: str) -> None:
+        """Keep the resolved configuration."""
+        (self.path / "config.yaml").write_text(text)
+
+    def append_metrics(self, record: Iteration) -> None:
+        """Add the line of an iteration."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+
+    def write_checkpoint(self, trainer: Trainer, coefficients: Array) -> None:
+        """Keep the latest frames and the state of the trainer.
+
+        Parameters
+        ----------
+        trainer
+            After an iteration.
+        coefficients
+            Of the spline that the latest frames were simulated with, shape (P, K + 2).
+        """
+        arrays: dict[str, Any] = {"coefficients": coefficients}
+        for index, frames in enumerate(trainer.latest):
+            for entry in dataclasses.fields(frames):
+                arrays[f"{index}_{entry.name}"] = getattr(frames, entry.name)
+        piece = self._piece(trainer.iteration)
+        with (unfinished := piece.with_suffix(".part")).open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(unfinished, piece)
+        # the checkpoint names the iteration, so that frames without it do no harm
+        torch.save(trainer.state_dict(), unfinished := self._checkpoint.with_suffix(".part"))
+        os.replace(unfinished, self._checkpoint)
+
+    def load_checkpoint(self, trainer: Trainer) -> None:
+        """Put a trainer into the state of the checkpoint, and drop what was written after it."""
+        # the file is the user's own run; its states are text and its grid a class of ours
+        state = torch.load(self._checkpoint, weights_only=False)
+        pieces = []
+        for iteration in range(1, state["iteration"] + 1):
+            with np.load(self._piece(iteration)) as arrays:
+                pieces.append((self._read_frames(arrays, len(trainer.systems)), arrays["coefficients"]))
+        trainer.load_state_dict(state, pieces)
+        lines = self.metrics.read_text().splitlines()[: state["iteration"]]
+        self.metrics.write_text("".join(line + "\n" for line in lines))
+
+    def _piece(self, iteration: int) -> Path:
+        return self._frames / f"{iteration:05d}.npz"
+
+    @staticmethod
+    def _read_frames(arrays: Any, n_systems: int) -> Sequence[Frames]:
+        result = []
+        for index in range(n_systems):
+            values = {
+                entry.name: arrays[f"{index}_{entry.name}"] for entry in dataclasses.fields(Frames)
+            }
+            values["bin_width"] = float(values["bin_width"])
+            result.append(Frames(**values))
+        return result

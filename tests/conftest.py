@@ -1,0 +1,289 @@
+"""Models, configurations and a way to run LAMMPS, shared by the tests of the LAMMPS side.
+
+The models are plain torch modules written here, not those of the package: what LAMMPS is tested
+with is the contract of the model file, as anyone may keep it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+CUTOFF = 2.5
+EPSILON = ((1.0, 1.3), (1.3, 0.6))  # of the types 1 and 2
+SIGMA = ((1.0, 0.95), (0.95, 0.9))
+TIMEOUT = 120  # seconds until a LAMMPS that hangs fails its test
+
+
+class LennardJones(torch.nn.Module):
+    """4 eps ((sigma/r)^12 - (sigma/r)^6), shifted to zero at the cutoff."""
+
+    def __init__(self, species: list[str], epsilon, sigma, cutoff: float = CUTOFF, units="lj"):
+        super().__init__()
+        self.cutoff = float(cutoff)
+        self.species = species
+        self.units = units
+        self.epsilon = torch.nn.Parameter(torch.tensor(epsilon, dtype=torch.float64))
+        self.sigma = torch.nn.Parameter(torch.tensor(sigma, dtype=torch.float64))
+
+    def forward(self, r: torch.Tensor, type_i: torch.Tensor, type_j: torch.Tensor) -> torch.Tensor:
+        epsilon = self.epsilon[type_i, type_j]
+        sigma = self.sigma[type_i, type_j]
+        x = (sigma / r) ** 6
+        x_cut = (sigma / self.cutoff) ** 6
+        u = 4.0 * epsilon * ((x * x - x) - (x_cut * x_cut - x_cut))
+        return torch.where(r < self.cutoff, u, torch.zeros_like(u))
+
+
+def lj_energy(r, epsilon=1.0, sigma=1.0, cutoff=CUTOFF):
+    """Truncated and shifted Lennard-Jones energy in numpy."""
+    x, x_cut = (sigma / np.asarray(r)) ** 6, (sigma / cutoff) ** 6
+    return np.where(np.asarray(r) < cutoff, 4 * epsilon * (x * x - x - x_cut * x_cut + x_cut), 0.0)
+
+
+def lj_force(r, epsilon=1.0, sigma=1.0, cutoff=CUTOFF):
+    """-dU/dr of the same."""
+    x = (sigma / np.asarray(r)) ** 6
+    return np.where(np.asarray(r) < cutoff, 24 * epsilon * (2 * x * x - x) / np.asarray(r), 0.0)
+
+
+def save_model(model: torch.nn.Module, path: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(model), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> Path:
+    """Folder (with a space in its name) with the model files of Lennard-Jones.
+
+    ``lj.pt`` has the species A; ``lj2.pt`` has the species [B, A], where A is LAMMPS type 1 in the
+    tests: the order in the model is not that of the types.
+    """
+    folder = tmp_path_factory.mktemp("model files")
+    save_model(LennardJones(["A"], [[1.0]], [[1.0]]), folder / "lj.pt")
+    swapped = [np.asarray(m)[::-1, ::-1].tolist() for m in (EPSILON, SIGMA)]
+    save_model(LennardJones(["B", "A"], *swapped), folder / "lj2.pt")
+    return folder
+
+
+# ---- configurations ----
+
+
+@dataclass
+class Configuration:
+    """Atoms in a periodic box, whose rows are the LAMMPS box vectors a, b, c (lower triangular)."""
+
+    box: np.ndarray
+    x: np.ndarray
+    types: np.ndarray
+    bonds: Sequence[tuple[int, int]] = ()  # 0-based
+
+    @property
+    def volume(self) -> float:
+        return float(np.linalg.det(self.box))
+
+    def write(self, path: Path, n_types: int | None = None) -> Path:
+        """Write a LAMMPS data file (atom_style atomic, or bond if there are bonds)."""
+        (lx, _, _), (xy, ly, _), (xz, yz, lz) = self.box.tolist()
+        n_types = int(self.types.max()) if n_types is None else n_types
+        lines = ["configuration of a test", "", f"{len(self.x)} atoms", f"{n_types} atom types"]
+        if self.bonds:
+            lines += [f"{len(self.bonds)} bonds", "1 bond types"]
+            lines += ["2 extra bond per atom", "8 extra special per atom"]
+        lines += [f"0 {size!r} {d}lo {d}hi" for d, size in zip("xyz", (lx, ly, lz), strict=True)]
+        if xy or xz or yz:
+            lines += [f"{xy!r} {xz!r} {yz!r} xy xz yz"]
+        lines += ["", "Masses", "", *(f"{t + 1} 1.0" for t in range(n_types)), "", "Atoms", ""]
+        molecule = "1 " if self.bonds else ""
+        for i, (t, r) in enumerate(zip(self.types.tolist(), self.x.tolist(), strict=True)):
+            lines.append(f"{i + 1} {molecule}{t} {r[0]!r} {r[1]!r} {r[2]!r}")
+        if self.bonds:
+            lines += ["", "Bonds", ""]
+            lines += [f"{n + 1} 1 {i + 1} {j + 1}" for n, (i, j) in enumerate(self.bonds)]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def pairs(self, reach: float):
+        """All pairs i < j of images closer than `reach` (at most half of the box): (r, d, i, j)."""
+        i, j = np.triu_indices(len(self.x), 1)
+        d = self.x[i] - self.x[j]
+        d -= np.round(d @ np.linalg.inv(self.box)) @ self.box
+        best = d.copy()
+        if np.any(self.box - np.diag(np.diag(self.box))):
+            # skewed: the nearest image may be a neighbour of the rounded one
+            for shift in np.ndindex(3, 3, 3):
+                other = d + (np.array(shift) - 1) @ self.box
+                nearer = (other**2).sum(1) < (best**2).sum(1)
+                best[nearer] = other[nearer]
+        r = np.sqrt((best**2).sum(1))
+        within = r < reach
+        return r[within], best[within], i[within], j[within]
+
+
+def fluid(
+    cells: int = 4, density: float = 0.75, tilt: bool = False, n_types: int = 1, seed: int = 1
+) -> Configuration:
+    """A disordered configuration: a face-centred cubic lattice with displaced atoms."""
+    rng = np.random.default_rng(seed)
+    a = (4.0 / density) ** (1.0 / 3.0)
+    corners = np.array(
+        [[x, y, z] for x in range(cells) for y in range(cells) for z in range(cells)]
+    )
+    sites = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    fraction = (corners[:, None, :] + sites[None, :, :]).reshape(-1, 3) / cells
+    length = cells * a
+    box = np.diag([length, length, length])
+    if tilt:
+        # one that leaves neighbours of the sheared lattice well apart
+        box[1, 0], box[2, 0], box[2, 1] = 0.2 * length, -0.15 * length, 0.1 * length
+    x = fraction @ box + rng.uniform(-0.12, 0.12, (len(fraction), 3)) + 0.3
+    x = (x @ np.linalg.inv(box) % 1.0) @ box
+    types = np.ones(len(x), dtype=int) if n_types == 1 else 1 + (rng.random(len(x)) < 0.3)
+    return Configuration(box, x, types)
+
+
+# ---- running LAMMPS ----
+
+
+@dataclass
+class LammpsResult:
+    """What a LAMMPS run left behind."""
+
+    returncode: int
+    log: str  # standard output, which holds what the log file holds
+    stderr: str
+    folder: Path
+
+    @property
+    def values(self) -> dict[str, list[float]]:
+        """Numbers of the lines ``RESULT name number ...`` that the script printed."""
+        found = {}
+        for line in self.log.splitlines():
+            if line.startswith("RESULT "):
+                _, name, *numbers = line.split()
+                found[name] = [float(n) for n in numbers]
+        return found
+
+    @property
+    def thermo(self) -> list[dict[str, np.ndarray]]:
+        """The thermo tables of all runs, by column."""
+        tables, columns, rows = [], None, []
+        for line in self.log.splitlines():
+            if re.match(r"\s*Step\s", line):
+                columns, rows = line.split(), []
+            elif line.startswith("Loop time"):
+                if columns and rows:
+                    tables.append(dict(zip(columns, np.array(rows).T, strict=True)))
+                columns = None
+            elif columns:
+                words = line.split()
+                if len(words) == len(columns) and re.match(r"[-+\d]", words[0]):
+                    rows.append([float(w) for w in words])
+        return tables
+
+    def dump(self, name: str) -> list[dict[str, np.ndarray]]:
+        """Frames of a custom dump, atoms sorted by id: one array per column."""
+        return read_dump(self.folder / name)
+
+
+def read_dump(path: Path) -> list[dict[str, np.ndarray]]:
+    frames = []
+    for text in path.read_text().split("ITEM: TIMESTEP\n")[1:]:
+        head, body = text.split("ITEM: ATOMS ", 1)
+        columns, *rows = body.splitlines()
+        n = int(head.split("ITEM: NUMBER OF ATOMS\n")[1].split()[0])
+        table = np.array([[float(w) for w in row.split()] for row in rows]).reshape(n, -1)
+        names = columns.split()
+        table = table[np.argsort(table[:, names.index("id")])]
+        frames.append({name: table[:, k] for k, name in enumerate(names)})
+    return frames
+
+
+def package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def environment() -> dict[str, str]:
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path}
+
+
+def bare_environment(plugin_path: Path | None) -> dict[str, str]:
+    """Environment for LAMMPS's own executable, which nothing tells where MPI and plugins are."""
+    variables = environment()
+    variables["LD_LIBRARY_PATH"] = str(Path(sys.prefix) / "lib")
+    variables.pop("LAMMPS_PLUGIN_PATH", None)
+    if plugin_path is not None:
+        variables["LAMMPS_PLUGIN_PATH"] = str(plugin_path)
+    return variables
+
+
+LMP = [str(Path(sys.executable).parent / "lmp")]
+MPIEXEC = str(Path(sys.executable).parent / "mpiexec")
+
+
+def execute(
+    command: Sequence[str],
+    folder: Path,
+    ranks: int = 1,
+    environ: dict[str, str] | None = None,
+) -> LammpsResult:
+    """Run a command on one process, or on several with mpiexec, and fail if it hangs."""
+    if ranks > 1:
+        command = [MPIEXEC, "-n", str(ranks), *command]
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env=environ or environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return LammpsResult(process.returncode, process.stdout, process.stderr, folder)
+
+
+Run = Callable[..., LammpsResult]
+
+
+@pytest.fixture
+def run_lammps(tmp_path) -> Run:
+    """Run a LAMMPS script with `lmp`: run_lammps(script, ranks=1, check=True)."""
+
+    def run(script, ranks=1, check=True, command=LMP, environ=None) -> LammpsResult:
+        path = tmp_path / "in.test"
+        path.write_text(script)
+        result = execute(
+            [*command, "-in", "in.test", "-log", "none"], tmp_path, ranks=ranks, environ=environ
+        )
+        if check:
+            assert result.returncode == 0, result.log[-3000:] + result.stderr[-3000:]
+        return result
+
+    return run
+
+
+def error_line(result: LammpsResult) -> str:
+    """The one line with which LAMMPS stopped."""
+    lines = [line for line in result.log.splitlines() if line.startswith("ERROR")]
+    lines += [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+    # with several processes each of them may say it
+    different = {re.sub(r" on proc \d+", "", line) for line in lines}
+    assert len(different) == 1, f"{different}\n{result.log[-2000:]}\n{result.stderr[-2000:]}"
+    return different.pop()
