@@ -70,7 +70,7 @@ lint: $(VENV)/.installed
 	check mypy; \
 	check clang-format --dry-run -Werror $(CXX_FILES); \
 	database=$$(ls -t build/*/compile_commands.json | head -n 1); \
-	check run-clang-tidy.py -quiet -hide-progress -j $$(nproc) -p $${database%/*}; \
+	check run-clang-tidy.py -quiet -hide-progress -j $$(env -u OMP_NUM_THREADS nproc) -p $${database%/*}; \
 	exit $$status
 
 clean:

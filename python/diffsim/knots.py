@@ -6,8 +6,8 @@ the spline's coefficients c, and c is linear in u:
 
     U = sum_b c_b n_b,    c = C u
 
-so a derivative with respect to the weights of the potential is dU/dtheta = n^T C du/dtheta: autograd
-through the potential at K points, whatever the number of atoms.
+so a derivative with respect to the weights of the potential is dU/dtheta = n^T C du/dtheta:
+autograd through the potential at K points, whatever the number of atoms.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Grid:
         return np.asarray(_core.spline_basis(r, self.inner[pair], self.cutoff, self.knots))
 
 
-def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, Any]:
+def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineError]:
     """Grid whose spline holds a relative tolerance in energy and force against the potential.
 
     The same choice as ``pair_style diffsim`` makes for a model file.
@@ -146,6 +146,6 @@ def values_gradient(gradient: Array) -> Array:
     return np.asarray(_core.spline_coefficients_transpose(gradient))
 
 
-def core_knots(grid: Grid, values: Array) -> Any:
+def core_knots(grid: Grid, values: Array) -> _core.Knots:
     """The knots as the object that is written to a file for LAMMPS."""
     return _core.Knots(grid.units, list(grid.species), grid.cutoff, list(grid.inner), values)

@@ -15,7 +15,6 @@ from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
 
-
 FEWEST_PAIRS = 20
 
 
@@ -55,8 +54,8 @@ class Response:
     covariance
         Of the observables, per frame, shape (O, O).
     target_noise
-        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of the
-        frames: both come from the same kind of measurement.
+        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
+        the frames: both come from the same kind of measurement.
     energy
         Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
     independent_frames

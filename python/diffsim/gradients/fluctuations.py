@@ -5,9 +5,9 @@ With counts N_b = c_b g_b in fine bins of distance the energy is U = sum_b N_b u
     d<g_a>/du_b = -beta Cov(g_a, g_b) c_b
 
 and the covariance matrix C of the bins gives both the response of g and, divided by the number of
-independent frames, the covariance of its statistical error. Taking both from one matrix matters: in the
-solution for a correction the errors of the two then cancel, as they do in maximum likelihood, of
-which a step with this matrix is the Newton step.
+independent frames, the covariance of its statistical error. Taking both from one matrix matters:
+in the solution for a correction the errors of the two then cancel, as they do in maximum
+likelihood, of which a step with this matrix is the Newton step.
 
 A few hundred frames do not determine a matrix of a hundred bins. The estimate is that of a Bayesian
 with an inverse Wishart prior: centred on liquid state theory, with the strength that makes the
@@ -17,6 +17,7 @@ frames most probable.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import multigammaln
 
 from diffsim.gradients.integral_equation import hnc_response
@@ -27,7 +28,7 @@ SMALLEST = 0.02  # eigenvalue of the theory's covariance relative to the ideal g
 
 
 def theoretical_covariance(
-    width: float, g: Array, density: Array, counts_per_g: Array, kept: Array
+    width: float, g: Array, density: Array, counts_per_g: Array, kept: NDArray[np.intp]
 ) -> Array:
     """Covariance per frame of g in fine bins, in the hypernetted chain approximation.
 

@@ -5,15 +5,16 @@ functions h = g - 1 and c by
 
     dh_ab / g_ab = -beta du_ab + dh_ab - dc_ab
 
-and the Ornstein-Zernike equation ties dc to dh. With the densities in H_ab = sqrt(rho_a rho_b) h_ab(k),
+and the Ornstein-Zernike equation ties dc to dh. With the densities in H_ab = sqrt(rho_a rho_b)
+h_ab(k),
 
     C = H (1 + H)^-1,    dC = (1 + H)^-1 dH (1 + H)^-1
 
-Both are linear, so that dg = dh follows from du by one linear solve, with the measured g as the only
-input. Unlike a covariance over frames it carries almost no statistical noise.
+Both are linear, so that dg = dh follows from du by one linear solve, with the measured g as the
+only input. Unlike a covariance over frames it carries almost no statistical noise.
 
-Sources: Hansen and McDonald, Theory of Simple Liquids, chapters 3 and 4; Delbary, Hanke and Ivanizki,
-Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems.
+Sources: Hansen and McDonald, Theory of Simple Liquids, chapters 3 and 4; Delbary, Hanke and
+Ivanizki, Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
             rows, columns = (slice(i * n_bins, (i + 1) * n_bins) for i in (p, q))
             operator[rows, columns] -= g[p][:, None] * (inverse @ (d_gamma[:, None] * forward))
     source = -(g[:, :, None] * beta_du).reshape(size, -1)
-    return np.linalg.solve(operator, source).reshape(beta_du.shape)
+    return np.asarray(np.linalg.solve(operator, source).reshape(beta_du.shape))
 
 
 @lru_cache(maxsize=8)

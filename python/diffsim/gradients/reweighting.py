@@ -3,8 +3,8 @@
 Everything takes energies of frames as plain arrays. With coefficients c of the spline and the pair
 counts n_f, the energy of frame f is c . n_f, for the simulated and for any other potential.
 
-Source: Thaler and Zavadlav, Nature Communications 12, 6884 (2021) (reweighting gradient); Shirts and
-Chodera, J. Chem. Phys. 129, 124105 (2008) (MBAR).
+Source: Thaler and Zavadlav, Nature Communications 12, 6884 (2021) (reweighting gradient); Shirts
+and Chodera, J. Chem. Phys. 129, 124105 (2008) (MBAR).
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def effective_sample_size(log_w: Array) -> float:
 
 
 def covariance(weights: Array, x: Array, y: Array) -> Array:
-    """Weighted covariance matrix sum_f w_f (x_f - <x>) (y_f - <y>)^T, shapes (F, A), (F, B) -> (A, B)."""
+    """Weighted covariance matrix sum_f w_f (x_f - <x>) (y_f - <y>)^T, shapes (F, A), (F, B) "
+    "-> (A, B)."""
     return np.asarray((x - weights @ x).T @ (weights[:, None] * (y - weights @ y)))
 
 
@@ -90,7 +91,7 @@ def average_gradient(beta: float, weights: Array, counts: Array, observable: Arr
 
 
 def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
-    """Pool frames that were simulated in different potentials (multistate Bennett acceptance ratio).
+    """Pool frames of different potentials: the multistate Bennett acceptance ratio.
 
         f_k = -ln sum_n exp(-u_k(x_n)) / sum_l N_l exp(f_l - u_l(x_n))
 
@@ -109,8 +110,9 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
     Returns
     -------
     free_energies, log_mixture
-        f (K,) with f_0 = 0, and the log of the mixture density ln sum_l N_l exp(f_l - u_l(x_n)), shape
-        (N,). Frames are weighted to any potential u by ln w_n = -u(x_n) - log_mixture_n, normalised.
+        f (K,) with f_0 = 0, and the log of the mixture density ln sum_l N_l exp(f_l - u_l(x_n)),
+        shape (N,). Frames are weighted to any potential u by ln w_n = -u(x_n) - log_mixture_n,
+        normalised.
 
     Raises
     ------

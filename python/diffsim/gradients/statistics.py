@@ -40,7 +40,9 @@ def statistical_inefficiency(series: Array) -> Array:
     spectrum = np.fft.rfft(columns, n=2 * n, axis=0)
     covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n]
     variance = covariance[0]
-    varies = variance > 1e-24 * np.maximum(np.abs(series.reshape(n, -1)).max(axis=0) ** 2 * n, 1e-300)
+    varies = variance > 1e-24 * np.maximum(
+        np.abs(series.reshape(n, -1)).max(axis=0) ** 2 * n, 1e-300
+    )
     rho = covariance / np.where(varies, variance, 1.0)
     sums = 1.0 + 2.0 * np.cumsum(rho[1:], axis=0)
     long_enough = np.arange(1, n)[:, None] >= WINDOW * sums

@@ -20,11 +20,11 @@ LARGEST_MAGNITUDE = 3.0  # of the prior inside of contact, relative to outside
 def correction_basis(
     grid: Grid, contact: Sequence[float], magnitude: Array, length: float
 ) -> Array:
-    """Smooth corrections that vanish at the cutoff: values at the knots du = basis d, d ~ N(0, a 1).
+    """Smooth corrections that vanish at the cutoff, du = basis d with d ~ N(0, a 1).
 
-    The squared exponential covariance exp(-(x - x')^2 / 2) acts on a warped distance x(r) with dx/dr =
-    1 / l(r): the correlation length is `length` times the contact distance outside of contact and
-    shrinks to a third of it inside, where potentials are steep.
+    The squared exponential covariance exp(-(x - x')^2 / 2) acts on a warped distance x(r) with
+    dx/dr = 1 / l(r): the correlation length is `length` times the contact distance outside of
+    contact and shrinks to a third of it inside, where potentials are steep.
 
     Parameters
     ----------
@@ -116,6 +116,6 @@ def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:
 def prior_magnitude(values: Array, kt: float) -> Array:
     """Relative standard deviation of corrections: larger where the potential is a wall, (P, K).
 
-        sqrt(1 + (u/kT)^2) for 0 < u < 3 kT, constant beyond
+    sqrt(1 + (u/kT)^2) for 0 < u < 3 kT, constant beyond
     """
     return np.asarray(np.sqrt(1.0 + np.clip(values / kt, 0.0, LARGEST_MAGNITUDE) ** 2))

@@ -1,13 +1,15 @@
 """Gauss-Newton in function space, with a Gaussian process prior for the correction.
 
-One step solves for the change du(r) of the potential, not of the network's weights. Linear response,
+One step solves for the change du(r) of the potential, not of the network's weights. Linear
+response,
 
     g* - g = J du + noise,    J = -beta Cov(g, g) c
 
-(`diffsim.gradients.fluctuations`), gives the likelihood; a smooth correction is more probable than a
-rough one: du is a Gaussian process with a squared exponential covariance a k(r, r'). The amplitude a
-maximises the evidence of the residual under an upper bound, the trust region: without it the first
-step would leave the range in which the response is linear. The most probable correction is
+(`diffsim.gradients.fluctuations`), gives the likelihood; a smooth correction is more probable than
+a rough one: du is a Gaussian process with a squared exponential covariance a k(r, r'). The
+amplitude a maximises the evidence of the residual under an upper bound, the trust region: without
+it the first step would leave the range in which the response is linear. The most probable
+correction is
 
     du = a k J^T (S + a J k J^T)^-1 (g* - g)
 
@@ -16,8 +18,9 @@ u + du at the knots. Why not Newton in the weights: the residual constrains the 
 directions only, and along the others a network's Jacobian asks for changes of its weights that are
 far too large for it to be linear.
 
-Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J. Chem.
-Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g determines u).
+Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J.
+Chem. Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g
+determines u).
 """
 
 from __future__ import annotations

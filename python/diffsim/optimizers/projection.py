@@ -16,7 +16,12 @@ HISTORY = 40  # of L-BFGS
 
 
 def fit_values(
-    potential: Any, grid: Grid, values: Array, kt: float, iterations: int, weights: Array | None = None
+    potential: Any,
+    grid: Grid,
+    values: Array,
+    kt: float,
+    iterations: int,
+    weights: Array | None = None,
 ) -> float:
     """Fit the weights of a potential to energies at the knots.
 
@@ -54,7 +59,10 @@ def fit_values(
         u.append(values[pair, chosen])
         w.append(np.ones(len(chosen)) if weights is None else weights[pair, chosen])
     distance, energy = torch.tensor(np.concatenate(r)), torch.tensor(np.concatenate(u))
-    species_i, species_j = torch.tensor(np.concatenate(type_i)), torch.tensor(np.concatenate(type_j))
+    species_i, species_j = (
+        torch.tensor(np.concatenate(type_i)),
+        torch.tensor(np.concatenate(type_j)),
+    )
     scale = torch.tensor(np.sqrt(np.concatenate(w))) / (
         kt * (1.0 + (torch.clamp(energy, min=0.0) / (SOFTENING * kt)) ** 2)
     )

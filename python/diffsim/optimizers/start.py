@@ -22,13 +22,11 @@ WITHOUT_TARGET = 0.3  # of the cutoff, the same for pairs without a target
 STEEPEST, LEAST_STEEP = 60.0, 6.0  # exponents of the continued wall
 
 
-def potential_of_mean_force(
-    target: RDF, kt: float, distances: Array, cutoff: float
-) -> Array:
+def potential_of_mean_force(target: RDF, kt: float, distances: Array, cutoff: float) -> Array:
     """Energies w(r) = -kT ln g(r), shifted to zero at the cutoff, at distances (n,).
 
-    Inside of the first distance where g reaches 0.05 the wall is continued as w1 (r1 / r)^m + constant
-    with the slope of w there.
+    Inside of the first distance where g reaches 0.05 the wall is continued as w1 (r1 / r)^m +
+    constant with the slope of w there.
 
     Source: the limit of low density; Soper, Chem. Phys. 202, 295 (1996).
     """
@@ -88,7 +86,8 @@ def _first_seen(target: RDF, cutoff: float) -> float:
     seen = target.r[(target.g > SEEN) & (target.r < cutoff)]
     if len(seen) < 3:
         raise InputError(
-            f"The target g(r) of {'-'.join(target.pair)} exceeds {SEEN} at {len(seen)} distances below "
+            f"The target g(r) of {'-'.join(target.pair)} exceeds {SEEN} at {len(seen)} "
+            "distances below "
             f"the cutoff {cutoff:g}; a potential of mean force needs at least 3. Check the unit of "
             "length of the target, or start from the potential itself (start: potential)."
         )

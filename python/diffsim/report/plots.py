@@ -15,7 +15,7 @@ from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
 matplotlib.use("Agg")  # no display on a cluster
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 SIZE = (6.0, 4.0)  # inches
 DPI = 150
@@ -74,7 +74,14 @@ def plot_potential(path: Path, potential: Any, grid: Grid, reference: Any = None
         lowest, highest = min(lowest, float(u.min())), max(highest, float(abs(u.min())))
         label = f"{grid.species[a]}-{grid.species[b]}"
         if reference is not None:
-            axes.plot(r, _energies(reference, r, a, b), color=TARGET, lw=3, alpha=0.5, label=f"{label} true")
+            axes.plot(
+                r,
+                _energies(reference, r, a, b),
+                color=TARGET,
+                lw=3,
+                alpha=0.5,
+                label=f"{label} true",
+            )
         axes.plot(r, u, lw=1.2, color=MODEL if pair == 0 else None, label=label)
     highest = highest or 1.0
     axes.set_ylim(lowest - 0.2 * highest, 2.5 * highest)

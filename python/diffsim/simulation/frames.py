@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from diffsim.errors import InputError
 from diffsim.species import species_pairs
 
-
 Array = NDArray[np.float64]
 
 

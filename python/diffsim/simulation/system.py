@@ -21,8 +21,8 @@ class System:
     script
         LAMMPS input script with everything but the pair style that is learned: units, atoms,
         velocities, thermostat, time step, other interactions; no ``run``. It can use the variables
-        ``${temperature}`` and ``${seed}`` (a new integer for every piece of simulation) and those of
-        `variables`.
+        ``${temperature}`` and ``${seed}`` (a new integer for every piece of simulation) and those
+        of `variables`.
     temperature
         In the units of the script. The thermostat of the script must hold it: the Boltzmann
         weights are those of this temperature.

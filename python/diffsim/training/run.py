@@ -35,6 +35,7 @@ def build(config: Config, scratch: Path | None, comm: Any = None) -> Trainer:
                 f"configuration says units: {config.units}. Make them the same."
             )
     else:
+        assert config.potential.form is not None  # the schema asks for one of the two
         potential = potentials.create(
             config.potential.form,
             species=config.potential.species,

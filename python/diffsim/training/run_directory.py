@@ -1,20 +1,19 @@
 """The folder of a run: what is written when, and how a run is taken up again.
 
-    config.yaml       the configuration with all defaults and absolute paths
-    model.pt          the best potential so far
-    potential.table   the same as a LAMMPS table
-    metrics.jsonl     a line for each iteration
-    checkpoint.pt     weights, optimizer, atoms; with frames/ all that a resumed run needs
-    frames/           pair counts of every iteration
-    lammps/           logs and working files of LAMMPS
-    *.png             plots
+config.yaml       the configuration with all defaults and absolute paths
+model.pt          the best potential so far
+potential.table   the same as a LAMMPS table
+metrics.jsonl     a line for each iteration
+checkpoint.pt     weights, optimizer, atoms; with frames/ all that a resumed run needs
+frames/           pair counts of every iteration
+lammps/           logs and working files of LAMMPS
+*.png             plots
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,11 +47,13 @@ class RunDirectory:
         self.path = path
         if resume and not self._checkpoint.is_file():
             raise InputError(
-                f"The folder {path} holds no checkpoint to resume from. Start the run without --resume."
+                f"The folder {path} holds no checkpoint to resume from. Start the run without "
+                "--resume."
             )
         if not resume and path.is_dir() and any(path.iterdir()):
             raise InputError(
-                f"The folder {path} is not empty. Continue the run in it with --resume, or name another "
+                f"The folder {path} is not empty. Continue the run in it with --resume, or name "
+                "another "
                 "folder with --out."
             )
         self.lammps.mkdir(parents=True, exist_ok=True)
@@ -112,10 +113,10 @@ class RunDirectory:
         piece = self._piece(trainer.iteration)
         with (unfinished := piece.with_suffix(".part")).open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(unfinished, piece)
+        unfinished.replace(piece)
         # the checkpoint names the iteration, so that frames without it do no harm
         torch.save(trainer.state_dict(), unfinished := self._checkpoint.with_suffix(".part"))
-        os.replace(unfinished, self._checkpoint)
+        unfinished.replace(self._checkpoint)
 
     def load_checkpoint(self, trainer: Trainer) -> None:
         """Put a trainer into the state of the checkpoint, and drop what was written after it."""
@@ -124,7 +125,9 @@ class RunDirectory:
         pieces = []
         for iteration in range(1, state["iteration"] + 1):
             with np.load(self._piece(iteration)) as arrays:
-                pieces.append((self._read_frames(arrays, len(trainer.systems)), arrays["coefficients"]))
+                pieces.append(
+                    (self._read_frames(arrays, len(trainer.systems)), arrays["coefficients"])
+                )
         trainer.load_state_dict(state, pieces)
         lines = self.metrics.read_text().splitlines()[: state["iteration"]]
         self.metrics.write_text("".join(line + "\n" for line in lines))

@@ -14,7 +14,7 @@ import numpy as np
 
 from diffsim import optimizers
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.loss import loss
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.optimizers import Optimizer
@@ -57,7 +57,8 @@ class Protocol:
                 )
         if self.steps % self.every or self.steps < 2 * self.every:
             raise InputError(
-                f"An iteration of {self.steps} steps with a frame every {self.every} steps does not "
+                f"An iteration of {self.steps} steps with a frame every {self.every} steps does "
+                "not "
                 "end on a frame or has fewer than two frames; make 'steps' a larger multiple of "
                 "'every'."
             )
@@ -114,7 +115,8 @@ class Trainer:
     protocol
         Lengths of the simulations.
     start
-        ``"pmf"``: from the potential of mean force, fitted to the potential; ``"potential"``: as it is.
+        ``"pmf"``: from the potential of mean force, fitted to the potential; ``"potential"``: as
+        it is.
     tolerance
         Of the simulated spline against the potential, relative, as in ``pair_style diffsim``.
     seed
@@ -168,9 +170,7 @@ class Trainer:
         self._bins = []
         for system in self.systems:
             self._check_species(system)
-            box = inspect(
-                system, potential.units, system.types or species, self._log(system), comm
-            )
+            box = inspect(system, potential.units, system.types or species, self._log(system), comm)
             self._bins.append(rdf_bins(system, potential.cutoff, box))
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
@@ -275,17 +275,14 @@ class Trainer:
     def _measure(self, coefficients: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
         measured: dict[str, dict[str, Any]] = {}
         events = []
-        for system, ensemble, frames in zip(
-            self.systems, self.ensembles, self.latest, strict=True
-        ):
-            fresh = Ensemble(system, 1.0 / (ensemble.beta * system.temperature), ensemble.species, self.grid.cutoff)
-            fresh.add(frames, coefficients)
-            state = fresh.weighted(coefficients)
+        for system, ensemble, frames in zip(self.systems, self.ensembles, self.latest, strict=True):
+            latest = ensemble.observables[-len(frames) :].mean(axis=0)
+            state = Weighted(np.full(len(frames), 1.0 / len(frames)), len(frames), latest)
             deviation = (state.observables - ensemble.target) ** 2
             ends = np.cumsum([len(target.g) for target in system.targets])[:-1]
             temperature = float(frames.temperature.mean())
             measured[system.name] = {
-                "loss": loss(fresh, state)[0],
+                "loss": loss(ensemble, state)[0],
                 "rdf_mse": [float(part.mean()) for part in np.split(deviation, ends)],
                 "ess": ensemble.weighted(coefficients).sample_size,
                 "pressure": float(frames.pressure.mean()),
@@ -294,7 +291,8 @@ class Trainer:
             if abs(temperature / system.temperature - 1.0) > TEMPERATURE_TOLERANCE:
                 events.append(
                     f"The kinetic temperature of system '{system.name}' was {temperature:.4g} on "
-                    f"average, but its temperature is given as {system.temperature:.4g}. If it does "
+                    f"average, but its temperature is given as {system.temperature:.4g}. If it "
+                    "does "
                     "not settle, the thermostat of the script holds another one, and the gradient "
                     "is wrong."
                 )
@@ -316,9 +314,7 @@ class Trainer:
 
     def _pooled_loss(self) -> float | None:
         """Loss of the present weights over all stored frames; None where too few are effective."""
-        coefficients = spline_coefficients(
-            knot_values(self.potential, self.grid).detach().numpy()
-        )
+        coefficients = spline_coefficients(knot_values(self.potential, self.grid).detach().numpy())
         total = 0.0
         for ensemble in self.ensembles:
             state = ensemble.weighted(coefficients)
@@ -369,8 +365,8 @@ class Trainer:
         state
             From `state_dict`.
         pieces
-            For every iteration so far: the frames of each system, and the coefficients of the spline
-            (P, K + 2) that they were simulated with.
+            For every iteration so far: the frames of each system, and the coefficients of the
+            spline (P, K + 2) that they were simulated with.
         """
         self.iteration = state["iteration"]
         self.md_steps = state["md_steps"]

@@ -1,0 +1,60 @@
+"""Types of the compiled core; see src_cpp/python/module.cpp."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+built_for_lammps: int
+built_for_torch: str
+MIN_KNOTS: int
+
+class PotentialError(Exception): ...
+
+class Frames:
+    n_types: int
+    rdf_width: float
+    atoms: Integers
+    step: Integers
+    volume: Array
+    energy: Array
+    pressure: Array
+    temperature: Array
+    counts: Array
+    rdf: Integers
+    def __len__(self) -> int: ...
+
+class Knots:
+    units: str
+    species: list[str]
+    cutoff: float
+    inner: list[float]
+    values: Array
+    def __init__(
+        self, units: str, species: list[str], cutoff: float, inner: list[float], values: Array
+    ) -> None: ...
+    def write(self, path: str) -> None: ...
+    @staticmethod
+    def read(path: str) -> Knots: ...
+
+class SplineError:
+    energy: float
+    force: float
+    energy_at: float
+    force_at: float
+
+def take_frames(lammps: int, fix_id: str) -> Frames: ...
+def spline_coefficients(values: Array) -> Array: ...
+def spline_coefficients_transpose(gradient: Array) -> Array: ...
+def spline_basis(r: Array, inner: float, cutoff: float, knots: int) -> Array: ...
+def reference_energy(units: str) -> float: ...
+def tabulate(
+    model: Callable[[Array, int, int], tuple[Array, Array]],
+    species: list[str],
+    cutoff: float,
+    units: str,
+    tolerance: float,
+) -> tuple[Knots, SplineError]: ...
