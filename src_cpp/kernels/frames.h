@@ -11,9 +11,9 @@ namespace diffsim {
 struct Frames {
   int frames = 0;
   int ntypes = 0;
-  int basis = 0;             // B-splines per pair of types; 0 if the run had no diffsim potential
+  int basis = 0;    // B-splines per pair of types; 0 if the run had no diffsim potential
   int rdf_bins = 0;
-  double rdf_width = 0.0;    // of a bin
+  double rdf_width = 0.0;             // of a bin
   std::vector<std::int64_t> atoms;    // [ntypes] number of atoms of each type
   std::vector<std::int64_t> step;     // [frames]
   std::vector<double> volume;         // [frames]

@@ -11,9 +11,9 @@
 namespace diffsim {
 
 struct Atoms {
-  const double *x;     // [local + ghost][3]
-  const int *type;     // [local + ghost], 1-based
-  int nlocal;          // atoms from nlocal on are ghosts
+  const double *x;    // [local + ghost][3]
+  const int *type;    // [local + ghost], 1-based
+  int nlocal;         // atoms from nlocal on are ghosts
 };
 
 // A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary is
@@ -23,20 +23,20 @@ struct NeighborPairs {
   const int *ilist;
   const int *numneigh;
   int *const *firstneigh;
-  int index_mask;          // neighbour entry & index_mask = index of the atom
-  int special_shift;       // (entry >> special_shift) & 3 = kind of bonded neighbour, 0..3
-  const double *special;   // [4] weights of these kinds
+  int index_mask;           // neighbour entry & index_mask = index of the atom
+  int special_shift;        // (entry >> special_shift) & 3 = kind of bonded neighbour, 0..3
+  const double *special;    // [4] weights of these kinds
   bool newton_pair;
 };
 
 // What a force call adds up.  Energy and virial follow LAMMPS's rule: half of a pair's share goes to
 // each of its atoms, and only local atoms' shares are summed when newton_pair is off.
 struct ForceSums {
-  double *f;                // [local + ghost][3], added to
-  double energy;            // added to if tally_energy
-  double virial[6];         // xx yy zz xy xz yz, added to if tally_virial
-  double *energy_per_atom;  // [local + ghost] or null
-  double *virial_per_atom;  // [local + ghost][6] or null
+  double *f;                  // [local + ghost][3], added to
+  double energy;              // added to if tally_energy
+  double virial[6];           // xx yy zz xy xz yz, added to if tally_virial
+  double *energy_per_atom;    // [local + ghost] or null
+  double *virial_per_atom;    // [local + ghost][6] or null
   bool tally_energy;
   bool tally_virial;
 };

@@ -16,7 +16,10 @@ inline int unordered_pair(int i, int j, int n)
   return lo * n - lo * (lo - 1) / 2 + hi - lo;
 }
 
-constexpr int unordered_pairs(int n) { return n * (n + 1) / 2; }
+constexpr int unordered_pairs(int n)
+{
+  return n * (n + 1) / 2;
+}
 
 struct SplineGrid {
   double s_inner;     // squared distance of the innermost knot

@@ -32,11 +32,11 @@ class RdfHistogram {
   int cells_[3] = {0, 0, 0};
   double lo_[3] = {0.0, 0.0, 0.0};
   double inv_cell_[3] = {0.0, 0.0, 0.0};
-  std::vector<int> first_;     // [cells+1] first atom of each cell
-  std::vector<int> cell_of_;   // [nall]
+  std::vector<int> first_;      // [cells+1] first atom of each cell
+  std::vector<int> cell_of_;    // [nall]
   std::vector<double> sorted_x_, sorted_y_, sorted_z_;
   std::vector<int> sorted_type_;
-  std::vector<int> original_;  // [nall] index before sorting
+  std::vector<int> original_;    // [nall] index before sorting
 };
 
 }    // namespace diffsim

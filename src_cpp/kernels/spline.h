@@ -13,7 +13,7 @@
 #ifndef DIFFSIM_KERNELS_SPLINE_H
 #define DIFFSIM_KERNELS_SPLINE_H
 
-#include <cstddef>
+#include <algorithm>
 
 namespace diffsim {
 
@@ -21,7 +21,10 @@ namespace diffsim {
 constexpr int MIN_KNOTS = 6;
 
 // number of B-splines that span the splines on `knots` knots
-constexpr int basis_size(int knots) { return knots + 2; }
+constexpr int basis_size(int knots)
+{
+  return knots + 2;
+}
 
 // values u[K] at the knots -> coefficients c[K+2].  O(K).  Requires K >= MIN_KNOTS.
 void spline_coefficients(int knots, const double *u, double *c);
@@ -45,8 +48,7 @@ struct SplinePosition {
 inline SplinePosition spline_position(double s, double s_inner, double inv_h, int knots)
 {
   const double x = (s - s_inner) * inv_h;
-  int k = x > 0.0 ? static_cast<int>(x) : 0;
-  if (k > knots - 2) k = knots - 2;
+  const int k = std::min(x > 0.0 ? static_cast<int>(x) : 0, knots - 2);
   return {k, x - k};
 }
 

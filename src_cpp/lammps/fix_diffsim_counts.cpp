@@ -27,11 +27,9 @@ using namespace diffsim;
 
 /* ---------------------------------------------------------------------- */
 
-FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) :
-    Fix(lammps, narg, arg), rdf_bins(0), rdf_range(0.0), pair(nullptr), energy(nullptr),
-    pressure(nullptr), temperature(nullptr)
+FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) : Fix(lammps, narg, arg)
 {
-  if (narg != 4 && !(narg == 7 && strcmp(arg[4], "rdf") == 0))
+  if (narg != 4 && (narg != 7 || strcmp(arg[4], "rdf") != 0))
     error->all(FLERR, "Fix diffsim/counts: expected 'fix ID all diffsim/counts N' and optionally "
                       "'rdf BINS RANGE'.");
   if (igroup != group->find("all"))
@@ -41,9 +39,10 @@ FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) :
                arg[1]);
   nevery = utils::inumeric(FLERR, arg[3], false, lmp);
   if (nevery <= 0)
-    error->all(FLERR,
-               "Fix diffsim/counts: the number of steps between frames must be positive, but is {}.",
-               arg[3]);
+    error->all(
+        FLERR,
+        "Fix diffsim/counts: the number of steps between frames must be positive, but is {}.",
+        arg[3]);
   if (narg == 7) {
     rdf_bins = utils::inumeric(FLERR, arg[5], false, lmp);
     rdf_range = utils::numeric(FLERR, arg[6], false, lmp);
@@ -76,8 +75,11 @@ void FixDiffSimCounts::init()
     error->all(FLERR, "Fix diffsim/counts: pair style hybrid holds more than one diffsim style; "
                       "the pair counts of one potential only can be recorded.");
   if (!pair && rdf_bins == 0)
-    error->all(FLERR, "Fix diffsim/counts: without pair_style diffsim there are no pair counts. Use "
-                      "that pair style, or ask for a distribution function with 'rdf BINS RANGE'.");
+    error->all(FLERR,
+               "Fix diffsim/counts: without pair_style diffsim there are no pair counts. Use "
+               "that pair style, or ask for a distribution function with 'rdf BINS RANGE'.");
+  if (domain->dimension != 3)
+    error->all(FLERR, "Fix diffsim/counts: the simulation must be three-dimensional.");
   energy = modify->get_compute_by_id("thermo_pe");
   pressure = modify->get_compute_by_id("thermo_press");
   temperature = modify->get_compute_by_id("thermo_temp");
@@ -90,8 +92,10 @@ void FixDiffSimCounts::init()
     const double needed = rdf_range + neighbor->skin;
     if (comm->cutghostuser < needed) {
       if (comm->me == 0)
-        utils::logmesg(lmp, "Fix diffsim/counts: ghost atoms are kept up to {:.6g}, for the range of "
-                            "the distribution function\n", needed);
+        utils::logmesg(lmp,
+                       "Fix diffsim/counts: ghost atoms are kept up to {:.6g}, for the range of "
+                       "the distribution function\n",
+                       needed);
       comm->cutghostuser = needed;
     }
     histogram = std::make_unique<RdfHistogram>(atom->ntypes, rdf_bins, rdf_range / rdf_bins);
@@ -108,14 +112,15 @@ void FixDiffSimCounts::check_range() const
   if (rdf_bins == 0) return;
   const double ghosts = *std::min_element(comm->cutghost, comm->cutghost + 3);
   // lambda coordinates of a triclinic box: cutghost is a fraction of the box there
-  const double reach = domain->triclinic
-      ? std::min({comm->cutghost[0] / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
-                                                domain->h_inv[5] * domain->h_inv[5] +
-                                                domain->h_inv[4] * domain->h_inv[4]),
-                  comm->cutghost[1] / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
-                                                domain->h_inv[3] * domain->h_inv[3]),
-                  comm->cutghost[2] / domain->h_inv[2]})
-      : ghosts;
+  const double reach =
+      domain->triclinic
+          ? std::min({comm->cutghost[0] / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
+                                                    domain->h_inv[5] * domain->h_inv[5] +
+                                                    domain->h_inv[4] * domain->h_inv[4]),
+                      comm->cutghost[1] / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
+                                                    domain->h_inv[3] * domain->h_inv[3]),
+                      comm->cutghost[2] / domain->h_inv[2]})
+          : ghosts;
   // ghosts are chosen anew only after atoms moved by half of the skin
   const double needed = rdf_range + neighbor->skin;
   if (reach < needed * (1.0 - 1.0e-12))
@@ -124,18 +129,18 @@ void FixDiffSimCounts::check_range() const
                "skin exceeds the distance {} to which ghost atoms are known. Add 'comm_modify "
                "cutoff {}' to the input script.",
                rdf_range, reach, needed);
-  const double widths[3] = {1.0 / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
-                                            domain->h_inv[5] * domain->h_inv[5] +
-                                            domain->h_inv[4] * domain->h_inv[4]),
-                            1.0 / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
-                                            domain->h_inv[3] * domain->h_inv[3]),
-                            1.0 / domain->h_inv[2]};
+  const double widths[3] = {
+      1.0 / std::sqrt(domain->h_inv[0] * domain->h_inv[0] + domain->h_inv[5] * domain->h_inv[5] +
+                      domain->h_inv[4] * domain->h_inv[4]),
+      1.0 / std::sqrt(domain->h_inv[1] * domain->h_inv[1] + domain->h_inv[3] * domain->h_inv[3]),
+      1.0 / domain->h_inv[2]};
   for (int d = 0; d < 3; d++)
     if (domain->periodicity[d] && rdf_range > 0.5 * widths[d])
-      error->all(FLERR,
-                 "Fix diffsim/counts: the range {} of the distribution function exceeds half of the "
-                 "box, which is {} wide in direction {}. Use a smaller range or a larger box.",
-                 rdf_range, widths[d], "xyz"[d]);
+      error->all(
+          FLERR,
+          "Fix diffsim/counts: the range {} of the distribution function exceeds half of the "
+          "box, which is {} wide in direction {}. Use a smaller range or a larger box.",
+          rdf_range, widths[d], "xyz"[d]);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -167,6 +172,7 @@ void FixDiffSimCounts::setup(int /*vflag*/)
 
 void FixDiffSimCounts::end_of_step()
 {
+  if (update->whichflag != 1) return;    // the steps of a minimizer are no ensemble
   Frames &frames = *current;
   const size_t pairs = unordered_pairs(atom->ntypes);
   const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal};
@@ -187,7 +193,7 @@ void FixDiffSimCounts::end_of_step()
     histogram->add(atoms, atom->nlocal + atom->nghost,
                    frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
   }
-  modify->addstep_compute(update->ntimestep + nevery);
+  modify->addstep_compute_all(update->ntimestep + nevery);
 }
 
 /* ----------------------------------------------------------------------

@@ -35,13 +35,15 @@ class FixDiffSimCounts : public Fix {
   void check_range() const;
   void new_frames();
 
-  int rdf_bins;
-  double rdf_range;
-  class PairDiffSim *pair;             // null if the simulation does not use pair_style diffsim
+  int rdf_bins = 0;
+  double rdf_range = 0.0;
+  class PairDiffSim *pair = nullptr;    // null if the simulation does not use pair_style diffsim
   std::unique_ptr<diffsim::Frames> completed;    // of earlier runs, summed over processes
   std::unique_ptr<diffsim::Frames> current;      // of this run, this process's share
   std::unique_ptr<diffsim::RdfHistogram> histogram;
-  class Compute *energy, *pressure, *temperature;
+  class Compute *energy = nullptr;
+  class Compute *pressure = nullptr;
+  class Compute *temperature = nullptr;
 };
 
 }    // namespace LAMMPS_NS

@@ -16,7 +16,7 @@
 #include "utils.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -28,7 +28,7 @@ static constexpr double DEFAULT_TOLERANCE = 1.0e-5;
 
 /* ---------------------------------------------------------------------- */
 
-PairDiffSim::PairDiffSim(LAMMPS *lammps) : Pair(lammps), tolerance(DEFAULT_TOLERANCE), close_pairs(0)
+PairDiffSim::PairDiffSim(LAMMPS *lammps) : Pair(lammps), tolerance(DEFAULT_TOLERANCE)
 {
   one_coeff = 1;
   restartinfo = 0;
@@ -116,10 +116,10 @@ std::string PairDiffSim::read_potential(const std::string &path, std::string &re
     const auto model = open_torchscript(path);
     SplineError largest;
     found = tabulate(*model, tolerance, largest);
-    report = fmt::format("  spline error relative to the model: energy {:.2e} at r = {:.6g}, force "
-                         "{:.2e} at r = {:.6g} (tolerance {:.2e})\n",
-                         largest.energy, largest.energy_at, largest.force, largest.force_at,
-                         tolerance);
+    report =
+        fmt::format("  spline error relative to the model: energy {:.2e} at r = {:.6g}, force "
+                    "{:.2e} at r = {:.6g} (tolerance {:.2e})\n",
+                    largest.energy, largest.energy_at, largest.force, largest.force_at, tolerance);
   } else {
     try {
       found = read_knots(file, path);
@@ -153,10 +153,9 @@ void PairDiffSim::coeff(int narg, char **arg)
   int failed = 0;
   if (comm->me == 0) {
     try {
-      text = read_potential(utils::get_potential_file_path(arg[2]).empty()
-                                ? std::string(arg[2])
-                                : utils::get_potential_file_path(arg[2]),
-                            report);
+      // as for other potentials, also in the folders of LAMMPS_POTENTIALS
+      const std::string found = utils::get_potential_file_path(arg[2]);
+      text = read_potential(found.empty() ? arg[2] : found, report);
     } catch (const std::exception &e) {
       failed = 1;
       text = e.what();
@@ -166,7 +165,7 @@ void PairDiffSim::coeff(int narg, char **arg)
   MPI_Bcast(&failed, 1, MPI_INT, 0, world);
   MPI_Bcast(&length, 1, MPI_INT, 0, world);
   text.resize(length);
-  MPI_Bcast(&text[0], length, MPI_CHAR, 0, world);
+  MPI_Bcast(text.data(), length, MPI_CHAR, 0, world);
   if (failed) error->all(FLERR, "Pair style diffsim: {}", text);
 
   std::istringstream in(text);
@@ -219,7 +218,7 @@ void PairDiffSim::map_species(int ntypes, char **names)
   int count = 0;
   for (int i = 1; i <= ntypes; i++)
     for (int j = i; j <= ntypes; j++) {
-      setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0;
+      setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0 ? 1 : 0;
       count += setflag[i][j];
     }
   if (count == 0)
@@ -261,7 +260,7 @@ void PairDiffSim::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   if (list->inum > 0) {
-    ForceSums sums = {atom->f[0], 0.0,     {0.0}, nullptr, nullptr, eflag_global != 0,
+    ForceSums sums = {atom->f[0],       0.0, {0.0}, nullptr, nullptr, eflag_global != 0,
                       vflag_global != 0};
     if (eflag_atom) sums.energy_per_atom = eatom;
     if (vflag_atom) sums.virial_per_atom = vatom[0];
@@ -309,5 +308,5 @@ void PairDiffSim::finish()
 double PairDiffSim::memory_usage()
 {
   return Pair::memory_usage() +
-      static_cast<double>((tables.polynomials.size() + knots.values.size()) * sizeof(double));
+         static_cast<double>((tables.polynomials.size() + knots.values.size()) * sizeof(double));
 }

@@ -48,7 +48,7 @@ class PairDiffSim : public Pair {
   diffsim::Knots knots;
   diffsim::PairTables tables;
   std::vector<int> species_of_type;    // [ntypes], -1 for NULL
-  std::int64_t close_pairs;            // closer than the innermost knot, this run, this process
+  std::int64_t close_pairs = 0;        // closer than the innermost knot, this run, this process
 };
 
 }    // namespace LAMMPS_NS

@@ -24,7 +24,7 @@ int loaded_into = 0;
 int built_for()
 {
   const char *volatile text = BUILT_FOR;
-  return std::atoi(std::strchr(text, '=') + 1);
+  return std::stoi(std::strchr(text, '=') + 1);
 }
 
 // LAMMPS's classes change between versions, and a style built for another one would read the wrong
@@ -33,8 +33,9 @@ int built_for()
 {
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  const std::string message = "ERROR: The diffsim plugin was built for LAMMPS version " +
-      std::to_string(built_for()) + ", but this is LAMMPS version " + std::to_string(loaded_into) +
+  const std::string message =
+      "ERROR: The diffsim plugin was built for LAMMPS version " + std::to_string(built_for()) +
+      ", but this is LAMMPS version " + std::to_string(loaded_into) +
       ". Install diffsim again beside this LAMMPS, or install the LAMMPS version that it was "
       "built for. 'diffsim doctor' shows what fits together.";
   if (rank == 0) std::fprintf(stderr, "%s\n", message.c_str());

@@ -11,9 +11,9 @@ namespace diffsim {
 
 namespace {
 
-constexpr double WALL = 1000.0;              // reference energies at the innermost knot
-constexpr double SMALLEST_FRACTION = 0.01;   // of the cutoff: no knot is closer
-constexpr int SCAN_POINTS = 2000;            // of the search for the wall
+constexpr double WALL = 1000.0;               // reference energies at the innermost knot
+constexpr double SMALLEST_FRACTION = 0.01;    // of the cutoff: no knot is closer
+constexpr int SCAN_POINTS = 2000;             // of the search for the wall
 constexpr int FIRST_INTERVALS = 128;
 
 template <class... Parts>
@@ -47,8 +47,8 @@ void evaluate(const PairFunction &model, const std::vector<double> &r, int a, in
 [[noreturn]] void not_finite(const PairFunction &model, int a, int b, double r, const char *what,
                              double value)
 {
-  throw PotentialError(text("The model's ", what, " for the pair ", pair_name(model.species(), a, b),
-                            " is ", value, " at distance ", r,
+  throw PotentialError(text("The model's ", what, " for the pair ",
+                            pair_name(model.species(), a, b), " is ", value, " at distance ", r,
                             "; it must be finite between the repulsive wall and the cutoff ",
                             model.cutoff(), ". Correct the model."));
 }

@@ -16,11 +16,14 @@ struct Knots {
   std::vector<std::string> species;
   double cutoff = 0.0;
   int knots = 0;
-  std::vector<double> inner;    // [species pairs] distance of the innermost knot
-  std::vector<double> values;   // [species pairs][knots] energies
+  std::vector<double> inner;     // [species pairs] distance of the innermost knot
+  std::vector<double> values;    // [species pairs][knots] energies
 
   int pairs() const { return unordered_pairs(static_cast<int>(species.size())); }
-  const double *pair_values(int pair) const { return values.data() + static_cast<long>(pair) * knots; }
+  const double *pair_values(int pair) const
+  {
+    return values.data() + static_cast<long>(pair) * knots;
+  }
 };
 
 // The largest deviations of the spline from the model, relative to the larger of the quantity

@@ -82,7 +82,8 @@ Knots read_knots(std::istream &in, const std::string &path)
   const double s_cutoff = knots.cutoff * knots.cutoff;
   for (int a = 0; a < n; a++)
     for (int b = a; b < n; b++) {
-      auto header = lines.next("'pair " + knots.species[a] + " " + knots.species[b] + " inner <r>'");
+      auto header =
+          lines.next("'pair " + knots.species[a] + " " + knots.species[b] + " inner <r>'");
       std::string pair, first, second, inner_word;
       double inner;
       if (!(header >> pair >> first >> second >> inner_word >> inner) || pair != "pair" ||

@@ -42,8 +42,9 @@ class TorchScriptFunction : public PairFunction {
     try {
       module_ = torch::jit::load(path, torch::kCPU);
     } catch (const std::exception &e) {
-      throw PotentialError("The model file " + path + " is not a TorchScript archive that PyTorch " +
-                           TORCH_VERSION + " can read (" + what(e) +
+      throw PotentialError("The model file " + path +
+                           " is not a TorchScript archive that PyTorch " + TORCH_VERSION +
+                           " can read (" + what(e) +
                            "). Write it with torch.jit.save, or with the save method of a "
                            "diffsim potential.");
     }
@@ -55,19 +56,20 @@ class TorchScriptFunction : public PairFunction {
 
   void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const override
   {
-    const torch::Tensor distance =
-        torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64).clone().requires_grad_(true);
+    const torch::Tensor distance = torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64)
+                                       .clone()
+                                       .requires_grad_(true);
     const torch::Tensor energy = call(distance, a, b);
     // an energy that does not depend on r, such as a constant zero, has no graph
     torch::Tensor slope = torch::zeros_like(distance);
     if (energy.requires_grad()) {
       try {
-        const auto gradients = torch::autograd::grad({energy.sum()}, {distance}, {}, std::nullopt,
-                                                     false, true);
+        const auto gradients =
+            torch::autograd::grad({energy.sum()}, {distance}, {}, std::nullopt, false, true);
         if (gradients[0].defined()) slope = gradients[0];
       } catch (const std::exception &e) {
-        throw PotentialError("The model " + path_ + " cannot be differentiated with respect to r (" +
-                             what(e) + ").");
+        throw PotentialError("The model " + path_ +
+                             " cannot be differentiated with respect to r (" + what(e) + ").");
       }
     }
     copy(energy.detach(), u);
@@ -77,15 +79,17 @@ class TorchScriptFunction : public PairFunction {
  private:
   template <class Value> Value attribute(const char *name, const char *type) const
   {
-    const std::string requirement = std::string("It must have an attribute '") + name + ": " + type +
-        "'; set it before torch.jit.script.";
+    const std::string requirement = std::string("It must have an attribute '") + name + ": " +
+                                    type + "'; set it before torch.jit.script.";
     if (!module_.hasattr(name))
-      throw PotentialError("The model " + path_ + " has no attribute '" + name + "'. " + requirement);
+      throw PotentialError("The model " + path_ + " has no attribute '" + name + "'. " +
+                           requirement);
     try {
       return module_.attr(name).to<Value>();
     } catch (const std::exception &) {
       throw PotentialError("The model " + path_ + " has an attribute '" + name +
-                           "' of another type (" + module_.attr(name).tagKind() + "). " + requirement);
+                           "' of another type (" + module_.attr(name).tagKind() + "). " +
+                           requirement);
     }
   }
 
@@ -101,14 +105,16 @@ class TorchScriptFunction : public PairFunction {
       throw PotentialError("The model " + path_ +
                            " names no species; its attribute 'species' must list at least one.");
     if (std::set<std::string>(species_.begin(), species_.end()).size() != species_.size())
-      throw PotentialError("The model " + path_ + " names a species twice; the names in its attribute "
+      throw PotentialError("The model " + path_ +
+                           " names a species twice; the names in its attribute "
                            "'species' must differ.");
   }
 
   void check_signature() const
   {
     const auto method = module_.find_method("forward");
-    if (!method) throw PotentialError("The model " + path_ + " has no method 'forward'. " + SIGNATURE);
+    if (!method)
+      throw PotentialError("The model " + path_ + " has no method 'forward'. " + SIGNATURE);
     const size_t arguments = method->function().getSchema().arguments().size() - 1;    // less self
     if (arguments != 3)
       throw PotentialError("The forward method of the model " + path_ + " takes " +
@@ -124,8 +130,9 @@ class TorchScriptFunction : public PairFunction {
       for (int b = a + 1; b < n; b++) {
         const torch::Tensor ab = call(r, a, b), ba = call(r, b, a);
         if (!torch::allclose(ab, ba, 1e-9, 1e-12, true))
-          throw PotentialError("The model " + path_ + " gives different energies for " + species_[a] +
-                               "-" + species_[b] + " and " + species_[b] + "-" + species_[a] +
+          throw PotentialError("The model " + path_ + " gives different energies for " +
+                               species_[a] + "-" + species_[b] + " and " + species_[b] + "-" +
+                               species_[a] +
                                "; a pair potential must be symmetric in the two types.");
       }
   }

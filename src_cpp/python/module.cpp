@@ -25,8 +25,7 @@ using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 class PythonFunction : public PairFunction {
  public:
   PythonFunction(py::function function, std::vector<std::string> species, double cutoff,
-                 std::string units) :
-      function_(std::move(function))
+                 std::string units) : function_(std::move(function))
   {
     species_ = std::move(species);
     cutoff_ = cutoff;
@@ -75,7 +74,8 @@ Doubles rows(const Doubles &input, py::ssize_t expected, const char *what)
 template <class Map> Doubles map_rows(const Doubles &in, py::ssize_t length, Map &&map)
 {
   Doubles out({in.shape(0), length});
-  for (py::ssize_t row = 0; row < in.shape(0); row++) map(in.data(row, 0), out.mutable_data(row, 0));
+  for (py::ssize_t row = 0; row < in.shape(0); row++)
+    map(in.data(row, 0), out.mutable_data(row, 0));
   return out;
 }
 
@@ -95,9 +95,9 @@ std::unique_ptr<Frames> take_frames(std::uintptr_t lammps, const std::string &fi
     throw std::runtime_error("The diffsim plugin is not loaded into this process. Create the "
                              "lammps object after the diffsim package was installed; 'diffsim "
                              "doctor' shows whether LAMMPS finds the plugin.");
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): Python knows the LAMMPS object by its address
   std::unique_ptr<Frames> frames(take(reinterpret_cast<void *>(lammps), fix_id.c_str()));
-  if (!frames)
-    throw py::key_error("LAMMPS has no fix '" + fix_id + "' of style diffsim/counts.");
+  if (!frames) throw py::key_error("LAMMPS has no fix '" + fix_id + "' of style diffsim/counts.");
   return frames;
 }
 
@@ -115,49 +115,42 @@ PYBIND11_MODULE(_core, m)
       .def_property_readonly("n_types", [](const Frames &f) { return f.ntypes; })
       .def_property_readonly("rdf_width", [](const Frames &f) { return f.rdf_width; })
       .def("__len__", [](const Frames &f) { return f.frames; })
-      .def_property_readonly(
-          "atoms",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.atoms, {f.ntypes}, self);
-          })
-      .def_property_readonly(
-          "step",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.step, {f.frames}, self);
-          })
-      .def_property_readonly(
-          "volume",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.volume, {f.frames}, self);
-          })
-      .def_property_readonly(
-          "energy",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.energy, {f.frames}, self);
-          })
-      .def_property_readonly(
-          "pressure",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.pressure, {f.frames}, self);
-          })
-      .def_property_readonly(
-          "temperature",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.temperature, {f.frames}, self);
-          })
-      .def_property_readonly(
-          "counts",
-          [](py::object self) {
-            const auto &f = self.cast<const Frames &>();
-            return view(f.counts, {f.frames, type_pairs(f), f.basis}, self);
-          })
-      .def_property_readonly("rdf", [](py::object self) {
+      .def_property_readonly("atoms",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.atoms, {f.ntypes}, self);
+                             })
+      .def_property_readonly("step",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.step, {f.frames}, self);
+                             })
+      .def_property_readonly("volume",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.volume, {f.frames}, self);
+                             })
+      .def_property_readonly("energy",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.energy, {f.frames}, self);
+                             })
+      .def_property_readonly("pressure",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.pressure, {f.frames}, self);
+                             })
+      .def_property_readonly("temperature",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.temperature, {f.frames}, self);
+                             })
+      .def_property_readonly("counts",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.counts, {f.frames, type_pairs(f), f.basis}, self);
+                             })
+      .def_property_readonly("rdf", [](const py::object &self) {
         const auto &f = self.cast<const Frames &>();
         return view(f.rdf, {f.frames, type_pairs(f), f.rdf_bins}, self);
       });
@@ -180,9 +173,10 @@ PYBIND11_MODULE(_core, m)
       [](const Doubles &gradient) {
         const int knots = static_cast<int>(gradient.ndim() == 2 ? gradient.shape(1) : 0) - 2;
         check_knots(knots);
-        return map_rows(
-            rows(gradient, knots + 2, "gradient"), knots,
-            [&](const double *dc, double *du) { spline_coefficients_transpose(knots, dc, du); });
+        return map_rows(rows(gradient, knots + 2, "gradient"), knots,
+                        [&](const double *dc, double *du) {
+                          spline_coefficients_transpose(knots, dc, du);
+                        });
       },
       py::arg("gradient"), "Transpose of spline_coefficients: (pairs, K+2) -> (pairs, K).");
 
@@ -229,7 +223,7 @@ PYBIND11_MODULE(_core, m)
       .def_readonly("cutoff", &Knots::cutoff)
       .def_readonly("inner", &Knots::inner)
       .def_property_readonly("values",
-                             [](py::object self) {
+                             [](const py::object &self) {
                                const auto &k = self.cast<const Knots &>();
                                return view(k.values, {k.pairs(), k.knots}, self);
                              })

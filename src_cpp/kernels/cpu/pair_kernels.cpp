@@ -96,8 +96,8 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
 std::int64_t pair_forces(const Atoms &atoms, const NeighborPairs &pairs,
                          const PairTablesView &tables, ForceSums &sums)
 {
-  const bool tally =
-      sums.tally_energy || sums.tally_virial || sums.energy_per_atom || sums.virial_per_atom;
+  const bool tally = sums.tally_energy || sums.tally_virial || sums.energy_per_atom != nullptr ||
+                     sums.virial_per_atom != nullptr;
   if (pairs.newton_pair)
     return tally ? forces<true, true>(atoms, pairs, tables, sums)
                  : forces<false, true>(atoms, pairs, tables, sums);
@@ -119,8 +119,8 @@ void pair_counts(const Atoms &atoms, const NeighborPairs &pairs, const PairTable
                   spline_weights(at.t, w);
                   const int pair =
                       unordered_pair(atoms.type[i] - 1, atoms.type[j] - 1, tables.ntypes);
-                  double *const n = counts +
-                      static_cast<long>(pair) * basis_size(tables.knots) + at.interval;
+                  double *const n =
+                      counts + static_cast<long>(pair) * basis_size(tables.knots) + at.interval;
                   for (int m = 0; m < 4; m++) n[m] += special * share * w[m];
                 });
 }

@@ -2,8 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace diffsim {
+
+// The cell at a position measured in cells. A simulation that blows up has coordinates that are not
+// numbers: they count nowhere, but must not index outside of the arrays.
+static inline int cell_at(double position, int cells)
+{
+  if (!(position > 0.0)) return 0;
+  return position < cells ? static_cast<int>(position) : cells - 1;
+}
 
 // Cells are a third of the range wide, but never so many that most of them are empty: a gas of few atoms in
 // a large volume must not ask for memory that grows with the volume.
@@ -11,8 +20,11 @@ void RdfHistogram::sort_into_cells(const Atoms &atoms, int nall)
 {
   const double *const x = atoms.x;
   double hi[3];
-  for (int d = 0; d < 3; d++) lo_[d] = hi[d] = x[d];
-  for (int i = 1; i < nall; i++)
+  for (int d = 0; d < 3; d++) {
+    lo_[d] = std::numeric_limits<double>::infinity();
+    hi[d] = -lo_[d];
+  }
+  for (int i = 0; i < nall; i++)
     for (int d = 0; d < 3; d++) {
       lo_[d] = std::min(lo_[d], x[3 * i + d]);
       hi[d] = std::max(hi[d], x[3 * i + d]);
@@ -26,8 +38,7 @@ void RdfHistogram::sort_into_cells(const Atoms &atoms, int nall)
   }
 
   auto cell_index = [&](int i, int d) {
-    const int c = static_cast<int>((x[3 * i + d] - lo_[d]) * inv_cell_[d]);
-    return std::min(c, cells_[d] - 1);
+    return cell_at((x[3 * i + d] - lo_[d]) * inv_cell_[d], cells_[d]);
   };
   const int ncells = cells_[0] * cells_[1] * cells_[2];
   first_.assign(ncells + 1, 0);
@@ -59,7 +70,7 @@ static inline double gap(double c, double lo, double inv_cell, int k)
 {
   const double left = lo + k / inv_cell;
   const double right = left + 1.0 / inv_cell;
-  return c < left ? left - c : (c > right ? c - right : 0.0);
+  return std::max({left - c, c - right, 0.0});
 }
 
 void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
@@ -76,8 +87,8 @@ void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
     const double at[3] = {atoms.x[3 * i], atoms.x[3 * i + 1], atoms.x[3 * i + 2]};
     // cells from at - reach to at + reach in direction d
     auto cells_within = [&](int d, double reach, int &from, int &to) {
-      from = std::max(static_cast<int>(std::floor((at[d] - reach - lo_[d]) * inv_cell_[d])), 0);
-      to = std::min(static_cast<int>((at[d] + reach - lo_[d]) * inv_cell_[d]), cells_[d] - 1);
+      from = cell_at((at[d] - reach - lo_[d]) * inv_cell_[d], cells_[d]);
+      to = cell_at((at[d] + reach - lo_[d]) * inv_cell_[d], cells_[d]);
     };
     int from[3], to[3];
     cells_within(1, range, from[1], to[1]);
@@ -92,7 +103,6 @@ void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
         const double left_sq = range_sq - gap_y * gap_y - gap_z * gap_z;
         if (left_sq <= 0.0) continue;
         cells_within(0, std::sqrt(left_sq), from[0], to[0]);
-        if (to[0] < from[0]) continue;
         const int row = (cz * cells_[1] + cy) * cells_[0];
         const int last = first_[row + to[0] + 1];
         for (int j = first_[row + from[0]]; j < last; j++) {
@@ -102,7 +112,7 @@ void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
           const double rsq = dx * dx + dy * dy + dz * dz;
           rsq_within[within] = rsq;
           type_within[within] = sorted_type_[j];
-          within += (rsq < range_sq) & (original_[j] != i);
+          within += static_cast<int>(rsq < range_sq) & static_cast<int>(original_[j] != i);
         }
       }
     }
