@@ -288,10 +288,6 @@ def test_bad_models(case, run_lammps, tmp_path):
     assert_one_sentence(run_with(run_lammps, tmp_path), words)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the message quotes the first line of the file, whatever bytes it is made of",
-)
 def test_a_binary_file(run_lammps, tmp_path):
     (tmp_path / "model.pt").write_bytes(bytes(range(256)) * 100)
     assert_one_sentence(run_with(run_lammps, tmp_path), ["not a TorchScript archive"])
@@ -304,11 +300,6 @@ def test_bad_models_on_two_ranks(case, run_lammps, tmp_path):
     assert_one_sentence(run_with(run_lammps, tmp_path, ranks=2), words)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="PotentialError leaves PairDiffSim::coeff uncaught (a Python process ends) and tells of "
-    "a knots file that the user never wrote",
-)
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_models_whose_knots_are_no_knots_file(case, run_lammps, tmp_path):
     model, words = UNREADABLE[case]

@@ -70,12 +70,12 @@ def test_defaults(folder):
     assert system.targets[0].rdf == folder / "rdf.csv"
     assert config.simulation.model_dump() == {
         "steps": 2500,
-        "every": 10,
+        "every": 20,
         "equilibration": 2000,
         "relaxation": 250,
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
-    assert (config.start, config.iterations, config.tolerance, config.seed) == ("pmf", 10, 1e-5, 1)
+    assert (config.start, config.iterations, config.tolerance, config.seed) == ("pmf", 10, 1e-4, 1)
 
 
 def test_everything_given(folder):
@@ -202,7 +202,7 @@ def test_one_sentence_for_each_problem(folder, old, new, words):
         ("optimizer: {lr: 1}", ["optimizer.name is missing"]),
         ("optimizer: [adam]", ["optimizer should be a name or a mapping", "['adam'] was found"]),
         ("simulation: 5", ["simulation should be a mapping", "5 was found"]),
-        ("simulation: {steps: 25}", ["simulation should have", "steps = 25 and every = 10"]),
+        ("simulation: {steps: 25}", ["simulation should have", "steps = 25 and every = 20"]),
         ("simulation: {evry: 25}", ["simulation.evry is not a known key", "'every'?"]),
         ("iteration: 3", ["iteration is not a known key", "did you mean 'iterations'?"]),
         ("zzz: 3", ["zzz is not a known key", "the known keys are units, potential, systems"]),

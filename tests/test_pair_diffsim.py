@@ -163,6 +163,28 @@ def test_a_rank_without_atoms(newton, models, run_lammps, tmp_path):
     assert_same_to_tolerance(result, configuration)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("newton", ["on", "off"])
+def test_special_bonds(newton, ranks, models, run_lammps, tmp_path):
+    configuration = fluid(n_types=2, cells=5)
+    configuration.bonds = [(k, k + 1) for k in range(200) if k % 5 != 4]
+    configuration.write(tmp_path / "start.data")
+    bonds = "special_bonds lj 0.0 0.5 0.25\ncomm_modify cutoff 4.2\n"
+    start = core(newton=newton).replace("atomic", "bond\nbond_style zero nocoeff")
+    result = run_lammps(
+        f"{start}bond_coeff *\n{bonds}"
+        + lj_cut(2)
+        + single_point("reference")
+        + diffsim(models, 2)
+        + single_point("diffsim")
+        + "special_bonds lj 1.0 1.0 1.0\n"
+        + single_point("unweighted"),
+        ranks=ranks,
+    )
+    assert_same_to_tolerance(result, configuration)
+    assert abs(result.values["unweighted"][0] - result.values["diffsim"][0]) > 10.0
+
+
 def test_conserves_energy_as_lj_cut_does(models, run_lammps, tmp_path):
     fluid().write(tmp_path / "start.data")
     steps = 2000
@@ -460,18 +482,7 @@ def soft_knots(tmp_path):
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize(
-    "newton",
-    [
-        "on",
-        pytest.param(
-            "off",
-            marks=pytest.mark.xfail(
-                strict=True, reason="pairs across a border are counted by both of their owners"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("newton", ["on", "off"])
 def test_too_close_pairs_are_counted(newton, ranks, soft_knots, run_lammps, tmp_path):
     # three close pairs, one inside the left half of the box, one inside the right half, and one
     # across its periodic border; a fourth pair is just not too close

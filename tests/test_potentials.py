@@ -223,7 +223,7 @@ def test_matrices_give_each_pair_its_own_parameters():
 
 def test_bspline_is_c2_at_its_knots_and_vanishes_smoothly():
     spline = make("bspline", 1)
-    knots = torch.linspace(0.8, CUTOFF, 20, dtype=torch.float64)[1:-1]
+    knots = torch.linspace(0.8, CUTOFF, 20, dtype=torch.float64)[:-1]
     before, after = derivatives(spline, knots - 1e-9), derivatives(spline, knots + 1e-9)
     torch.testing.assert_close(before[0], after[0], rtol=0, atol=1e-7)
     torch.testing.assert_close(before[1], after[1], rtol=0, atol=1e-4)
@@ -246,7 +246,7 @@ def test_bspline_has_the_energy_of_its_basis():
     spline = BSpline(["A"], 3.0, n_knots=11, inner=1.0)
     assert energies(spline, torch.linspace(0.0, 3.0, 20)).abs().max() == 0.0
     with torch.no_grad():
-        spline.coefficients[0, 4] = 6.0  # centred on the knot of index 3, at 1.6
+        spline.coefficients[0, 3] = 6.0  # centred on the knot of index 3, at 1.6
     assert energies(spline, [1.2, 1.4, 1.6, 1.8, 2.0]).tolist() == pytest.approx(
         [0.0, 1.0, 4.0, 1.0, 0.0], abs=1e-12
     )

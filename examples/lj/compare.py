@@ -40,7 +40,7 @@ def main() -> None:
     with torch.no_grad():
         error = (potential(r, types, types) - true(r, types, types)).numpy()
 
-    grid, _ = choose_grid(potential, 1e-5)
+    grid, _ = choose_grid(potential, 1e-4)
     target = RDF.from_file(HERE / "target.csv", pair=("A", "A"))
     system = System(HERE / "in.lj", temperature=1.0, targets=[target])
     with tempfile.TemporaryDirectory() as scratch:

@@ -24,7 +24,7 @@ class Frames:
     pressure: Array
     temperature: Array
     counts: Array
-    rdf: Integers
+    rdf: Array
     def __len__(self) -> int: ...
 
 class Knots:

@@ -21,7 +21,7 @@ struct Frames {
   std::vector<double> pressure;       // [frames]
   std::vector<double> temperature;    // [frames] kinetic temperature
   std::vector<double> counts;         // [frames][pairs of types][basis]
-  std::vector<std::int64_t> rdf;      // [frames][pairs of types][rdf_bins], each pair counted once
+  std::vector<double> rdf;            // [frames][pairs of types][rdf_bins], each pair counted once
 };
 
 }    // namespace diffsim

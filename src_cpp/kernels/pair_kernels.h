@@ -41,8 +41,9 @@ struct ForceSums {
   bool tally_virial;
 };
 
-// Adds forces (and what `sums` asks for).  Returns the number of pairs closer than the innermost
-// knot, which feel the linear continuation of the spline.
+// Adds forces (and what `sums` asks for).  Returns twice the number of pairs closer than the innermost
+// knot, which feel the linear continuation of the spline: twice, since without newton_pair half
+// of a pair across a boundary belongs to either process.
 std::int64_t pair_forces(const Atoms &atoms, const NeighborPairs &pairs,
                          const PairTablesView &tables, ForceSums &sums);
 

@@ -5,21 +5,21 @@
 
 #include "pair_kernels.h"
 
-#include <cstdint>
 #include <vector>
 
 namespace diffsim {
 
 // Counts pairs (i, j), i local and j any other local or ghost atom, in bins [k w, (k+1) w),
-// k = 0..bins-1, per pair of types, and adds to histogram[unordered_pairs(ntypes)][bins].  Summed over
-// all processes each pair of atoms (each pair of periodic images) is counted twice.  The ghosts must
+// k = 0..bins-1, per pair of types, and adds one half to histogram[unordered_pairs(ntypes)][bins]. Summed
+// over all processes each pair of atoms is counted once; rounding of periodic images may put the
+// halves of a pair at the edge of a bin on either side of it.  The ghosts must
 // reach at least bins * w beyond the local atoms.  Bonded and excluded pairs are counted like all
 // others: a distribution function knows positions only.  O(N) by cells.
 class RdfHistogram {
  public:
   RdfHistogram(int ntypes, int bins, double width) : ntypes_(ntypes), bins_(bins), width_(width) {}
 
-  void add(const Atoms &atoms, int nall, std::int64_t *histogram);
+  void add(const Atoms &atoms, int nall, double *histogram);
 
  private:
   void sort_into_cells(const Atoms &atoms, int nall);

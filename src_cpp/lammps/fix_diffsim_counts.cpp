@@ -55,8 +55,7 @@ FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) : Fix(l
   scalar_flag = 1;
   extscalar = 0;
   global_freq = 1;
-  new_frames();
-  completed.swap(current);
+  completed = std::make_unique<Frames>();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -80,6 +79,14 @@ void FixDiffSimCounts::init()
                "that pair style, or ask for a distribution function with 'rdf BINS RANGE'.");
   if (domain->dimension != 3)
     error->all(FLERR, "Fix diffsim/counts: the simulation must be three-dimensional.");
+  if (pair && !pair->compute_flag)
+    error->all(FLERR,
+               "Fix diffsim/counts: 'pair_modify compute no' turns the potential off, and its "
+               "pair counts would describe an energy that is not there. Remove it.");
+  if (pair && strcmp(force->pair_style, "hybrid/scaled") == 0)
+    error->all(FLERR,
+               "Fix diffsim/counts: pair style hybrid/scaled multiplies the energy by a factor "
+               "that the pair counts do not know. Use hybrid or hybrid/overlay.");
   energy = modify->get_compute_by_id("thermo_pe");
   pressure = modify->get_compute_by_id("thermo_press");
   temperature = modify->get_compute_by_id("thermo_temp");
@@ -100,6 +107,9 @@ void FixDiffSimCounts::init()
     }
     histogram = std::make_unique<RdfHistogram>(atom->ntypes, rdf_bins, rdf_range / rdf_bins);
   }
+  // a run begins at its first step; rerun comes here again for every later snapshot
+  const bool begins = update->ntimestep == update->firststep;
+  if (!current || begins || (pair && pair->potentials_read() != potential)) new_frames();
 }
 
 /* ----------------------------------------------------------------------
@@ -150,22 +160,24 @@ void FixDiffSimCounts::new_frames()
   current = std::make_unique<Frames>();
   current->ntypes = atom->ntypes;
   current->basis = pair ? basis_size(pair->potential().knots) : 0;
+  potential = pair ? pair->potentials_read() : 0;
   current->rdf_bins = rdf_bins;
   current->rdf_width = rdf_bins ? rdf_range / rdf_bins : 0.0;
-}
 
-/* ---------------------------------------------------------------------- */
-
-void FixDiffSimCounts::setup(int /*vflag*/)
-{
-  check_range();
-  new_frames();
   std::vector<std::int64_t> local(atom->ntypes, 0);
   for (int i = 0; i < atom->nlocal; i++) local[atom->type[i] - 1]++;
   current->atoms.resize(atom->ntypes);
   MPI_Allreduce(local.data(), current->atoms.data(), atom->ntypes, MPI_INT64_T, MPI_SUM, world);
-  const bigint next = (update->ntimestep / nevery + 1) * nevery;
-  modify->addstep_compute_all(next);
+}
+
+/* ----------------------------------------------------------------------
+   called once before a run, and before every snapshot of a rerun
+------------------------------------------------------------------------- */
+
+void FixDiffSimCounts::setup(int /*vflag*/)
+{
+  check_range();
+  modify->addstep_compute_all((update->ntimestep / nevery + 1) * nevery);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -173,6 +185,7 @@ void FixDiffSimCounts::setup(int /*vflag*/)
 void FixDiffSimCounts::end_of_step()
 {
   if (update->whichflag != 1) return;    // the steps of a minimizer are no ensemble
+  if (!current) new_frames();            // a run with "pre no" begins without init
   Frames &frames = *current;
   const size_t pairs = unordered_pairs(atom->ntypes);
   const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal};
@@ -189,7 +202,7 @@ void FixDiffSimCounts::end_of_step()
                 frames.counts.data() + frames.counts.size() - pairs * frames.basis);
   }
   if (histogram) {
-    frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0);
+    frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0.0);
     histogram->add(atoms, atom->nlocal + atom->nghost,
                    frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
   }
@@ -226,14 +239,15 @@ void FixDiffSimCounts::post_run()
 {
   if (!current) return;
   sum_over_processes(current->counts, MPI_DOUBLE, world);
-  sum_over_processes(current->rdf, MPI_INT64_T, world);
-  for (auto &n : current->rdf) n /= 2;    // from each end of a pair to once per pair
+  sum_over_processes(current->rdf, MPI_DOUBLE, world);
 
   if (completed->frames == 0) {
     completed.swap(current);
+    completed_potential = potential;
   } else {
-    if (completed->basis != current->basis || completed->atoms != current->atoms)
-      error->all(FLERR, "Fix diffsim/counts: the potential's knots or the number of atoms changed "
+    if (completed_potential != potential || completed->basis != current->basis ||
+        completed->atoms != current->atoms)
+      error->all(FLERR, "Fix diffsim/counts: the potential or the number of atoms changed "
                         "since an earlier run whose frames have not been taken. Define the fix "
                         "anew before such a change.");
     completed->frames += current->frames;

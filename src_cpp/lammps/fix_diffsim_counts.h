@@ -40,6 +40,7 @@ class FixDiffSimCounts : public Fix {
   class PairDiffSim *pair = nullptr;    // null if the simulation does not use pair_style diffsim
   std::unique_ptr<diffsim::Frames> completed;    // of earlier runs, summed over processes
   std::unique_ptr<diffsim::Frames> current;      // of this run, this process's share
+  int potential = 0, completed_potential = 0;    // which reading of pair_coeff they belong to
   std::unique_ptr<diffsim::RdfHistogram> histogram;
   class Compute *energy = nullptr;
   class Compute *pressure = nullptr;

@@ -169,7 +169,11 @@ void PairDiffSim::coeff(int narg, char **arg)
   if (failed) error->all(FLERR, "Pair style diffsim: {}", text);
 
   std::istringstream in(text);
-  knots = read_knots(in, arg[2]);
+  try {
+    knots = read_knots(in, arg[2]);
+  } catch (const PotentialError &e) {    // the same text on every process
+    error->all(FLERR, "Pair style diffsim: {}", e.what());
+  }
   if (knots.units != update->unit_style)
     error->all(FLERR,
                "Pair style diffsim: the model {} is in '{}' units, but the simulation uses 'units "
@@ -177,6 +181,7 @@ void PairDiffSim::coeff(int narg, char **arg)
                arg[2], knots.units, update->unit_style);
   map_species(narg - 3, arg + 3);
   tables = make_tables(knots, species_of_type);
+  reads++;
 
   if (comm->me == 0) {
     utils::logmesg(lmp, "Pair style diffsim: {} with {} knots in r^2, cutoff {:.6g} {}\n", arg[2],
@@ -250,8 +255,8 @@ double PairDiffSim::init_one(int i, int j)
 
 NeighborPairs PairDiffSim::neighbor_pairs() const
 {
-  return {list->inum, list->ilist, list->numneigh,    list->firstneigh,
-          NEIGHMASK,  SBBITS,      force->special_lj, force->newton_pair != 0};
+  return {list->inum, list->ilist, list->numneigh, list->firstneigh,
+          NEIGHMASK,  SBBITS,      special,        force->newton_pair != 0};
 }
 
 /* ---------------------------------------------------------------------- */
@@ -259,6 +264,8 @@ NeighborPairs PairDiffSim::neighbor_pairs() const
 void PairDiffSim::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
+  // pair style hybrid puts a sub-style's own weights here while it computes
+  std::copy_n(force->special_lj, 4, special);
   if (list->inum > 0) {
     ForceSums sums = {atom->f[0],       0.0, {0.0}, nullptr, nullptr, eflag_global != 0,
                       vflag_global != 0};
@@ -295,6 +302,7 @@ void PairDiffSim::finish()
 {
   std::int64_t total = 0;
   MPI_Allreduce(&close_pairs, &total, 1, MPI_INT64_T, MPI_SUM, world);
+  total /= 2;    // counted from both of their atoms
   if (total > 0 && comm->me == 0)
     error->warning(FLERR,
                    "Pair style diffsim: {} times in this run a pair was closer than the innermost "

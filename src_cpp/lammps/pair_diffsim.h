@@ -38,6 +38,7 @@ class PairDiffSim : public Pair {
   // for fix diffsim/counts: the potential, and the pairs that the forces were summed over
   const diffsim::PairTables &potential() const { return tables; }
   diffsim::NeighborPairs neighbor_pairs() const;
+  int potentials_read() const { return reads; }    // changes when the potential does
 
  private:
   void allocate();
@@ -45,10 +46,12 @@ class PairDiffSim : public Pair {
   void map_species(int, char **);
 
   double tolerance;
+  int reads = 0;
   diffsim::Knots knots;
   diffsim::PairTables tables;
-  std::vector<int> species_of_type;    // [ntypes], -1 for NULL
-  std::int64_t close_pairs = 0;        // closer than the innermost knot, this run, this process
+  std::vector<int> species_of_type;            // [ntypes], -1 for NULL
+  double special[4] = {1.0, 1.0, 1.0, 1.0};    // weights of bonded pairs in the last compute()
+  std::int64_t close_pairs = 0;    // closer than the innermost knot, this run, this process
 };
 
 }    // namespace LAMMPS_NS

@@ -12,6 +12,7 @@ namespace diffsim {
 namespace {
 
 constexpr double WALL = 1000.0;               // reference energies at the innermost knot
+constexpr double UNVISITED = 100.0;           // the same for a potential that has no such wall
 constexpr double SMALLEST_FRACTION = 0.01;    // of the cutoff: no knot is closer
 constexpr int SCAN_POINTS = 2000;             // of the search for the wall
 constexpr int FIRST_INTERVALS = 128;
@@ -90,31 +91,37 @@ double reference_energy(const std::string &units)
 
 double wall_distance(const PairFunction &model, int a, int b)
 {
-  const double wall = WALL * reference_energy(model.units());
+  const double kt = reference_energy(model.units());
   std::vector<double> r(SCAN_POINTS), u, du_dr;
   const double step = model.cutoff() * (1.0 - SMALLEST_FRACTION) / (SCAN_POINTS - 1);
   for (int k = 0; k < SCAN_POINTS; k++) r[k] = model.cutoff() - k * step;
   evaluate(model, r, a, b, u, du_dr);
 
   int summit = 0;
+  int unvisited = SCAN_POINTS;    // the first point that no atom reaches
   for (int k = 0; k < SCAN_POINTS; k++) {
     if (std::isnan(u[k])) not_finite(model, a, b, r[k], "energy", u[k]);
-    if (u[k] > wall) {
-      if (k == 0) not_finite(model, a, b, r[k], "energy", u[k]);
+    if (u[k] > WALL * kt) {
+      if (k < 2)
+        throw PotentialError(text("The model's energy for the pair ",
+                                  pair_name(model.species(), a, b), " is ", u[k], " at distance ",
+                                  r[k], ", next to the cutoff ", model.cutoff(),
+                                  "; it must go to zero there. Correct the model."));
       return r[k - 1];
     }
-    if (u[k] < -wall) {
+    if (u[k] < -WALL * kt) {
       if (summit == 0)
         throw PotentialError(text("The model's energy for the pair ",
-                                  pair_name(model.species(), a, b), " falls below ", -wall,
+                                  pair_name(model.species(), a, b), " falls below ", -WALL * kt,
                                   " at distance ", r[k],
                                   " with no repulsive wall before: atoms would collapse. Correct "
                                   "the model."));
       return r[summit];
     }
     if (u[k] > u[summit]) summit = k;
+    if (u[k] > UNVISITED * kt && unvisited == SCAN_POINTS) unvisited = k;
   }
-  return r.back();
+  return r[std::max(unvisited, 2) - 1];
 }
 
 Knots sample(const PairFunction &model, int knots, const std::vector<double> &inner)

@@ -43,8 +43,8 @@ struct SplineError {
 double reference_energy(const std::string &units);
 
 // The innermost distance worth a knot: where, coming from the cutoff, the energy first exceeds 1000
-// reference energies.  A potential that never does so is tabulated down to a hundredth of the cutoff;
-// one that turns over and falls below minus 1000 reference energies (Buckingham's) from its summit on.
+// reference energies; for a potential that never does so, 100; for one that does not reach these
+// either, a hundredth of the cutoff.  One that turns over and falls below minus 1000 reference energies (Buckingham's) from its summit on.
 // Throws PotentialError where the energy is NaN before that.
 double wall_distance(const PairFunction &model, int a, int b);
 

@@ -34,9 +34,14 @@ class Lines {
 
   [[noreturn]] void fail() const
   {
+    constexpr size_t LONGEST = 60;
+    std::string found = line_.substr(0, LONGEST);
+    for (char &c : found)
+      if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') c = '?';
+    if (line_.size() > LONGEST) found += "...";
     std::ostringstream out;
     out << "The knots file " << path_ << ", line " << number_ << ": expected " << expected_
-        << ", found '" << line_ << "'. Write the file again with 'diffsim export'.";
+        << ", found '" << found << "'. Write the file again with 'diffsim export'.";
     throw PotentialError(out.str());
   }
 

@@ -62,6 +62,10 @@ class TorchScriptFunction : public PairFunction {
     const torch::Tensor energy = call(distance, a, b);
     // an energy that does not depend on r, such as a constant zero, has no graph
     torch::Tensor slope = torch::zeros_like(distance);
+    if (!energy.requires_grad() && n > 1 && !energy.equal(energy[0].expand(n)))
+      throw PotentialError("The model " + path_ +
+                           " detaches its energies from r, and has no forces. Compute them with "
+                           "differentiable operations, without no_grad or detach.");
     if (energy.requires_grad()) {
       try {
         const auto gradients =
@@ -104,6 +108,10 @@ class TorchScriptFunction : public PairFunction {
     if (species_.empty())
       throw PotentialError("The model " + path_ +
                            " names no species; its attribute 'species' must list at least one.");
+    for (const auto &name : species_)
+      if (name.empty() || name.find_first_of(" \t\r\n\v\f") != std::string::npos)
+        throw PotentialError("The model " + path_ + " has a species named '" + name +
+                             "'; names must not be empty or hold white space.");
     if (std::set<std::string>(species_.begin(), species_.end()).size() != species_.size())
       throw PotentialError("The model " + path_ +
                            " names a species twice; the names in its attribute "

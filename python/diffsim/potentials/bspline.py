@@ -15,14 +15,14 @@ class BSpline(PairPotential):
     """Cubic B-spline on uniform knots, one set of coefficients per pair of species.
 
     ``u(r) = sum_b c_b B_b(r)`` with the uniform cubic B-splines B_b of spacing
-    ``h = (cutoff - inner) / (n_knots - 1)``: twice continuously differentiable on
-    [inner, infinity), and linear in the parameters (C. de Boor, A Practical Guide to Splines,
-    Springer 1978, chapter IX).
+    ``h = (cutoff - inner) / (n_knots - 1)``: twice continuously differentiable everywhere, and
+    linear in the parameters (C. de Boor, A Practical Guide to Splines, Springer 1978, chapter IX).
 
     The last three coefficients are held at zero, so that energy, force and its derivative all
-    vanish at the cutoff; n_knots - 1 are learned. Below ``inner`` the energy goes on as the
-    straight line that touches the spline there: repulsive where the slope at ``inner`` is
-    negative, which the spline does not enforce. All coefficients start at zero (no interaction);
+    vanish at the cutoff, and the first one at the value that makes the second derivative vanish at
+    ``inner``; n_knots - 2 are learned. Below ``inner`` the energy goes on as the straight line that
+    touches the spline there: repulsive where the slope at ``inner`` is negative, which the spline
+    does not enforce. All coefficients start at zero (no interaction);
     fit them to a first guess, such as the potential of mean force, before simulating.
 
     Parameters
@@ -38,7 +38,7 @@ class BSpline(PairPotential):
     Attributes
     ----------
     coefficients : torch.nn.Parameter
-        In energy units, shape (n_pairs, n_knots - 1), pairs in the order of ``pair_index``.
+        In energy units, shape (n_pairs, n_knots - 2), pairs in the order of ``pair_index``.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class BSpline(PairPotential):
             )
         self.spacing = (self.cutoff - self.inner) / self.n_intervals
         self.coefficients = torch.nn.Parameter(
-            torch.zeros(self.n_pairs, self.n_intervals, dtype=torch.float64)
+            torch.zeros(self.n_pairs, self.n_intervals - 1, dtype=torch.float64)
         )
 
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
@@ -82,7 +82,8 @@ class BSpline(PairPotential):
             ],
             dim=1,
         )
-        padded = torch.nn.functional.pad(self.coefficients, [0, 3])
+        first = 2.0 * self.coefficients[:, :1] - self.coefficients[:, 1:2]
+        padded = torch.cat([first, torch.nn.functional.pad(self.coefficients, [0, 3])], dim=1)
         index = start.to(torch.int64).unsqueeze(1) + torch.arange(4, device=r.device)
         local = padded[pair.unsqueeze(1), index]
         slope = 0.5 * (local[:, 2] - local[:, 0])  # at the knot: only used below the first one

@@ -25,7 +25,8 @@ class Frames:
         Pair counts n_b in the basis of the simulated spline, shape (F, P, K + 2): the energy of
         frame f in a potential with coefficients c is sum_pb c[p, b] counts[f, p, b].
     distances
-        Numbers of pairs per bin of distance, each pair once, shape (F, P, B).
+        Numbers of pairs per bin of distance, each pair once, shape (F, P, B). A pair at the very
+        edge of a bin may be halved between two.
     bin_width
         Of `distances`, whose bins begin at r = 0.
     atoms
@@ -36,7 +37,7 @@ class Frames:
     """
 
     counts: Array
-    distances: NDArray[np.int64]
+    distances: Array
     bin_width: float
     atoms: NDArray[np.int64]
     volume: Array
@@ -72,7 +73,7 @@ class Frames:
         InputError
             If the system holds no pair of these species.
         """
-        counts = self.distances[:, pair].astype(np.float64)
+        counts = self.distances[:, pair]
         if rebin is not None:
             counts = counts @ rebin.T
         ideal = self._ideal_pairs(pair, self.edges if edges is None else edges)

@@ -144,7 +144,7 @@ class SimulationConfig(Section):
         default=2500, description="MD steps of an iteration that are sampled; a multiple of `every`"
     )
     every: Annotated[Integer, Field(gt=0)] = Field(
-        default=10, description="MD steps between two frames"
+        default=20, description="MD steps between two frames"
     )
     equilibration: Annotated[Integer, Field(ge=0)] = Field(
         default=2000, description="MD steps before the first iteration, not sampled"
@@ -236,7 +236,7 @@ class Config(Section):
         default=10, description="the number of times that the systems are simulated"
     )
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        default=1.0e-5, description="the relative tolerance of the spline, as in pair_style diffsim"
+        default=1.0e-4, description="the relative tolerance of the spline, as in pair_style diffsim"
     )
     seed: Annotated[Integer, Field(ge=0)] = Field(
         default=1, description="the seed of all random numbers"

@@ -118,7 +118,8 @@ class Trainer:
         ``"pmf"``: from the potential of mean force, fitted to the potential; ``"potential"``: as
         it is.
     tolerance
-        Of the simulated spline against the potential, relative, as in ``pair_style diffsim``.
+        Of the simulated spline against the potential, relative, as in ``pair_style diffsim``. The
+        gradient is that of the spline itself, whatever the tolerance.
     seed
         Of all random numbers.
     scratch
@@ -141,7 +142,7 @@ class Trainer:
         optimizer: str | Optimizer = "gauss-newton",
         protocol: Protocol | None = None,
         start: str = "pmf",
-        tolerance: float = 1e-5,
+        tolerance: float = 1e-4,
         seed: int = 1,
         scratch: Path | None = None,
         comm: Any = None,

@@ -51,7 +51,7 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
                   const SplineGrid &grid = tables.grid[table];
                   const SplinePosition at =
                       spline_position(rsq, grid.s_inner, grid.inv_h, tables.knots);
-                  too_close += at.t < 0.0;
+                  if (at.t < 0.0) too_close += (NEWTON || j < nlocal) ? 2 : 1;
                   double dphi_dt;
                   const double phi =
                       special * spline_value(tables.polynomial(table, at.interval), at.t, dphi_dt);

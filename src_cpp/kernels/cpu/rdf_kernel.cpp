@@ -73,7 +73,7 @@ static inline double gap(double c, double lo, double inv_cell, int k)
   return std::max({left - c, c - right, 0.0});
 }
 
-void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
+void RdfHistogram::add(const Atoms &atoms, int nall, double *histogram)
 {
   if (atoms.nlocal == 0) return;
   sort_into_cells(atoms, nall);
@@ -120,7 +120,7 @@ void RdfHistogram::add(const Atoms &atoms, int nall, std::int64_t *histogram)
       // rounding can put a distance just below the range into bin `bins_`
       const int bin = std::min(static_cast<int>(std::sqrt(rsq_within[k]) * inv_width), bins_ - 1);
       const int pair = unordered_pair(atoms.type[i] - 1, type_within[k] - 1, ntypes_);
-      histogram[static_cast<long>(pair) * bins_ + bin]++;
+      histogram[static_cast<long>(pair) * bins_ + bin] += 0.5;
     }
   }
 }
