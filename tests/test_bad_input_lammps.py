@@ -221,7 +221,7 @@ MODELS = {
     "fails inside": (Failing(), ["failed when it was called", "mat1"]),
     "raises": (Raising(), ["failed when it was called", "the moon is in the wrong house"]),
     "asymmetric": (Asymmetric(), ["different energies for A-B and B-A", "symmetric"]),
-    "energy without a graph": (Detached(), ["deviates from the model"]),
+    "energy without a graph": (Detached(), ["detaches its energies from r", "has no forces"]),
     "kinked": (Kinked(), ["deviates from the model", "the tolerance is 1e-05", "smooth"]),
 }
 

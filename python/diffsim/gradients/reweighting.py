@@ -10,7 +10,8 @@ and Chodera, J. Chem. Phys. 129, 124105 (2008) (MBAR).
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.optimize import brentq
+from scipy.special import expit, logsumexp
 
 from diffsim.errors import SimulationError
 from diffsim.knots import Array
@@ -18,6 +19,7 @@ from diffsim.knots import Array
 MBAR_TOLERANCE = 1e-9  # predicted decrease of the objective, whose curvature is a number of frames
 MBAR_ITERATIONS = 200
 LARGEST_MBAR_STEP = 10.0
+BEYOND = 50.0  # kT outside of all energy differences: no frame is shared there
 
 
 def energies(counts: Array, coefficients: Array) -> Array:
@@ -126,7 +128,7 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
     lowest = reduced.min(axis=0)
     u = reduced - lowest  # energies are extensive: keep the digits for the differences
     log_n = np.log(n_frames)
-    f = _neighbour_differences(u, n_frames)
+    f = _pairwise_free_energies(u, n_frames)
 
     def objective(f: Array) -> tuple[float, Array]:
         log_mixture = logsumexp((log_n + f)[:, None] - u, axis=0)
@@ -158,16 +160,27 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
     )
 
 
-def _neighbour_differences(u: Array, n_frames: Array) -> Array:
-    """First guess of the free energies: exact to second order in the difference of two potentials.
+def _pairwise_free_energies(u: Array, n_frames: Array) -> Array:
+    """First guess of the free energies: the acceptance ratio of each potential with the next one.
 
-    f_{k+1} - f_k = (<u_{k+1} - u_k>_k + <u_{k+1} - u_k>_{k+1}) / 2
+    The share of potential k + 1 in the frames of both grows with f_{k+1} - f_k, so that bisection
+    finds where it is the number of its frames.
+
+    Source: Bennett, J. Comput. Phys. 22, 245 (1976).
     """
     ends = np.cumsum(n_frames).astype(int)
     f = np.zeros(len(u))
     for k in range(len(u) - 1):
-        change = u[k + 1] - u[k]
-        here = change[ends[k] - int(n_frames[k]) : ends[k]]
-        there = change[ends[k] : ends[k + 1]]
-        f[k + 1] = f[k] + 0.5 * (here.mean() + there.mean())
+        frames = slice(ends[k] - int(n_frames[k]), ends[k + 1])
+        change = u[k + 1, frames] - u[k, frames]
+        offset = np.log(n_frames[k + 1] / n_frames[k])
+        n_next = n_frames[k + 1]
+
+        def excess(
+            df: float, change: Array = change, offset: float = offset, n_next: float = n_next
+        ) -> float:
+            return float(expit(offset + df - change).sum() - n_next)
+
+        low, high = float(change.min()), float(change.max())
+        f[k + 1] = f[k] + brentq(excess, low - offset - BEYOND, high - offset + BEYOND)
     return f
