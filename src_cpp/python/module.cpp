@@ -57,6 +57,16 @@ py::array view(const std::vector<Value> &values, std::vector<py::ssize_t> shape,
   return array;
 }
 
+// A property of Frames with one number a frame
+template <class Value>
+auto per_frame(std::vector<Value> Frames::*member)
+{
+  return [member](const py::object &self) {
+    const auto &frames = self.cast<const Frames &>();
+    return view(frames.*member, {frames.frames}, self);
+  };
+}
+
 py::ssize_t type_pairs(const Frames &frames)
 {
   return unordered_pairs(frames.ntypes);
@@ -120,31 +130,11 @@ PYBIND11_MODULE(_core, m)
                                const auto &f = self.cast<const Frames &>();
                                return view(f.atoms, {f.ntypes}, self);
                              })
-      .def_property_readonly("step",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.step, {f.frames}, self);
-                             })
-      .def_property_readonly("volume",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.volume, {f.frames}, self);
-                             })
-      .def_property_readonly("energy",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.energy, {f.frames}, self);
-                             })
-      .def_property_readonly("pressure",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.pressure, {f.frames}, self);
-                             })
-      .def_property_readonly("temperature",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.temperature, {f.frames}, self);
-                             })
+      .def_property_readonly("step", per_frame(&Frames::step))
+      .def_property_readonly("volume", per_frame(&Frames::volume))
+      .def_property_readonly("energy", per_frame(&Frames::energy))
+      .def_property_readonly("pressure", per_frame(&Frames::pressure))
+      .def_property_readonly("temperature", per_frame(&Frames::temperature))
       .def_property_readonly("counts",
                              [](const py::object &self) {
                                const auto &f = self.cast<const Frames &>();

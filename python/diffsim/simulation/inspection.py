@@ -26,7 +26,7 @@ class Box:
     half_width: float
 
 
-def inspect(system: System, units: str, types: Sequence[str], log: Path, comm: Any = None) -> Box:
+def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     """Run a system's script without simulating.
 
     Raises
@@ -36,9 +36,8 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path, comm: A
     InputError
         If units, number of types or atoms do not fit.
     """
-    with lammps_instance(
-        log, {"temperature": system.temperature, "seed": 1, **system.variables}, comm
-    ) as lammps:
+    variables = {"temperature": system.temperature, "seed": 1, **system.variables}
+    with lammps_instance(log, variables) as lammps:
         run_script(lammps, system, types)
         found = lammps.extract_global("units")
         if found != units:

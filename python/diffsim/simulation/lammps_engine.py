@@ -39,7 +39,7 @@ class Recording:
 
 
 @contextlib.contextmanager
-def lammps_instance(log: Path | None, variables: dict[str, Any], comm: Any = None) -> Iterator[Any]:
+def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any]:
     """A LAMMPS instance with the given index-style variables, closed afterwards.
 
     LAMMPS sets the number of threads of the process to one when OMP_NUM_THREADS is not set; the
@@ -53,7 +53,7 @@ def lammps_instance(log: Path | None, variables: dict[str, Any], comm: Any = Non
     arguments = ["-screen", "none", "-log", str(log) if log else "none"]
     for name, value in variables.items():
         arguments += ["-var", name, str(value)]
-    instance = lammps(cmdargs=arguments, comm=comm)
+    instance = lammps(cmdargs=arguments)
     instance.set_show_error(False)  # the message travels in the exception
     torch.set_num_threads(threads)
     try:
@@ -75,7 +75,6 @@ def simulate(
     seed: int,
     start: str | None,
     scratch: Path,
-    comm: Any = None,
 ) -> tuple[Frames, str]:
     """Simulate a piece of trajectory and record its frames.
 
@@ -93,8 +92,6 @@ def simulate(
         State that an earlier piece returned, or None for the atoms as the script makes them.
     scratch
         Folder for the files that LAMMPS reads and writes, and its log.
-    comm
-        mpi4py communicator of the processes that simulate together; all by default.
 
     Returns
     -------
@@ -111,14 +108,13 @@ def simulate(
     species = list(knots.species)
     types = list(system.types) if system.types is not None else species
     knots_file, state_file = scratch / f"{system.name}.knots", scratch / f"{system.name}.state"
-    if _is_root(comm):
-        knots.write(str(knots_file))
-        if start is not None:
-            state_file.write_text(start)
+    knots.write(str(knots_file))
+    if start is not None:
+        state_file.write_text(start)
 
     variables = {"temperature": system.temperature, "seed": seed, **system.variables}
     log = scratch / f"{system.name}.log"
-    with lammps_instance(log, variables, comm) as lammps:
+    with lammps_instance(log, variables) as lammps:
         run_script(lammps, system, types)
         commands = [
             "pair_style diffsim",
@@ -137,11 +133,7 @@ def simulate(
                 lammps.command(command)
         recorded = _core.take_frames(lammps.lmp.value, FIX_ID)
     index = [species.index(name) if name != "NULL" else -1 for name in types]
-    state = state_file.read_text() if _is_root(comm) else None
-    if comm is not None:
-        state = comm.bcast(state)
-    assert state is not None
-    return by_species(recorded, index, len(species)), state
+    return by_species(recorded, index, len(species)), state_file.read_text()
 
 
 def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
@@ -181,7 +173,3 @@ def _lammps_errors(system: System, log: Path | None) -> Iterator[None]:
             f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
             f"{lammps_message(error)}{where}"
         ) from None
-
-
-def _is_root(comm: Any) -> bool:
-    return comm is None or bool(comm.Get_rank() == 0)

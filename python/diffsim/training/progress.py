@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 
@@ -28,6 +27,7 @@ class Progress:
         self._iterations = iterations
         self._first = done
         self._began = time.perf_counter()
+        self._steps = 0
         self._status = self._console.status("simulating")
 
     def __enter__(self) -> Progress:
@@ -43,6 +43,7 @@ class Progress:
 
     def start(self, trainer: Trainer) -> None:
         """Say what is about to be trained."""
+        self._steps = trainer.md_steps
         error = trainer.spline_error
         names = ", ".join(f"{s.name} (T = {s.temperature:g})" for s in trainer.systems)
         weights = sum(p.numel() for p in trainer.potential.parameters() if p.requires_grad)
@@ -52,22 +53,20 @@ class Progress:
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
         self._console.print(
-            f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} {'pressure':>11} "
-            f"{'MD steps':>9} {'steps/s':>8}",
+            f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} "
+            f"{'MD steps':>9} {'steps/s':>8}  pressure",
             style="bold",
         )
         self._status.start()
 
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
-        steps = sum(1 for _ in record.systems)
         mse = max(max(entry["rdf_mse"]) for entry in record.systems.values())
-        pressure = next(iter(record.systems.values()))["pressure"]
+        pressures = ", ".join(f"{entry['pressure']:.4g}" for entry in record.systems.values())
         speed = self._speed(record)
         self._console.print(
             f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11.3g} {record.ess:>7.0f} "
-            f"{pressure:>11.4g} {record.md_steps:>9} {speed:>8.0f}"
-            + ("" if steps == 1 else f"  ({steps} systems)")
+            f"{record.md_steps:>9} {speed:>8.0f}  {pressures}"
         )
         for event in record.events:
             self._console.print(f"  note: {event}", style="yellow")
@@ -80,6 +79,5 @@ class Progress:
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
 
     def _speed(self, record: Iteration) -> float:
-        steps = record.md_steps - getattr(self, "_steps", 0)
-        self._steps: Any = record.md_steps
+        steps, self._steps = record.md_steps - self._steps, record.md_steps
         return steps / record.seconds_simulation

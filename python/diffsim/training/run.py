@@ -19,7 +19,7 @@ from diffsim.training.trainer import Iteration, Protocol, Trainer
 TABLE_POINTS = 2000
 
 
-def build(config: Config, scratch: Path | None, comm: Any = None) -> Trainer:
+def build(config: Config, scratch: Path | None) -> Trainer:
     """The trainer that a configuration describes.
 
     Raises
@@ -64,7 +64,6 @@ def build(config: Config, scratch: Path | None, comm: Any = None) -> Trainer:
         tolerance=config.tolerance,
         seed=config.seed,
         scratch=scratch,
-        comm=comm,
     )
 
 
@@ -79,7 +78,21 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
         Folder of the run; see `diffsim.training.run_directory`.
     resume
         Whether to continue the run in it.
+
+    Raises
+    ------
+    InputError
+        If several MPI processes train, or the parts of the configuration do not fit together.
+    SimulationError
+        If LAMMPS stops.
     """
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.Get_size() > 1:
+        raise InputError(
+            f"Training was started by {MPI.COMM_WORLD.Get_size()} MPI processes, but this version "
+            "trains in one. Start it without mpiexec."
+        )
     directory = RunDirectory(out, resume)
     trainer = build(config, directory.lammps)
     if resume:

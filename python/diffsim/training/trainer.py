@@ -124,8 +124,6 @@ class Trainer:
         Of all random numbers.
     scratch
         Folder for LAMMPS's files; a temporary one by default.
-    comm
-        mpi4py communicator over which LAMMPS decomposes its domains; None for one process.
 
     Raises
     ------
@@ -145,7 +143,6 @@ class Trainer:
         tolerance: float = 1e-4,
         seed: int = 1,
         scratch: Path | None = None,
-        comm: Any = None,
     ) -> None:
         if not systems:
             raise InputError("A training needs at least one system.")
@@ -161,7 +158,6 @@ class Trainer:
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         self.protocol = protocol or Protocol()
         self.seed = seed
-        self.comm = comm
         self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
         self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
 
@@ -171,7 +167,7 @@ class Trainer:
         self._bins = []
         for system in self.systems:
             self._check_species(system)
-            box = inspect(system, potential.units, system.types or species, self._log(system), comm)
+            box = inspect(system, potential.units, system.types or species, self._log(system))
             self._bins.append(rdf_bins(system, potential.cutoff, box))
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
@@ -261,9 +257,7 @@ class Trainer:
         # a new, reproducible seed for every piece of simulation; LAMMPS wants a positive int
         sequence = np.random.SeedSequence([self.seed, self.iteration, index])
         seed = int(sequence.generate_state(1)[0] % 900_000_000) + 1
-        frames, self.states[index] = simulate(
-            system, knots, recording, seed, state, self.scratch, self.comm
-        )
+        frames, self.states[index] = simulate(system, knots, recording, seed, state, self.scratch)
         if not np.all(np.isfinite(frames.energy)):
             raise SimulationError(
                 f"The energy of system '{system.name}' is not finite in iteration "
