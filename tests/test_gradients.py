@@ -6,6 +6,7 @@ then for LAMMPS runs, within their statistical error.
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -141,11 +142,22 @@ def exact_averages(coefficients, temperature):
     return np.concatenate([like[3:19], unlike[2:8]])
 
 
+@functools.cache
+def errors_of_second_target():
+    """Error bars of the target and of the average over the frames, which the loss combines."""
+    frames, second = frames_of_states(), targets()[1]
+    own = np.hypot(
+        standard_error(second.observe(frames, SPECIES)),
+        second.resolution(frames, SPECIES) / len(frames),
+    )
+    return np.hypot(second.error, own)
+
+
 def exact_loss(coefficients, temperature):
     first, second = targets()
     g = exact_averages(coefficients, temperature)
     weights = np.concatenate([0.7 * first.bin_weights, 1.3 * np.ones(6)])
-    scale = np.concatenate([np.ones(16), second.error])
+    scale = np.concatenate([np.ones(16), errors_of_second_target()])
     deviation = (g - np.concatenate([first.g, second.g])) / scale
     return np.sum(weights * deviation**2) / weights.sum()
 

@@ -265,11 +265,6 @@ def test_fit_of_other_forms_is_close(potential, accuracy):
     assert np.sqrt(np.mean(deviation**2)) < 1.5 * accuracy
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="fit_values: the first steps of L-BFGS lead to a sigma of 0, infinity or NaN from "
-    "starts like these, and that is returned without a word",
-)
 @pytest.mark.parametrize(
     ("kt", "epsilon", "sigma"),
     [(1.0, 1.0, 1.05), (1.0, 1.5, 0.8), (1.0, 3.0, 0.7), (2.0, 1.0, 1.05), (2.0, 1.5, 1.02)],
@@ -376,11 +371,6 @@ def test_gauss_newton_recovers_a_potential(fluid, make, seed):
     assert all(record.ess > 149.99 for record in records)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a BSpline goes on as a straight line below its first knot; where that does not reach "
-    "1000 epsilon the grid of knots goes to r = 0.01 cutoff, where no spline in r^2 holds a line",
-)
 def test_a_bspline_can_be_simulated(fluid):
     Trainer(BSpline(["A"], CUTOFF), [fluid])
 

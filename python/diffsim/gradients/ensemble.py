@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from diffsim.gradients import reweighting
 from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
-from diffsim.gradients.statistics import statistical_inefficiency
+from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
@@ -107,6 +107,7 @@ class Ensemble:
                 for target in system.targets
             ]
         )
+        self.latest_error = np.zeros(len(self.target))  # of the latest piece's averages, (O,)
         self._coefficients: list[Array] = []
         self._lengths: list[int] = []
         self._counts = np.empty((0, 0))
@@ -175,6 +176,9 @@ class Ensemble:
         for pair in present:
             self._counts_per_g[pair] = 1.0 / frames.one_pair(pair, frames.edges)
         self._inefficiency.append(statistical_inefficiency(observables))
+        self.latest_error = np.hypot(
+            standard_error(observables), self._resolution / len(observables)
+        )
         self._coefficients.append(coefficients.ravel())
         self._lengths.append(len(frames))
 

@@ -10,19 +10,21 @@ from diffsim.knots import Array
 
 
 def error_scale(ensemble: Ensemble) -> Array:
-    """Scale e_b of each observable in the loss, shape (O,): its target's error bar, or one.
+    """Scale e_b of each observable in the loss, shape (O,).
 
-    Observables whose target has the error zero (bins that no pair reaches) get the smallest error
-    of that target.
+    For targets with error bars e_b^2 = (target's error)^2 + (error of the latest piece's
+    average)^2, so that a loss of about one means agreement within the noise. One for targets
+    without.
     """
     scales = []
+    first = 0
     for target in ensemble.system.targets:
+        part = slice(first, first + len(target.g))
+        first = part.stop
         if target.error is None:
             scales.append(np.ones(len(target.g)))
         else:
-            positive = target.error[target.error > 0]
-            smallest = float(positive.min()) if len(positive) else 1.0
-            scales.append(np.where(target.error > 0, target.error, smallest))
+            scales.append(np.hypot(target.error, ensemble.latest_error[part]))
     return np.concatenate(scales)
 
 

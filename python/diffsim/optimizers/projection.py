@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import least_squares
 
+from diffsim.errors import ModelError
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 
 POINTS = 240  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the cutoff
 SOFTENING = 3.0  # kT; energies far above are not visited, and a fit to them would ring elsewhere
+FEW_WEIGHTS = 100  # up to here a trust region with the full Jacobian; L-BFGS for networks
 HISTORY = 40  # of L-BFGS
 
 
@@ -25,8 +29,9 @@ def fit_values(
 ) -> float:
     """Fit the weights of a potential to energies at the knots.
 
-    Minimises the mean of ((u_theta - u) / e)^2 by L-BFGS, with e = kT (1 + (u/3kT)^2) for
-    positive energies and kT for negative ones.
+    Minimises the mean of ((u_theta - u) / e)^2, with e = kT (1 + (u/3kT)^2) for positive energies
+    and kT for negative ones. Potentials with few weights, whose energies can change by many orders
+    of magnitude with one of them, are fitted by a trust region method; networks by L-BFGS.
 
     Parameters
     ----------
@@ -39,13 +44,18 @@ def fit_values(
     kt
         Thermal energy.
     iterations
-        Of L-BFGS, at most.
+        At most.
     weights
         Of the knots, shape (P, K); one by default.
 
     Returns
     -------
     Root mean square of the remaining weighted deviation, in kT.
+
+    Raises
+    ------
+    ModelError
+        If the fit leaves weights that are not finite.
     """
     r, type_i, type_j, u, w = [], [], [], [], []
     for pair, (a, b) in enumerate(species_pairs(len(grid.species))):
@@ -58,18 +68,72 @@ def fit_values(
         type_j.append(np.full(len(chosen), b))
         u.append(values[pair, chosen])
         w.append(np.ones(len(chosen)) if weights is None else weights[pair, chosen])
-    distance, energy = torch.tensor(np.concatenate(r)), torch.tensor(np.concatenate(u))
-    species_i, species_j = (
-        torch.tensor(np.concatenate(type_i)),
-        torch.tensor(np.concatenate(type_j)),
-    )
-    scale = torch.tensor(np.sqrt(np.concatenate(w))) / (
-        kt * (1.0 + (torch.clamp(energy, min=0.0) / (SOFTENING * kt)) ** 2)
-    )
+    energy = torch.tensor(np.concatenate(u))
+    softened = kt * (1.0 + (torch.clamp(energy, min=0.0) / (SOFTENING * kt)) ** 2)
+    scale = torch.tensor(np.sqrt(np.concatenate(w))) / softened
+    points = tuple(torch.tensor(np.concatenate(part)) for part in (r, type_i, type_j))
 
-    parameters = [p for p in potential.parameters() if p.requires_grad]
+    parameters = {name: p for name, p in potential.named_parameters() if p.requires_grad}
+
+    def deviation(present: dict[str, torch.Tensor]) -> torch.Tensor:
+        result: torch.Tensor = torch.func.functional_call(potential, present, points)
+        return (result - energy) * scale
+
+    if sum(p.numel() for p in parameters.values()) <= FEW_WEIGHTS:
+        _trust_region(parameters, deviation, iterations)
+    else:
+        _quasi_newton(parameters, deviation, iterations)
+    with torch.no_grad():
+        remaining = float(torch.sqrt(torch.mean(deviation(dict(parameters)) ** 2)))
+    if not np.isfinite(remaining):
+        raise ModelError(
+            "The fit of the potential to a first guess or correction ended with energies that are "
+            "not finite. Start from other parameters of the potential."
+        )
+    return remaining
+
+
+Deviation = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+
+
+def _trust_region(
+    parameters: dict[str, torch.nn.Parameter], deviation: Deviation, iterations: int
+) -> None:
+    sizes = [p.numel() for p in parameters.values()]
+
+    def unpack(x: Array) -> dict[str, torch.Tensor]:
+        parts = torch.split(torch.tensor(x), sizes)
+        return {
+            name: part.reshape(p.shape)
+            for (name, p), part in zip(parameters.items(), parts, strict=True)
+        }
+
+    def residual(x: Array) -> Array:
+        with torch.no_grad():
+            return deviation(unpack(x)).numpy()
+
+    def jacobian(x: Array) -> Array:
+        blocks = torch.func.jacrev(deviation)(unpack(x))
+        return np.concatenate(
+            [
+                blocks[name].detach().reshape(-1, p.numel()).numpy()
+                for name, p in parameters.items()
+            ],
+            axis=1,
+        )
+
+    start = np.concatenate([p.detach().numpy().ravel() for p in parameters.values()])
+    solution = least_squares(residual, start, jacobian, method="trf", max_nfev=iterations)
+    with torch.no_grad():
+        for name, part in unpack(solution.x).items():
+            parameters[name].copy_(part)
+
+
+def _quasi_newton(
+    parameters: dict[str, torch.nn.Parameter], deviation: Deviation, iterations: int
+) -> None:
     optimizer = torch.optim.LBFGS(
-        parameters,
+        list(parameters.values()),
         max_iter=iterations,
         history_size=HISTORY,
         tolerance_grad=1e-10,
@@ -77,16 +141,10 @@ def fit_values(
         line_search_fn="strong_wolfe",
     )
 
-    def loss() -> torch.Tensor:
-        deviation = (potential(distance, species_i, species_j) - energy) * scale
-        return torch.mean(deviation**2)
-
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        value = loss()
+        value = torch.mean(deviation(dict(parameters)) ** 2)
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        return float(torch.sqrt(loss()))
