@@ -527,7 +527,8 @@ def test_a_script_without_atoms(inputs, text, words):
 def test_a_wrong_number_of_types(inputs):
     text = failing(inputs, "2 atom types", script=inputs / "in.mixture")
     assert "species for 1 (A)" in text and "'types'" in text
-    failing(inputs, "1 atom types", types=["A", "NULL"])
+    failing(inputs, "1 atom types", types=["A", "A"])
+    failing(inputs, "leaves a type out", types=["NULL"])
 
 
 def test_other_units_in_the_script(inputs):

@@ -139,6 +139,13 @@ void FixDiffSimCounts::check_range() const
                "skin exceeds the distance {} to which ghost atoms are known. Add 'comm_modify "
                "cutoff {}' to the input script.",
                rdf_range, reach, needed);
+  check_box();
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::check_box() const
+{
   const double widths[3] = {
       1.0 / std::sqrt(domain->h_inv[0] * domain->h_inv[0] + domain->h_inv[5] * domain->h_inv[5] +
                       domain->h_inv[4] * domain->h_inv[4]),
@@ -164,10 +171,17 @@ void FixDiffSimCounts::new_frames()
   current->rdf_bins = rdf_bins;
   current->rdf_width = rdf_bins ? rdf_range / rdf_bins : 0.0;
 
-  std::vector<std::int64_t> local(atom->ntypes, 0);
+  current->atoms = atoms_of_types();
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::vector<std::int64_t> FixDiffSimCounts::atoms_of_types() const
+{
+  std::vector<std::int64_t> local(atom->ntypes, 0), total(atom->ntypes, 0);
   for (int i = 0; i < atom->nlocal; i++) local[atom->type[i] - 1]++;
-  current->atoms.resize(atom->ntypes);
-  MPI_Allreduce(local.data(), current->atoms.data(), atom->ntypes, MPI_INT64_T, MPI_SUM, world);
+  MPI_Allreduce(local.data(), total.data(), atom->ntypes, MPI_INT64_T, MPI_SUM, world);
+  return total;
 }
 
 /* ----------------------------------------------------------------------
@@ -186,6 +200,7 @@ void FixDiffSimCounts::end_of_step()
 {
   if (update->whichflag != 1) return;    // the steps of a minimizer are no ensemble
   if (!current) new_frames();            // a run with "pre no" begins without init
+  if (rdf_bins > 0) check_box();         // it may have shrunk
   Frames &frames = *current;
   const size_t pairs = unordered_pairs(atom->ntypes);
   const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal};
@@ -238,6 +253,10 @@ template <class Value> void append(std::vector<Value> &to, std::vector<Value> &f
 void FixDiffSimCounts::post_run()
 {
   if (!current) return;
+  if (atoms_of_types() != current->atoms)
+    error->all(FLERR, "Fix diffsim/counts: the number of atoms changed during the run; its frames "
+                      "do not belong to one ensemble. Keep the atoms, or find out why they are "
+                      "lost.");
   sum_over_processes(current->counts, MPI_DOUBLE, world);
   sum_over_processes(current->rdf, MPI_DOUBLE, world);
 

@@ -33,6 +33,8 @@ class FixDiffSimCounts : public Fix {
 
  private:
   void check_range() const;
+  void check_box() const;
+  std::vector<std::int64_t> atoms_of_types() const;
   void new_frames();
 
   int rdf_bins = 0;

@@ -181,7 +181,8 @@ void PairDiffSim::coeff(int narg, char **arg)
                arg[2], knots.units, update->unit_style);
   map_species(narg - 3, arg + 3);
   tables = make_tables(knots, species_of_type);
-  reads++;
+  static int readings = 0;    // of all instances: a later one must not look like an earlier one
+  reads = ++readings;
 
   if (comm->me == 0) {
     utils::logmesg(lmp, "Pair style diffsim: {} with {} knots in r^2, cutoff {:.6g} {}\n", arg[2],
@@ -235,6 +236,9 @@ void PairDiffSim::map_species(int ntypes, char **names)
 
 void PairDiffSim::init_style()
 {
+  if (tail_flag)
+    error->all(FLERR, "Pair style diffsim: 'pair_modify tail yes' has no meaning, because the "
+                      "potential ends at its cutoff. Remove it.");
   neighbor->add_request(this);
   close_pairs = 0;
 }

@@ -5,6 +5,7 @@
 #include "pair_diffsim.h"
 
 #include "exceptions.h"
+#include "force.h"
 #include "lammps.h"
 #include "modify.h"
 
@@ -64,7 +65,7 @@ extern "C" void lammpsplugin_init(void *lmp, void *handle, void *register_functi
   const auto register_plugin = reinterpret_cast<lammpsplugin_regfunc>(register_function);
 
   lammpsplugin_t plugin = {};
-  plugin.version = static_cast<LAMMPS_NS::LAMMPS *>(lmp)->version;
+  plugin.version = nullptr;    // the versions are compared below, when a style is used
   plugin.author = "the DiffSim developers";
   plugin.handle = handle;
 
@@ -87,4 +88,10 @@ extern "C" diffsim::Frames *diffsim_take_frames(void *lmp, const char *id)
   auto *fix = dynamic_cast<LAMMPS_NS::FixDiffSimCounts *>(
       static_cast<LAMMPS_NS::LAMMPS *>(lmp)->modify->get_fix_by_id(id));
   return fix ? fix->take_frames().release() : nullptr;
+}
+
+// The name of the pair style in use, "none" if there is none.
+extern "C" const char *diffsim_pair_style(void *lmp)
+{
+  return static_cast<LAMMPS_NS::LAMMPS *>(lmp)->force->pair_style;
 }

@@ -7,8 +7,11 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -33,6 +36,22 @@ std::string what(const std::exception &e)
     return message.substr(begin + 1, end - begin);
   }
   return first_line(message);
+}
+
+// The version of the libtorch in this process, from the file beside its libraries; empty if unknown
+std::string torch_version()
+{
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<void *>(&torch::jit::setFusionStrategy), &info) || !info.dli_fname)
+    return "";
+  const std::string library = info.dli_fname;    // .../torch/lib/libtorch_cpu.so
+  std::ifstream file(library.substr(0, library.rfind('/')) + "/../version.py");
+  for (std::string line; std::getline(file, line);) {
+    const size_t first = line.find('\'');
+    if (line.rfind("__version__", 0) != 0 || first == std::string::npos) continue;
+    return line.substr(first + 1, line.find_first_of("+'", first + 1) - first - 1);
+  }
+  return "";
 }
 
 class TorchScriptFunction : public PairFunction {
@@ -195,6 +214,13 @@ extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *path, cha
   torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
   torch::jit::setFusionStrategy(no_specialisation);
   try {
+    const std::string version = diffsim::torch_version();
+    if (!version.empty() && version != TORCH_VERSION)
+      throw diffsim::PotentialError(
+          "The diffsim plugin was built for PyTorch " TORCH_VERSION ", but PyTorch " + version +
+          " is installed. Install that "
+          "version, or install diffsim again with the PyTorch that is "
+          "here.");
     return new diffsim::TorchScriptFunction(path);
   } catch (const std::exception &e) {
     std::strncpy(message, e.what(), length - 1);

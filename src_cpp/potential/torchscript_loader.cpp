@@ -29,7 +29,11 @@ OpenTorchScript *load_library()
                          "; install that version, or install diffsim again with the PyTorch "
                          "that is here. 'diffsim doctor' shows what fits together.");
   }
-  return reinterpret_cast<OpenTorchScript *>(dlsym(library, TORCHSCRIPT_OPEN));
+  auto *open = reinterpret_cast<OpenTorchScript *>(dlsym(library, TORCHSCRIPT_OPEN));
+  if (!open)
+    throw PotentialError("The library " + path + " has no function " + TORCHSCRIPT_OPEN +
+                         ". Install diffsim again.");
+  return open;
 }
 
 }    // namespace

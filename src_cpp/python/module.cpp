@@ -96,19 +96,36 @@ void check_knots(int knots)
                           " knots, found " + std::to_string(knots) + ".");
 }
 
-std::unique_ptr<Frames> take_frames(std::uintptr_t lammps, const std::string &fix_id)
+// A C function of the plugin, which LAMMPS has loaded into the process with global symbols
+template <class Function>
+Function *plugin_function(const char *name)
 {
-  using Take = Frames *(void *, const char *);
-  // the plugin is in the process already: LAMMPS loaded it, with global symbols
-  auto *take = reinterpret_cast<Take *>(dlsym(RTLD_DEFAULT, "diffsim_take_frames"));
-  if (!take)
+  auto *function = reinterpret_cast<Function *>(dlsym(RTLD_DEFAULT, name));
+  if (!function)
     throw std::runtime_error("The diffsim plugin is not loaded into this process. Create the "
                              "lammps object after the diffsim package was installed; 'diffsim "
                              "doctor' shows whether LAMMPS finds the plugin.");
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): Python knows the LAMMPS object by its address
-  std::unique_ptr<Frames> frames(take(reinterpret_cast<void *>(lammps), fix_id.c_str()));
+  return function;
+}
+
+// Python knows the LAMMPS object by its address
+void *pointer(std::uintptr_t lammps)
+{
+  return reinterpret_cast<void *>(lammps);    // NOLINT(performance-no-int-to-ptr)
+}
+
+std::unique_ptr<Frames> take_frames(std::uintptr_t lammps, const std::string &fix_id)
+{
+  auto *take = plugin_function<Frames *(void *, const char *)>("diffsim_take_frames");
+  std::unique_ptr<Frames> frames(take(pointer(lammps), fix_id.c_str()));
   if (!frames) throw py::key_error("LAMMPS has no fix '" + fix_id + "' of style diffsim/counts.");
   return frames;
+}
+
+std::string pair_style(std::uintptr_t lammps)
+{
+  const char *name = plugin_function<const char *(void *)>("diffsim_pair_style")(pointer(lammps));
+  return name ? name : "none";
 }
 
 }    // namespace
@@ -147,6 +164,9 @@ PYBIND11_MODULE(_core, m)
 
   m.def("take_frames", &take_frames, py::arg("lammps"), py::arg("fix_id"),
         "Frames of a fix diffsim/counts, moved out of LAMMPS without a copy.");
+
+  m.def("pair_style", &pair_style, py::arg("lammps"),
+        "Name of the pair style that a LAMMPS object uses, or 'none'.");
 
   m.def(
       "spline_coefficients",

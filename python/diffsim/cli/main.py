@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -12,8 +11,6 @@ from diffsim.cli.export import export
 from diffsim.cli.rdf import rdf
 from diffsim.cli.train import train
 from diffsim.errors import DiffSimError
-
-RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it."""
@@ -36,9 +33,7 @@ def main() -> None:
     try:
         app()
     except DiffSimError as error:
-        # of several MPI processes with the same error one speaks; the launchers say which they are
-        if not any(os.environ.get(rank, "0") != "0" for rank in RANKS):
-            print(f"diffsim: error: {error}", file=sys.stderr)
+        print(f"diffsim: error: {error}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.errors import InputError
 from diffsim.gradients import reweighting
 from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
@@ -217,19 +218,37 @@ class Ensemble:
     def linear_response(self, at: Weighted) -> Response:
         """Response of the targets' observables to the potentials, and the errors of both.
 
-        See `diffsim.gradients.fluctuations`. Bins in which fewer than `FEWEST_PAIRS` pairs were
-        seen in all frames have no usable fluctuations and are left out; so are observables that
-        need them.
+        See `diffsim.gradients.fluctuations`. Only bins below the cutoff count: the energy is a
+        function of them, so that given them the others tell nothing more of the potential. Bins in
+        which fewer than `FEWEST_PAIRS` pairs were seen in all frames have no usable fluctuations
+        and are left out. So are observables that need bins that are left out.
+
+        Raises
+        ------
+        InputError
+            If no observable is left.
         """
         g = np.tensordot(at.weights, self._rdf, axes=1)
-        n_independent = at.sample_size / float(np.mean(self.inefficiency()))
-        seen = (g * self._counts_per_g * at.sample_size).ravel()
-        bins = np.flatnonzero((seen > FEWEST_PAIRS) & np.tile(self._centres < self._range, len(g)))
+        # bins of the species that the system holds; the energy knows those below the cutoff
+        held = [
+            pair
+            for pair, (a, b) in enumerate(species_pairs(len(self.species)))
+            if self._density[a] > 0 and self._density[b] > 0
+        ]
+        seen = (g * self._counts_per_g * at.sample_size)[held]
+        inner = np.flatnonzero(((seen > FEWEST_PAIRS) & (self._centres < self._range)).ravel())
+        bins = (np.array(held)[:, None] * g.shape[1] + np.arange(g.shape[1])).ravel()[inner]
         flat = self._rdf.reshape(len(self._rdf), -1)[:, bins]
         sample = reweighting.covariance(at.weights, flat, flat)
         prior = theoretical_covariance(
-            float(self._edges[1]), g, self._density, self._counts_per_g, bins
+            float(self._edges[1]),
+            g[held],
+            self._density[self._density > 0],
+            self._counts_per_g[held],
+            inner,
         )
+        varying = self.observables.std(axis=0) > 0
+        n_independent = at.sample_size / float(np.mean(self.inefficiency()[varying]))
         covariance, worth = posterior_covariance(prior, sample, n_independent)
 
         gather = np.concatenate(
@@ -237,6 +256,14 @@ class Ensemble:
         )
         covered = np.abs(gather[:, bins].sum(axis=1) - gather.sum(axis=1)) < 1e-9
         rows = np.flatnonzero((self.weights > 0) & covered)
+        if len(rows) == 0:
+            raise InputError(
+                f"No bin of the targets of system '{self.system.name}' lies below the cutoff "
+                "where pairs "
+                "are seen; nothing can be learned from them. Check the range and the unit of "
+                "length of "
+                "the targets."
+            )
         gather = gather[np.ix_(rows, bins)]
         observed = gather @ covariance @ gather.T
         spread = np.sqrt(np.diag(observed))

@@ -16,9 +16,9 @@ from scipy.special import expit, logsumexp
 from diffsim.errors import SimulationError
 from diffsim.knots import Array
 
-MBAR_TOLERANCE = 1e-9  # predicted decrease of the objective, whose curvature is a number of frames
+MBAR_TOLERANCE = 1e-10  # relative deviation of a potential's share from its number of frames
 MBAR_ITERATIONS = 200
-LARGEST_MBAR_STEP = 10.0
+PINNED = 1e-9  # frames; holds differences that no frame tells at their first guess
 BEYOND = 50.0  # kT outside of all energy differences: no frame is shared there
 
 
@@ -97,9 +97,9 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
 
         f_k = -ln sum_n exp(-u_k(x_n)) / sum_l N_l exp(f_l - u_l(x_n))
 
-    The equations say that a convex function of f is stationary; it is minimised by Newton's method.
-    Potentials whose frames do not overlap at all leave the difference of their free energies open;
-    then it does not matter for the weights either.
+    The equations say that a convex function of f is stationary; it is minimised by a trust region
+    method. Potentials whose frames do not overlap at all leave the difference of their free
+    energies open; then it does not matter for the weights either.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
     Raises
     ------
     SimulationError
-        If the equations do not converge.
+        If an energy is not finite.
     """
     if not np.all(np.isfinite(reduced)):
         raise SimulationError(
@@ -128,36 +128,44 @@ def mbar(reduced: Array, n_frames: Array) -> tuple[Array, Array]:
     lowest = reduced.min(axis=0)
     u = reduced - lowest  # energies are extensive: keep the digits for the differences
     log_n = np.log(n_frames)
-    f = _pairwise_free_energies(u, n_frames)
+    first = _pairwise_free_energies(u, n_frames)[1:]
 
-    def objective(f: Array) -> tuple[float, Array]:
-        log_mixture = logsumexp((log_n + f)[:, None] - u, axis=0)
-        return float(log_mixture.sum() - n_frames @ f), log_mixture
+    def mixture(f: Array) -> Array:
+        return np.asarray(logsumexp((log_n + f)[:, None] - u, axis=0))
 
-    value, log_mixture = objective(f)
+    def full(rest: Array) -> Array:
+        return np.concatenate([[0.0], rest])
+
+    def objective(rest: Array) -> tuple[float, Array]:
+        f = full(rest)
+        log_mixture = mixture(f)
+        share = np.exp((log_n + f)[:, None] - u - log_mixture).sum(axis=1)
+        away = rest - first
+        value = float(log_mixture.sum() - n_frames @ f + 0.5 * PINNED * away @ away)
+        return value, (share - n_frames)[1:] + PINNED * away
+
+    def hessian(rest: Array) -> Array:
+        f = full(rest)
+        share = np.exp((log_n + f)[:, None] - u - mixture(f))
+        curvature = np.diag(share.sum(axis=1)) - share @ share.T
+        return np.asarray(curvature[1:, 1:] + PINNED * np.eye(len(rest)))
+
+    # Newton's method, damped where the objective has no curvature or is not quadratic
+    rest, damping = first, 1.0
+    value, gradient = objective(rest)
     for _ in range(MBAR_ITERATIONS):
-        share = np.exp((log_n + f)[:, None] - u - log_mixture)
-        gradient = (share.sum(axis=1) - n_frames)[1:]
-        hessian = (np.diag(share.sum(axis=1)) - share @ share.T)[1:, 1:]
-        step = -np.linalg.lstsq(hessian, gradient, rcond=1e-12)[0]
-        decrease = -float(gradient @ step)
-        if decrease < MBAR_TOLERANCE:
-            # Newton's method converges quadratically: the last step needs no line search, which
-            # rounding would mislead
-            f[1:] += step
-            return f - f[0], objective(f)[1] - f[0] - lowest
-        scale = min(1.0, LARGEST_MBAR_STEP / float(np.abs(step).max()))
-        while True:
-            trial = f + scale * np.concatenate([[0.0], step])
-            trial_value, trial_mixture = objective(trial)
-            if trial_value <= value - 1e-4 * scale * decrease or scale < 1e-9:
-                break
-            scale *= 0.5
-        f, value, log_mixture = trial, trial_value, trial_mixture
-    raise SimulationError(
-        f"The pooling of {reduced.shape[1]} frames from {len(reduced)} potentials (MBAR) did not "
-        f"converge in {MBAR_ITERATIONS} Newton steps."
-    )
+        if np.abs(gradient / n_frames[1:]).max(initial=0.0) < MBAR_TOLERANCE:
+            break
+        trial = rest - np.linalg.solve(hessian(rest) + damping * np.eye(len(rest)), gradient)
+        trial_value, trial_gradient = objective(trial)
+        # near the minimum the gradient still tells progress when rounding hides that of the value
+        if trial_value < value or np.abs(trial_gradient).max() < np.abs(gradient).max():
+            rest, value, gradient = trial, trial_value, trial_gradient
+            damping *= 0.1
+        else:
+            damping *= 10.0
+    f = full(rest)
+    return f, mixture(f) - lowest
 
 
 def _pairwise_free_energies(u: Array, n_frames: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Grid
 
@@ -54,3 +55,15 @@ class Optimizer(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
         ...
+
+
+def check_option(optimizer: str, name: str, value: Any, largest: float) -> None:
+    """Raise InputError unless an option is a positive number not above `largest`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value <= largest or value == float("inf"):
+        limit = "" if largest == float("inf") else f" not above {largest:g}"
+        raise InputError(
+            f"The option '{name}' of the optimizer {optimizer} must be a positive "
+            f"number{limit}, but is "
+            f"{value!r}."
+        )

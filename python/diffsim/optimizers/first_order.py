@@ -12,7 +12,10 @@ from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss_gradient
 from diffsim.knots import Grid, knot_values, spline_coefficients, values_gradient
-from diffsim.optimizers.base import Update
+from diffsim.optimizers.base import Update, check_option
+
+# need a function that evaluates the loss again, sparse gradients, or are no optimizer
+NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Optimizer")
 
 
 class FirstOrder:
@@ -41,13 +44,19 @@ class FirstOrder:
     def __init__(
         self, name: str, min_ess: float = 0.5, max_steps: int = 20, **options: Any
     ) -> None:
-        classes = {key.lower(): key for key in dir(torch.optim) if key[0].isupper()}
+        classes = {
+            key.lower(): key
+            for key in dir(torch.optim)
+            if key[0].isupper() and key not in NOT_FIRST_ORDER
+        }
         if name.lower() not in classes:
             raise InputError(
                 f"The optimizer '{name}' is not known; use gauss-newton or a class of torch.optim "
                 f"({', '.join(sorted(classes.values()))})."
             )
         self.name = classes[name.lower()]
+        check_option(self.name, "min_ess", min_ess, 1.0)
+        check_option(self.name, "max_steps", max_steps, float("inf"))
         self.min_ess = min_ess
         self.max_steps = max_steps
         self.options = options
@@ -57,6 +66,11 @@ class FirstOrder:
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         optimizer = self._optimizer(potential)
+        if optimizer.param_groups[0]["params"][0] is not next(iter(potential.parameters())):
+            raise InputError(
+                f"This optimizer ({self.name}) belongs to another potential; make a new one for "
+                "each."
+            )
         seconds, steps = 0.0, 0
         while steps < self.max_steps:
             began = time.perf_counter()
@@ -102,3 +116,4 @@ class FirstOrder:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the state of the torch optimizer."""
         self._state = state["torch"]
+        self._torch = None

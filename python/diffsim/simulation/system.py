@@ -60,6 +60,11 @@ class System:
                 f"The LAMMPS script {self.script} of system '{self.name}' does not exist. Give the "
                 "path of an input script."
             )
+        if "/" in self.name or self.name.startswith("."):
+            raise InputError(
+                f"The name of system '{self.name}' must be usable as the name of a file; leave out "
+                "slashes and a leading dot."
+            )
         for what, value in (("temperature", self.temperature), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
                 raise InputError(

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from diffsim import optimizers, potentials
 from diffsim.errors import InputError
 from diffsim.potentials.table_file import wall_distances, write_lammps_table
@@ -36,12 +38,15 @@ def build(config: Config, scratch: Path | None) -> Trainer:
             )
     else:
         assert config.potential.form is not None  # the schema asks for one of the two
+        options = dict(config.potential.options)
+        if config.potential.form == "neural":
+            options.setdefault("seed", config.seed)
         potential = potentials.create(
             config.potential.form,
             species=config.potential.species,
             cutoff=config.potential.cutoff,
             units=config.units,
-            **config.potential.options,
+            **options,
         )
     systems = [
         System(
@@ -82,18 +87,13 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
     Raises
     ------
     InputError
-        If several MPI processes train, or the parts of the configuration do not fit together.
+        If the parts of the configuration do not fit together.
     SimulationError
         If LAMMPS stops.
     """
-    from mpi4py import MPI
-
-    if MPI.COMM_WORLD.Get_size() > 1:
-        raise InputError(
-            f"Training was started by {MPI.COMM_WORLD.Get_size()} MPI processes, but this version "
-            "trains in one. Start it without mpiexec."
-        )
     directory = RunDirectory(out, resume)
+    if resume:
+        _check_resumable(config, directory.read_config())
     trainer = build(config, directory.lammps)
     if resume:
         directory.load_checkpoint(trainer)
@@ -113,6 +113,19 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
     write_potential(directory, trainer)
     write_plots(directory, trainer)
     progress.finish(out, time.perf_counter() - began)
+
+
+def _check_resumable(config: Config, text: str) -> None:
+    """Refuse to continue a run with another configuration: its frames belong to the old one."""
+    new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
+    for key in sorted(set(new) | set(old)):
+        if key != "iterations" and new.get(key) != old.get(key):
+            raise InputError(
+                f"The run was started with another '{key}' than the configuration has now: it was "
+                f"{old.get(key)}, and is {new.get(key)}. Only 'iterations' may change with "
+                "--resume; "
+                "start a new run for other changes."
+            )
 
 
 def write_potential(directory: RunDirectory, trainer: Trainer) -> None:

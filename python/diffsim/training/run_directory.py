@@ -50,12 +50,17 @@ class RunDirectory:
                 f"The folder {path} holds no checkpoint to resume from. Start the run without "
                 "--resume."
             )
-        if not resume and path.is_dir() and any(path.iterdir()):
-            raise InputError(
-                f"The folder {path} is not empty. Continue the run in it with --resume, or name "
-                "another "
-                "folder with --out."
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file; name a folder for the run with --out.")
+        # a start that failed before its first iteration leaves only the working folders
+        left = {self.lammps.name, self._frames.name}
+        if not resume and path.is_dir() and any(p.name not in left for p in path.iterdir()):
+            advice = (
+                "Continue the run in it with --resume, or name"
+                if self._checkpoint.exists()
+                else "Name"
             )
+            raise InputError(f"The folder {path} is not empty. {advice} another folder with --out.")
         self.lammps.mkdir(parents=True, exist_ok=True)
         self._frames.mkdir(exist_ok=True)
 
@@ -91,6 +96,10 @@ class RunDirectory:
         """Keep the resolved configuration."""
         (self.path / "config.yaml").write_text(text)
 
+    def read_config(self) -> str:
+        """The configuration that the run was started with."""
+        return (self.path / "config.yaml").read_text()
+
     def append_metrics(self, record: Iteration) -> None:
         """Add the line of an iteration."""
         with self.metrics.open("a") as file:
@@ -121,7 +130,13 @@ class RunDirectory:
     def load_checkpoint(self, trainer: Trainer) -> None:
         """Put a trainer into the state of the checkpoint, and drop what was written after it."""
         # the file is the user's own run; its states are text and its grid a class of ours
-        state = torch.load(self._checkpoint, weights_only=False)
+        try:
+            state = torch.load(self._checkpoint, weights_only=False)
+        except Exception as error:
+            raise InputError(
+                f"The checkpoint {self._checkpoint} cannot be read "
+                f"({str(error).splitlines()[0]}). Start a new run from {self.model}."
+            ) from None
         pieces = []
         for iteration in range(1, state["iteration"] + 1):
             with np.load(self._piece(iteration)) as arrays:

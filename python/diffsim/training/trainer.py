@@ -320,8 +320,21 @@ class Trainer:
 
     def _check_species(self, system: System) -> None:
         known = list(self.potential.species)
+        errors = [target.error is None for target in system.targets]
+        if any(errors) and not all(errors):
+            raise InputError(
+                f"Some targets of system '{system.name}' have error bars and some have none, so "
+                "that they "
+                "cannot be weighed against each other. Give errors to all or to none."
+            )
         for name in system.types or []:
-            if name != "NULL" and name not in known:
+            if name == "NULL":
+                raise InputError(
+                    f"System '{system.name}' leaves a type out of the potential (NULL), but "
+                    "this version "
+                    "cannot give its pairs another potential. Name a species for every type."
+                )
+            if name not in known:
                 raise InputError(
                     f"System '{system.name}' has the species {name} among its types, but the "
                     f"potential has {', '.join(known)}."

@@ -32,7 +32,7 @@ void RdfHistogram::sort_into_cells(const Atoms &atoms, int nall)
   const int most_per_side = 1 + static_cast<int>(std::cbrt(static_cast<double>(nall)));
   const double cell = bins_ * width_ / 3.0;
   for (int d = 0; d < 3; d++) {
-    const double extent = hi[d] - lo_[d];
+    const double extent = std::max(hi[d] - lo_[d], 0.0);    // -inf where nothing is a number
     cells_[d] = std::clamp(static_cast<int>(std::min(extent / cell, 1.0e6)), 1, most_per_side);
     inv_cell_[d] = extent > 0.0 ? cells_[d] / extent : 0.0;
   }
