@@ -37,7 +37,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("diffsim: stopped by Ctrl-C.", file=sys.stderr)
+            print("diffsim: stopped by Ctrl-C. A training goes on with --resume.", file=sys.stderr)
         raise
 
 

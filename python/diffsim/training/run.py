@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from diffsim import optimizers, potentials
@@ -91,6 +93,8 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
     SimulationError
         If LAMMPS stops.
     """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)  # the tensors are small: threads would cost more than they give
     directory = RunDirectory(out, resume)
     if resume:
         _check_resumable(config, directory.read_config())
