@@ -456,3 +456,20 @@ def test_library_for_torchscript_does_not_load(
     a_knots_file()(tmp_path / "model.pt")
     result = run_lammps(SCRIPT.format(names="A"), ranks=ranks, command=OWN_LMP, environ=environ)
     assert "Loop time" in result.log
+
+
+def test_plugin_built_for_another_torch(plugin_copy, models, run_lammps, tmp_path):
+    library = plugin_copy / "libdiffsim_torchscript.so"
+    version = torch.__version__.split("+")[0]
+    other = "0" + version[1:]
+    data = library.read_bytes()
+    assert data.count(version.encode()) >= 1
+    library.write_bytes(data.replace(version.encode(), other.encode()))
+    fluid(cells=3).write(tmp_path / "start.data")
+    shutil.copy(models / "lj.pt", tmp_path / "model.pt")
+    environ = bare_environment(plugin_copy)
+    environ["LD_LIBRARY_PATH"] += f":{package_folder('torch') / 'lib'}"
+    result = run_lammps(SCRIPT.format(names="A"), check=False, command=OWN_LMP, environ=environ)
+    assert_one_sentence(
+        result, [f"was built for PyTorch {other}", f"but PyTorch {version} is installed"]
+    )

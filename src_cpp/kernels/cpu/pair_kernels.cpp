@@ -34,6 +34,28 @@ inline void for_each_pair(const Atoms &atoms, const NeighborPairs &pairs,
   }
 }
 
+// Add the energy and virial of a pair; the shares of its atoms are halves, or none for a ghost that
+// another process accounts for.
+inline void tally(ForceSums &sums, int i, int j, double share_j, double phi, double fpair,
+                  double dx, double dy, double dz)
+{
+  const double share_i = 0.5;    // i is local in every list
+  if (sums.tally_energy) sums.energy += (share_i + share_j) * phi;
+  if (sums.energy_per_atom != nullptr) {
+    sums.energy_per_atom[i] += share_i * phi;
+    sums.energy_per_atom[j] += share_j * phi;
+  }
+  const double v[6] = {dx * dx * fpair, dy * dy * fpair, dz * dz * fpair,
+                       dx * dy * fpair, dx * dz * fpair, dy * dz * fpair};
+  if (sums.tally_virial)
+    for (int k = 0; k < 6; k++) sums.virial[k] += (share_i + share_j) * v[k];
+  if (sums.virial_per_atom != nullptr)
+    for (int k = 0; k < 6; k++) {
+      sums.virial_per_atom[6 * i + k] += share_i * v[k];
+      sums.virial_per_atom[6 * j + k] += share_j * v[k];
+    }
+}
+
 // TALLY: energies or virials are wanted; NEWTON: forces on ghosts are kept
 template <bool TALLY, bool NEWTON>
 std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTablesView &tables,
@@ -42,8 +64,6 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
   std::int64_t too_close = 0;
   double *const f = sums.f;
   const int nlocal = atoms.nlocal;
-  double energy = 0.0;
-  double virial[6] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
 
   for_each_pair(atoms, pairs, tables,
                 [&](int i, int j, double special, int table, double rsq, double dx, double dy,
@@ -51,7 +71,9 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
                   const SplineGrid &grid = tables.grid[table];
                   const SplinePosition at =
                       spline_position(rsq, grid.s_inner, grid.inv_h, tables.knots);
-                  if (at.t < 0.0) too_close += (NEWTON || j < nlocal) ? 2 : 1;
+                  const bool ours =
+                      NEWTON || j < nlocal;    // the whole pair, not only its half with i
+                  if (at.t < 0.0) too_close += ours ? 2 : 1;
                   double dphi_dt;
                   const double phi =
                       special * spline_value(tables.polynomial(table, at.interval), at.t, dphi_dt);
@@ -60,34 +82,13 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
                   f[3 * i] += dx * fpair;
                   f[3 * i + 1] += dy * fpair;
                   f[3 * i + 2] += dz * fpair;
-                  if (NEWTON || j < nlocal) {
+                  if (ours) {
                     f[3 * j] -= dx * fpair;
                     f[3 * j + 1] -= dy * fpair;
                     f[3 * j + 2] -= dz * fpair;
                   }
-                  if (!TALLY) return;
-
-                  const double share_i = 0.5;    // i is local in every list
-                  const double share_j = (NEWTON || j < nlocal) ? 0.5 : 0.0;
-                  if (sums.tally_energy) energy += (share_i + share_j) * phi;
-                  if (sums.energy_per_atom) {
-                    sums.energy_per_atom[i] += share_i * phi;
-                    sums.energy_per_atom[j] += share_j * phi;
-                  }
-                  if (!sums.tally_virial && !sums.virial_per_atom) return;
-                  const double v[6] = {dx * dx * fpair, dy * dy * fpair, dz * dz * fpair,
-                                       dx * dy * fpair, dx * dz * fpair, dy * dz * fpair};
-                  for (int k = 0; k < 6; k++) virial[k] += (share_i + share_j) * v[k];
-                  if (!sums.virial_per_atom) return;
-                  for (int k = 0; k < 6; k++) {
-                    sums.virial_per_atom[6 * i + k] += share_i * v[k];
-                    sums.virial_per_atom[6 * j + k] += share_j * v[k];
-                  }
+                  if (TALLY) tally(sums, i, j, ours ? 0.5 : 0.0, phi, fpair, dx, dy, dz);
                 });
-
-  if (sums.tally_energy) sums.energy += energy;
-  if (sums.tally_virial)
-    for (int k = 0; k < 6; k++) sums.virial[k] += virial[k];
   return too_close;
 }
 
@@ -96,13 +97,13 @@ std::int64_t forces(const Atoms &atoms, const NeighborPairs &pairs, const PairTa
 std::int64_t pair_forces(const Atoms &atoms, const NeighborPairs &pairs,
                          const PairTablesView &tables, ForceSums &sums)
 {
-  const bool tally = sums.tally_energy || sums.tally_virial || sums.energy_per_atom != nullptr ||
-                     sums.virial_per_atom != nullptr;
+  const bool tallied = sums.tally_energy || sums.tally_virial || sums.energy_per_atom != nullptr ||
+                       sums.virial_per_atom != nullptr;
   if (pairs.newton_pair)
-    return tally ? forces<true, true>(atoms, pairs, tables, sums)
-                 : forces<false, true>(atoms, pairs, tables, sums);
-  return tally ? forces<true, false>(atoms, pairs, tables, sums)
-               : forces<false, false>(atoms, pairs, tables, sums);
+    return tallied ? forces<true, true>(atoms, pairs, tables, sums)
+                   : forces<false, true>(atoms, pairs, tables, sums);
+  return tallied ? forces<true, false>(atoms, pairs, tables, sums)
+                 : forces<false, false>(atoms, pairs, tables, sums);
 }
 
 void pair_counts(const Atoms &atoms, const NeighborPairs &pairs, const PairTablesView &tables,
