@@ -259,10 +259,8 @@ class Ensemble:
         if len(rows) == 0:
             raise InputError(
                 f"No bin of the targets of system '{self.system.name}' lies below the cutoff "
-                "where pairs "
-                "are seen; nothing can be learned from them. Check the range and the unit of "
-                "length of "
-                "the targets."
+                "where pairs are seen; nothing can be learned from them. Check the range and the "
+                "unit of length of the targets."
             )
         gather = gather[np.ix_(rows, bins)]
         observed = gather @ covariance @ gather.T

@@ -116,14 +116,18 @@ class GaussNewton:
         self.max_steps = max_steps
         self._start: Array | None = None  # energies at the knots that the prior was made for
         self._basis: Array | None = None
+        self._grid: Grid | None = None
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`."""
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
         values = knot_values(potential, grid).detach().numpy()
-        if self._start is None or self._start.shape != values.shape:
+        if self._grid is not None and self._grid != grid:  # of another training
+            self._start = self._basis = None
+        self._grid = grid
+        if self._start is None:
             self._start = values
-        if self._basis is None or self._basis.shape[0] != values.size:
+        if self._basis is None:
             self._basis = correction_basis(
                 grid,
                 contact_distances(grid, self._start, kt),

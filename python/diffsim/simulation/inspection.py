@@ -42,9 +42,8 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
         found = lammps.extract_global("units")
         if found != units:
             raise InputError(
-                f"The script {system.script} of system '{system.name}' uses 'units {found}', "
-                "but the "
-                f"potential is in '{units}' units. Make them the same."
+                f"The script {system.script} of system '{system.name}' uses 'units {found}', but "
+                f"the potential is in '{units}' units. Make them the same."
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
     length = np.array(high) - np.array(low)
@@ -69,9 +68,8 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     if needed > box.half_width:
         raise InputError(
             f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the "
-            "smallest "
-            f"width of the box is {box.half_width:g}: beyond, a distribution function is not "
-            "defined. Give the target a smaller range, or use a larger box."
+            f"smallest width of the box is {box.half_width:g}: beyond, a distribution function is "
+            "not defined. Give the target a smaller range, or use a larger box."
         )
     edges = np.concatenate([target.edges for target in system.targets])
     width = min(float(np.diff(target.edges).min()) for target in system.targets)

@@ -167,9 +167,8 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
     if style != "none":
         raise InputError(
             f"The script {system.script} of system '{system.name}' sets pair_style {style}, but "
-            "the pair "
-            "style is what is learned, and this version cannot add others to it. Remove the "
-            "pair_style and pair_coeff commands."
+            "the pair style is what is learned, and this version cannot add others to it. Remove "
+            "the pair_style and pair_coeff commands."
         )
     if lammps.last_thermo() is not None:
         raise InputError(
@@ -178,9 +177,8 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
         )
     if lammps.get_natoms() == 0:
         raise InputError(
-            f"The script {system.script} of system '{system.name}' made no atoms; it must "
-            "define the "
-            "box and the atoms (create_atoms, read_data, read_restart ...)."
+            f"The script {system.script} of system '{system.name}' made no atoms; it must define "
+            "the box and the atoms (create_atoms, read_data, read_restart ...)."
         )
     n_types = lammps.extract_setting("ntypes")
     if n_types != len(types):

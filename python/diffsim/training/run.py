@@ -127,8 +127,7 @@ def _check_resumable(config: Config, text: str) -> None:
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
                 f"{old.get(key)}, and is {new.get(key)}. Only 'iterations' may change with "
-                "--resume; "
-                "start a new run for other changes."
+                "--resume; start a new run for other changes."
             )
 
 

@@ -58,9 +58,8 @@ class Protocol:
         if self.steps % self.every or self.steps < 2 * self.every:
             raise InputError(
                 f"An iteration of {self.steps} steps with a frame every {self.every} steps does "
-                "not "
-                "end on a frame or has fewer than two frames; make 'steps' a larger multiple of "
-                "'every'."
+                "not end on a frame or has fewer than two frames; make 'steps' a larger multiple "
+                "of 'every'."
             )
 
 
@@ -287,9 +286,8 @@ class Trainer:
                 events.append(
                     f"The kinetic temperature of system '{system.name}' was {temperature:.4g} on "
                     f"average, but its temperature is given as {system.temperature:.4g}. If it "
-                    "does "
-                    "not settle, the thermostat of the script holds another one, and the gradient "
-                    "is wrong."
+                    "does not settle, the thermostat of the script holds another one, and the "
+                    "gradient is wrong."
                 )
         return measured, events
 
@@ -324,8 +322,7 @@ class Trainer:
         if any(errors) and not all(errors):
             raise InputError(
                 f"Some targets of system '{system.name}' have error bars and some have none, so "
-                "that they "
-                "cannot be weighed against each other. Give errors to all or to none."
+                "that they cannot be weighed against each other. Give errors to all or to none."
             )
         for name in system.types or []:
             if name == "NULL":
