@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+Model = Callable[[Array, Integers, Integers], tuple[Array, Array]]
+
 built_for_lammps: int
 built_for_torch: str
 MIN_KNOTS: int
@@ -32,9 +34,16 @@ class Knots:
     species: list[str]
     cutoff: float
     inner: list[float]
+    outer: list[float]
     values: Array
     def __init__(
-        self, units: str, species: list[str], cutoff: float, inner: list[float], values: Array
+        self,
+        units: str,
+        species: list[str],
+        cutoff: float,
+        inner: list[float],
+        values: Array,
+        outer: list[float] | None = None,
     ) -> None: ...
     def write(self, path: str) -> None: ...
     @staticmethod
@@ -52,10 +61,14 @@ def spline_coefficients(values: Array) -> Array: ...
 def spline_coefficients_transpose(gradient: Array) -> Array: ...
 def spline_basis(r: Array, inner: float, cutoff: float, knots: int) -> Array: ...
 def reference_energy(units: str) -> float: ...
+def pair_ranges(
+    model: Model, species: list[str], cutoff: float, units: str
+) -> list[tuple[float, float]]: ...
 def tabulate(
-    model: Callable[[Array, int, int], tuple[Array, Array]],
+    model: Model,
     species: list[str],
     cutoff: float,
     units: str,
+    ranges: list[tuple[float, float]],
     tolerance: float,
 ) -> tuple[Knots, SplineError]: ...

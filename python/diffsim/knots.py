@@ -24,6 +24,7 @@ from diffsim.errors import ModelError
 from diffsim.species import species_pairs
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,11 @@ def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineErr
         If the potential is not finite, or no grid holds the tolerance.
     """
 
-    def model(r: Array, a: int, b: int) -> tuple[Array, Array]:
-        distance = torch.tensor(r, requires_grad=True)
-        types = torch.zeros(len(r), dtype=torch.int64)
-        energy = potential(distance, types + a, types + b)
-        (slope,) = torch.autograd.grad(energy.sum(), distance)
-        return energy.detach().numpy(), slope.numpy()
-
+    kind = (numpy_model(potential), list(potential.species), potential.cutoff, potential.units)
     try:
-        knots, error = _core.tabulate(
-            model, list(potential.species), potential.cutoff, potential.units, tolerance
-        )
+        # up to the cutoff, also where this potential is zero before: a later one need not be
+        ranges = [(inner, potential.cutoff) for inner, _ in _core.pair_ranges(*kind)]
+        knots, error = _core.tabulate(*kind, ranges, tolerance)
     except _core.PotentialError as e:
         raise ModelError(str(e)) from None
     grid = Grid(
@@ -108,6 +103,18 @@ def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineErr
         knots.values.shape[1],
     )
     return grid, error
+
+
+def numpy_model(potential: Any) -> _core.Model:
+    """A potential as a function of arrays: (r, type_i, type_j) -> (u, du/dr)."""
+
+    def model(r: Array, a: Integers, b: Integers) -> tuple[Array, Array]:
+        distance = torch.tensor(r, requires_grad=True)
+        energy = potential(distance, torch.tensor(a), torch.tensor(b))
+        (slope,) = torch.autograd.grad(energy.sum(), distance)
+        return energy.detach().numpy(), slope.numpy()
+
+    return model
 
 
 def knot_values(potential: Any, grid: Grid) -> torch.Tensor:

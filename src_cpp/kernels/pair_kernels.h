@@ -7,6 +7,9 @@
 #include "pair_tables.h"
 
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace diffsim {
 
@@ -14,10 +17,12 @@ struct Atoms {
   const double *x;    // [local + ghost][3]
   const int *type;    // [local + ghost], 1-based
   int nlocal;         // atoms from nlocal on are ghosts
+  int nall;           // local + ghost
 };
 
 // A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary is
-// in the list of one of its two owners, else in the lists of both.
+// in the list of one of its two owners, else in the lists of both.  The neighbours of an atom are
+// all different.
 struct NeighborPairs {
   int inum;
   const int *ilist;
@@ -26,26 +31,54 @@ struct NeighborPairs {
   int index_mask;           // neighbour entry & index_mask = index of the atom
   int special_shift;        // (entry >> special_shift) & 3 = kind of bonded neighbour, 0..3
   const double *special;    // [4] weights of these kinds
+  bool bonded;              // whether entries can have bits of such a kind at all
   bool newton_pair;
 };
 
 // What a force call adds up.  Energy and virial follow LAMMPS's rule: half of a pair's share goes to
 // each of its atoms, and only local atoms' shares are summed when newton_pair is off.
 struct ForceSums {
-  double *f;                  // [local + ghost][3], added to
-  double energy;              // added to if tally_energy
-  double virial[6];           // xx yy zz xy xz yz, added to if tally_virial
-  double *energy_per_atom;    // [local + ghost] or null
-  double *virial_per_atom;    // [local + ghost][6] or null
-  bool tally_energy;
-  bool tally_virial;
+  double *f;           // [local + ghost][3], added to; ghosts only with newton_pair
+  bool tally;          // whether energy and virial are wanted
+  double energy;       // added to
+  double virial[6];    // xx yy zz xy xz yz, added to
 };
 
-// Adds forces (and what `sums` asks for).  Returns twice the number of pairs closer than the innermost
-// knot, which feel the linear continuation of the spline: twice, since without newton_pair half
-// of a pair across a boundary belongs to either process.
-std::int64_t pair_forces(const Atoms &atoms, const NeighborPairs &pairs,
-                         const PairTablesView &tables, ForceSums &sums);
+// The instructions that the force kernel uses.
+enum class Instructions { PORTABLE, AVX2, AVX512 };
+
+// The names in the order of the enumeration: "portable", "avx2", "avx512".
+const char *name(Instructions instructions);
+
+// The fastest that this processor has and this program was compiled for.
+Instructions fastest_instructions();
+
+// The instructions of this name.  Throws std::invalid_argument, with a sentence, where there are none
+// or the processor lacks them.
+Instructions instructions_named(const std::string &name);
+
+// Forces on the threads of one process.  An object keeps its working memory from call to call.
+class PairForces {
+ public:
+  explicit PairForces(Instructions instructions);
+  ~PairForces();
+  PairForces(const PairForces &) = delete;
+  PairForces &operator=(const PairForces &) = delete;
+
+  // Adds forces (and what `sums` asks for).  Returns whether a pair was closer than the innermost
+  // knot, where the spline is continued linearly.  The result depends on the number of threads
+  // only by rounding, and is the same from call to call.
+  bool add(const Atoms &atoms, const NeighborPairs &pairs, const PairTablesView &tables,
+           int threads, ForceSums &sums);
+
+  Instructions instructions() const { return instructions_; }
+  double memory_usage() const;    // bytes
+
+ private:
+  struct Workspace;
+  Instructions instructions_;
+  std::unique_ptr<Workspace> workspace_;
+};
 
 // Adds this process's share of the pair counts n_b = sum_{i<j} special B_b(r_ij^2) of a
 // configuration, per pair of types: counts[unordered_pairs(ntypes)][knots+2].  The energy of the pairs

@@ -4,6 +4,8 @@
 #ifndef DIFFSIM_KERNELS_PAIR_TABLES_H
 #define DIFFSIM_KERNELS_PAIR_TABLES_H
 
+#include "spline.h"
+
 #include <vector>
 
 namespace diffsim {
@@ -21,38 +23,51 @@ constexpr int unordered_pairs(int n)
   return n * (n + 1) / 2;
 }
 
-struct SplineGrid {
-  double s_inner;     // squared distance of the innermost knot
-  double s_cutoff;    // squared cutoff, the outermost knot
-  double inv_h;       // inverse spacing of the knots in r^2
+// What the kernels need of one pair of types.  Where the pair is not ours, s_cutoff is negative.  The
+// entry of type 0 of a row has the longest s_cutoff of the row; it is the pair of nothing.
+struct PairTable {
+  double s_inner;           // squared distance of the innermost knot
+  double inv_h;             // inverse spacing of the knots in r^2
+  double s_cutoff;          // pairs from here on do not interact
+  double scale;             // factor of energy and force
+  const SplineRow *rows;    // [knots]
 };
+
+// Energy of a pair at s = r^2 below the cutoff, and the force over the distance, -dU/dr / r.
+inline double pair_energy(const PairTable &table, int knots, double s, double &fpair)
+{
+  const SplinePosition at = spline_position(s, table.s_inner, table.inv_h, knots);
+  double dphi_dt;
+  const double phi = spline_value(table.rows[at.row], at.t, dphi_dt);
+  // F_i = -dphi/ds * ds/dx_i with ds/dx_i = 2 dx
+  fpair = -2.0 * table.scale * table.inv_h * dphi_dt;
+  return table.scale * phi;
+}
 
 // Non-owning view that every kernel takes.  Types are 1-based as in LAMMPS.
 struct PairTablesView {
   int ntypes;
   int knots;
-  const int *table_of;          // [(ntypes+1)^2], -1 where the pair of types is not ours
-  const SplineGrid *grid;       // [tables]
-  const double *polynomials;    // [tables][knots-1][4]
+  const PairTable *pairs;    // [(ntypes+1)^2]
 
-  int table(int itype, int jtype) const { return table_of[itype * (ntypes + 1) + jtype]; }
-  const double *polynomial(int table, int interval) const
-  {
-    return polynomials + (static_cast<long>(table) * (knots - 1) + interval) * 4;
-  }
+  const PairTable &pair(int itype, int jtype) const { return pairs[itype * (ntypes + 1) + jtype]; }
 };
 
+// Owns the rows that its pairs point to; it can be moved, but a copy would point to the old rows.
 struct PairTables {
+  PairTables() = default;
+  PairTables(const PairTables &) = delete;
+  PairTables(PairTables &&) = default;
+  PairTables &operator=(const PairTables &) = delete;
+  PairTables &operator=(PairTables &&) = default;
+  ~PairTables() = default;
+
   int ntypes = 0;
   int knots = 0;
-  std::vector<int> table_of;
-  std::vector<SplineGrid> grid;
-  std::vector<double> polynomials;
+  std::vector<PairTable> pairs;    // [(ntypes+1)^2]
+  std::vector<SplineRow> rows;     // [species pairs][knots]
 
-  PairTablesView view() const
-  {
-    return {ntypes, knots, table_of.data(), grid.data(), polynomials.data()};
-  }
+  PairTablesView view() const { return {ntypes, knots, pairs.data()}; }
 };
 
 }    // namespace diffsim

@@ -19,10 +19,10 @@ class RdfHistogram {
  public:
   RdfHistogram(int ntypes, int bins, double width) : ntypes_(ntypes), bins_(bins), width_(width) {}
 
-  void add(const Atoms &atoms, int nall, double *histogram);
+  void add(const Atoms &atoms, double *histogram);
 
  private:
-  void sort_into_cells(const Atoms &atoms, int nall);
+  void sort_into_cells(const Atoms &atoms);
 
   int ntypes_;
   int bins_;

@@ -85,14 +85,17 @@ void spline_coefficients_transpose(int knots, const double *dc, double *du)
   du[2] -= a[1] / 6.0;
 }
 
-void spline_polynomials(int knots, const double *c, double *p)
+void spline_rows(int knots, const double *c, SplineRow *rows)
 {
-  for (int k = 0; k < knots - 1; k++, c++, p += 4) {
-    p[0] = (c[0] + 4.0 * c[1] + c[2]) / 6.0;
-    p[1] = (c[2] - c[0]) / 2.0;
-    p[2] = (c[0] - 2.0 * c[1] + c[2]) / 2.0;
-    p[3] = (c[3] - c[0] + 3.0 * (c[1] - c[2])) / 6.0;
+  for (int k = 1; k < knots; k++, c++) {
+    double *const q = rows[k].q;
+    q[0] = (c[0] + 4.0 * c[1] + c[2]) / 6.0;
+    q[1] = (c[2] - c[0]) / 2.0;
+    q[2] = c[0] - 2.0 * c[1] + c[2];
+    q[3] = (c[3] - c[0] + 3.0 * (c[1] - c[2])) / 2.0;
   }
+  const double value = rows[1].q[0], slope = rows[1].q[1];
+  rows[0] = {{value - slope, slope, 0.0, 0.0}};
 }
 
 }    // namespace diffsim

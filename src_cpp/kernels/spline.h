@@ -1,4 +1,4 @@
-// C2 cubic splines in s = r^2 on uniform knots: values -> B-spline coefficients -> polynomials.
+// C2 cubic splines in s = r^2 on uniform knots: values -> B-spline coefficients -> rows of polynomials.
 //
 // K knots s_k = s_inner + k h, k = 0..K-1, carry the values u_k of the potential.  The spline is
 //
@@ -33,36 +33,58 @@ void spline_coefficients(int knots, const double *u, double *c);
 // respect to the coefficients into one with respect to the knots' values.
 void spline_coefficients_transpose(int knots, const double *dc, double *du);
 
-// coefficients c[K+2] -> p[(K-1)*4]: phi = p0 + p1 t + p2 t^2 + p3 t^3 on interval k, where
-// t = (s - s_k)/h is in [0, 1]
-void spline_polynomials(int knots, const double *c, double *p);
+// The spline on one interval of s, as a cubic in t, which runs from 0 to 1 on the interval:
+//
+//     phi(t)     = q0 + t (q1 + t (q2/2 + t q3/3))
+//     dphi/dt(t) = q1 + t (q2 + t q3)
+//
+// This form saves the factors of the force, which is needed far more often than the energy.
+struct alignas(32) SplineRow {
+  double q[4];
+};
 
-// The place of s on the grid: the interval, and the position in it.  Below the innermost knot t is
-// negative and the interval is the first.  Rounding can put an s just below the cutoff on the last
-// knot itself; it belongs to the last interval.
+// coefficients c[K+2] -> rows[K].  Row k belongs to the interval from knot k-1 to knot k.  Row 0 is
+// the continuation below the innermost knot with its value and slope, linear in s.
+void spline_rows(int knots, const double *c, SplineRow *rows);
+
+// The place of s on the grid: the row, and t in it.  Below the innermost knot the row is 0, and t is
+// less than 1 and may be negative.  Rounding can put an s just below the cutoff on the last knot
+// itself; it belongs to the last row.
 struct SplinePosition {
-  int interval;
+  int row;
   double t;
+
+  // index of the first of the four B-splines that spline_weights() gives
+  int first_basis() const { return row > 0 ? row - 1 : 0; }
 };
 
 inline SplinePosition spline_position(double s, double s_inner, double inv_h, int knots)
 {
-  const double x = (s - s_inner) * inv_h;
-  const int k = std::min(x > 0.0 ? static_cast<int>(x) : 0, knots - 2);
-  return {k, x - k};
+  const double x = (s - s_inner) * inv_h + 1.0;
+  const int row = std::min(x > 0.0 ? static_cast<int>(x) : 0, knots - 1);
+  return {row, x - row};
 }
 
-// The four B-splines that are not zero at position (k, t); w[m] belongs to c[k+m].  For t < 0 the
-// spline is continued with its value and slope at the innermost knot, linearly in s.
-inline void spline_weights(double t, double *w)
+// phi and dphi/dt
+inline double spline_value(const SplineRow &row, double t, double &dphi_dt)
 {
-  if (t < 0.0) {
+  const double *const q = row.q;
+  dphi_dt = q[1] + t * (q[2] + t * q[3]);
+  return q[0] + t * (q[1] + t * (0.5 * q[2] + t * q[3] / 3.0));
+}
+
+// The four B-splines that are not zero at a position; w[m] belongs to c[first_basis + m].
+inline void spline_weights(const SplinePosition &at, double *w)
+{
+  if (at.row == 0) {
+    const double t = at.t - 1.0;    // from the innermost knot
     w[0] = 1.0 / 6.0 - 0.5 * t;
     w[1] = 2.0 / 3.0;
     w[2] = 1.0 / 6.0 + 0.5 * t;
     w[3] = 0.0;
     return;
   }
+  const double t = at.t;
   const double t2 = t * t;
   const double t3 = t2 * t;
   const double one = 1.0 - t;
@@ -70,17 +92,6 @@ inline void spline_weights(double t, double *w)
   w[1] = (3.0 * t3 - 6.0 * t2 + 4.0) / 6.0;
   w[2] = (-3.0 * t3 + 3.0 * t2 + 3.0 * t + 1.0) / 6.0;
   w[3] = t3 / 6.0;
-}
-
-// phi and dphi/dt of the interval with polynomial p[4] at t, continued linearly for t < 0
-inline double spline_value(const double *p, double t, double &dphi_dt)
-{
-  if (t < 0.0) {
-    dphi_dt = p[1];
-    return p[0] + t * p[1];
-  }
-  dphi_dt = p[1] + t * (2.0 * p[2] + t * 3.0 * p[3]);
-  return p[0] + t * (p[1] + t * (p[2] + t * p[3]));
 }
 
 }    // namespace diffsim

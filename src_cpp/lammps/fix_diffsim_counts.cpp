@@ -87,6 +87,7 @@ void FixDiffSimCounts::init()
     error->all(FLERR,
                "Fix diffsim/counts: pair style hybrid/scaled multiplies the energy by a factor "
                "that the pair counts do not know. Use hybrid or hybrid/overlay.");
+  check_potential();
   energy = modify->get_compute_by_id("thermo_pe");
   pressure = modify->get_compute_by_id("thermo_press");
   temperature = modify->get_compute_by_id("thermo_temp");
@@ -110,6 +111,21 @@ void FixDiffSimCounts::init()
   // a run begins at its first step; rerun comes here again for every later snapshot
   const bool begins = update->ntimestep == update->firststep;
   if (!current || begins || (pair && pair->potentials_read() != potential)) new_frames();
+}
+
+/* ----------------------------------------------------------------------
+   the pair counts give the energy of the tables
+------------------------------------------------------------------------- */
+
+void FixDiffSimCounts::check_potential() const
+{
+  const std::string reason = pair ? pair->other_than_table() : "";
+  if (!reason.empty())
+    error->all(
+        FLERR,
+        "Fix diffsim/counts: the pair counts give the energy of the tabulated potential, but "
+        "{}. Remove that, or the fix.",
+        reason);
 }
 
 /* ----------------------------------------------------------------------
@@ -201,9 +217,11 @@ void FixDiffSimCounts::end_of_step()
   if (update->whichflag != 1) return;    // the steps of a minimizer are no ensemble
   if (!current) new_frames();            // a run with "pre no" begins without init
   if (rdf_bins > 0) check_box();         // it may have shrunk
+  check_potential();                     // fix adapt may have changed a scale
   Frames &frames = *current;
   const size_t pairs = unordered_pairs(atom->ntypes);
-  const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal};
+  const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal,
+                       atom->nlocal + atom->nghost};
 
   frames.frames++;
   frames.step.push_back(update->ntimestep);
@@ -218,8 +236,7 @@ void FixDiffSimCounts::end_of_step()
   }
   if (histogram) {
     frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0.0);
-    histogram->add(atoms, atom->nlocal + atom->nghost,
-                   frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
+    histogram->add(atoms, frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
   }
   modify->addstep_compute_all(update->ntimestep + nevery);
 }

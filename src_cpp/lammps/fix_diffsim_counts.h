@@ -32,6 +32,7 @@ class FixDiffSimCounts : public Fix {
   std::unique_ptr<diffsim::Frames> take_frames();
 
  private:
+  void check_potential() const;
   void check_range() const;
   void check_box() const;
   std::vector<std::int64_t> atoms_of_types() const;

@@ -1,7 +1,7 @@
 #include "pair_diffsim.h"
 
-#include "../kernels/pair_kernels.h"
-#include "../kernels/spline.h"
+#include "../kernels/pair_loop.h"
+#include "../potential/exact_pairs.h"
 #include "../potential/knots_file.h"
 #include "../potential/torchscript.h"
 
@@ -16,22 +16,41 @@
 #include "utils.h"
 
 #include <algorithm>
-#include <cerrno>
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 using namespace LAMMPS_NS;
 using namespace diffsim;
 
 static constexpr double DEFAULT_TOLERANCE = 1.0e-5;
+static constexpr const char *INSTRUCTIONS_VARIABLE = "DIFFSIM_INSTRUCTIONS";
+
+/* ----------------------------------------------------------------------
+   the fastest instructions, or those that the user wants for a comparison
+------------------------------------------------------------------------- */
+
+static Instructions choose_instructions(Error *error)
+{
+  const char *const wanted = std::getenv(INSTRUCTIONS_VARIABLE);
+  if (!wanted || !*wanted) return fastest_instructions();
+  try {
+    return instructions_named(wanted);
+  } catch (const std::invalid_argument &e) {
+    error->all(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
+               e.what());
+  }
+}
 
 /* ---------------------------------------------------------------------- */
 
-PairDiffSim::PairDiffSim(LAMMPS *lammps) : Pair(lammps), tolerance(DEFAULT_TOLERANCE)
+PairDiffSim::PairDiffSim(LAMMPS *lammps) :
+    Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(error))
 {
   one_coeff = 1;
-  restartinfo = 0;
+  restartinfo = 1;
+  reinitflag = 1;
   centroidstressflag = CENTROID_SAME;
   writedata = 0;
 }
@@ -43,6 +62,7 @@ PairDiffSim::~PairDiffSim()
   if (allocated) {
     memory->destroy(setflag);
     memory->destroy(cutsq);
+    memory->destroy(scale);
   }
 }
 
@@ -53,90 +73,66 @@ void PairDiffSim::allocate()
   const int n = atom->ntypes;
   memory->create(setflag, n + 1, n + 1, "pair:setflag");
   memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
+  memory->create(scale, n + 1, n + 1, "pair:scale");
   for (int i = 1; i <= n; i++)
-    for (int j = 1; j <= n; j++) setflag[i][j] = 0;
+    for (int j = 1; j <= n; j++) {
+      setflag[i][j] = 0;
+      scale[i][j] = 1.0;
+    }
   allocated = 1;
 }
 
 /* ----------------------------------------------------------------------
-   pair_style diffsim [eval table] [tolerance E] [device cpu]
+   pair_style diffsim [eval table|exact] [tolerance E] [device cpu] [close wall|stop]
 ------------------------------------------------------------------------- */
 
 void PairDiffSim::settings(int narg, char **arg)
 {
-  tolerance = DEFAULT_TOLERANCE;
+  style = {DEFAULT_TOLERANCE, 0, 0};
+  // a potential that was read with other settings does not hold any longer
+  if (allocated)
+    for (int i = 1; i <= atom->ntypes; i++)
+      for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = 0;
   for (int iarg = 0; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg];
     if (iarg + 1 == narg)
       error->all(FLERR, "Pair style diffsim: the keyword {} has no value. {}", keyword,
-                 "The syntax is: pair_style diffsim [eval table] [tolerance E] [device cpu].");
+                 "The syntax is: pair_style diffsim [eval table|exact] [tolerance E] [device cpu] "
+                 "[close wall|stop].");
     const std::string value = arg[iarg + 1];
+    // true for the second of two words
+    auto second_of = [&](const char *first, const char *second) {
+      if (value != first && value != second)
+        error->all(FLERR, "Pair style diffsim: {} must be '{}' or '{}', but is '{}'.", keyword,
+                   first, second, value);
+      return value == second ? 1 : 0;
+    };
     if (keyword == "tolerance") {
-      tolerance = utils::numeric(FLERR, value, false, lmp);
-      if (!(tolerance > 0.0))
+      style.tolerance = utils::numeric(FLERR, value, false, lmp);
+      if (!(style.tolerance > 0.0))
         error->all(FLERR,
                    "Pair style diffsim: the tolerance must be a positive number, but is {}. It is "
                    "the largest relative deviation of the simulated spline from the model.",
                    value);
     } else if (keyword == "eval") {
-      if (value != "table")
-        error->all(FLERR, "Pair style diffsim: eval must be 'table' in this version, but is '{}'.",
-                   value);
+      style.exact = second_of("table", "exact");
+    } else if (keyword == "close") {
+      style.close_stop = second_of("wall", "stop");
     } else if (keyword == "device") {
       if (value != "cpu")
         error->all(FLERR, "Pair style diffsim: device must be 'cpu' in this version, but is '{}'.",
                    value);
     } else {
       error->all(FLERR,
-                 "Pair style diffsim: unknown keyword '{}'. The keywords are eval, tolerance and "
-                 "device.",
+                 "Pair style diffsim: unknown keyword '{}'. The keywords are eval, tolerance, "
+                 "device and close.",
                  keyword);
     }
   }
 }
 
 /* ----------------------------------------------------------------------
-   the knots as text (that of a knots file) and a line about them; on one process
-------------------------------------------------------------------------- */
-
-std::string PairDiffSim::read_potential(const std::string &path, std::string &report) const
-{
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    throw PotentialError("The model file " + path + " cannot be opened (" + std::strerror(errno) +
-                         "). Give the path of a TorchScript archive or of a knots file.");
-  char head[2] = {'\0', '\0'};
-  file.read(head, 2);
-  const bool archive = head[0] == 'P' && head[1] == 'K';    // a zip file
-  file.clear();
-  file.seekg(0);
-
-  Knots found;
-  if (archive) {
-    const auto model = open_torchscript(path);
-    SplineError largest;
-    found = tabulate(*model, tolerance, largest);
-    report =
-        fmt::format("  spline error relative to the model: energy {:.2e} at r = {:.6g}, force "
-                    "{:.2e} at r = {:.6g} (tolerance {:.2e})\n",
-                    largest.energy, largest.energy_at, largest.force, largest.force_at, tolerance);
-  } else {
-    try {
-      found = read_knots(file, path);
-    } catch (const PotentialError &e) {
-      throw PotentialError("The file " + path +
-                           " is not a TorchScript archive (a zip file written by torch.jit.save), "
-                           "and cannot be read as a knots file: " +
-                           e.what());
-    }
-  }
-  std::ostringstream text;
-  write_knots(text, found);
-  return text.str();
-}
-
-/* ----------------------------------------------------------------------
-   pair_coeff * * file A B ...
+   pair_coeff * * FILE A B ...
    One process reads the file, whatever it is: the others cannot miss it or see another version.
 ------------------------------------------------------------------------- */
 
@@ -149,87 +145,111 @@ void PairDiffSim::coeff(int narg, char **arg)
                atom->ntypes, narg);
   if (!allocated) allocate();
 
-  std::string text, report;
+  const std::vector<std::string> names(arg + 3, arg + narg);
+  std::string knots_text, bytes, tabulation;
   int failed = 0;
   if (comm->me == 0) {
     try {
       // as for other potentials, also in the folders of LAMMPS_POTENTIALS
       const std::string found = utils::get_potential_file_path(arg[2]);
-      text = read_potential(found.empty() ? arg[2] : found, report);
+      ModelFile file = read_model(found.empty() ? arg[2] : found, names, style.tolerance);
+      if (style.exact && file.archive.empty())
+        throw PotentialError(std::string("The file ") + arg[2] +
+                             " holds knots, and 'eval exact' needs the model itself. Name the "
+                             "TorchScript archive, or use 'eval table'.");
+      std::ostringstream text;
+      write_knots(text, file.knots);
+      knots_text = text.str();
+      if (style.exact) bytes = std::move(file.archive);
+      tabulation = file.report;
     } catch (const std::exception &e) {
       failed = 1;
-      text = e.what();
+      knots_text = e.what();
     }
   }
-  int length = static_cast<int>(text.size());
   MPI_Bcast(&failed, 1, MPI_INT, 0, world);
-  MPI_Bcast(&length, 1, MPI_INT, 0, world);
-  text.resize(length);
-  MPI_Bcast(text.data(), length, MPI_CHAR, 0, world);
-  if (failed) error->all(FLERR, "Pair style diffsim: {}", text);
+  broadcast(knots_text);
+  if (failed) error->all(FLERR, "Pair style diffsim: {}", knots_text);
+  broadcast(bytes);
 
-  std::istringstream in(text);
+  std::istringstream in(knots_text);
+  species_of_type = number_species(names, read_knots(in, arg[2]).species);
+  use(knots_text, bytes, arg[2]);
+  report(arg[2], tabulation);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairDiffSim::broadcast(std::string &text) const
+{
+  bigint length = static_cast<bigint>(text.size());
+  MPI_Bcast(&length, 1, MPI_LMP_BIGINT, 0, world);
+  text.resize(length);
+  // MPI counts are ints
+  constexpr bigint PIECE = 1 << 30;
+  for (bigint first = 0; first < length; first += PIECE)
+    MPI_Bcast(text.data() + first, static_cast<int>(std::min(PIECE, length - first)), MPI_CHAR, 0,
+              world);
+}
+
+/* ----------------------------------------------------------------------
+   the potential that all processes have; species_of_type refers to its species
+------------------------------------------------------------------------- */
+
+void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
+                      const std::string &path)
+{
   try {
-    knots = read_knots(in, arg[2]);
-  } catch (const PotentialError &e) {    // the same text on every process
+    std::istringstream in(knots_text);
+    knots = read_knots(in, path);
+    archive = bytes;
+    model.reset();
+    if (style.exact) model = with_species(open_torchscript(archive, path), knots.species);
+  } catch (const PotentialError &e) {    // the same on every process
     error->all(FLERR, "Pair style diffsim: {}", e.what());
   }
   if (knots.units != update->unit_style)
     error->all(FLERR,
                "Pair style diffsim: the model {} is in '{}' units, but the simulation uses 'units "
                "{}'. Use the model's units in the input script, or convert the model.",
-               arg[2], knots.units, update->unit_style);
-  map_species(narg - 3, arg + 3);
-  tables = make_tables(knots, species_of_type);
+               path, knots.units, update->unit_style);
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++)
+      setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0 ? 1 : 0;
+  make_tables();
   static int readings = 0;    // of all instances: a later one must not look like an earlier one
   reads = ++readings;
-
-  if (comm->me == 0) {
-    utils::logmesg(lmp, "Pair style diffsim: {} with {} knots in r^2, cutoff {:.6g} {}\n", arg[2],
-                   knots.knots, knots.cutoff, knots.units);
-    const int n = static_cast<int>(knots.species.size());
-    for (int a = 0, pair = 0; a < n; a++)
-      for (int b = a; b < n; b++, pair++) {
-        const double *u = knots.pair_values(pair);
-        utils::logmesg(lmp, "  {}: from r = {:.6g} (u = {:.6g}) to the cutoff (u = {:.3g})\n",
-                       pair_name(knots.species, a, b), knots.inner[pair], u[0], u[knots.knots - 1]);
-        if (u[1] > u[0])
-          error->warning(FLERR,
-                         "Pair style diffsim: the energy of {} falls towards the innermost knot at "
-                         "r = {}; closer atoms will attract each other",
-                         pair_name(knots.species, a, b), knots.inner[pair]);
-      }
-    if (!report.empty()) utils::logmesg(lmp, report);
-  }
 }
 
 /* ---------------------------------------------------------------------- */
 
-void PairDiffSim::map_species(int ntypes, char **names)
+void PairDiffSim::make_tables()
 {
-  species_of_type.assign(ntypes, -1);
-  for (int i = 0; i < ntypes; i++) {
-    if (strcmp(names[i], "NULL") == 0) continue;
-    const auto found = std::find(knots.species.begin(), knots.species.end(), names[i]);
-    if (found == knots.species.end()) {
-      std::string known;
-      for (const auto &name : knots.species) known += (known.empty() ? "" : ", ") + name;
-      error->all(FLERR,
-                 "Pair style diffsim: species {} of atom type {} is not in the model, which has "
-                 "the species {}. Name one of these, or NULL to leave the type to another style.",
-                 names[i], i + 1, known);
+  tables_shifted = offset_flag != 0;
+  tables = diffsim::make_tables(tables_shifted ? shifted(knots) : knots, species_of_type);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairDiffSim::report(const std::string &path, const std::string &tabulation)
+{
+  if (comm->me != 0) return;
+  utils::logmesg(lmp, "Pair style diffsim: {} with {} knots in r^2, cutoff {:.6g} {}\n", path,
+                 knots.knots, knots.cutoff, knots.units);
+  const int n = static_cast<int>(knots.species.size());
+  for (int a = 0, pair = 0; a < n; a++)
+    for (int b = a; b < n; b++, pair++) {
+      const double *u = knots.pair_values(pair);
+      utils::logmesg(lmp, "  {}: from r = {:.6g} (u = {:.6g}) to {:.6g} (u = {:.3g})\n",
+                     pair_name(knots.species, a, b), knots.inner[pair], u[0], knots.outer[pair],
+                     u[knots.knots - 1]);
+      if (u[1] > u[0])
+        error->warning(FLERR,
+                       "Pair style diffsim: the energy of {} falls towards the innermost knot at "
+                       "r = {}; closer atoms will attract each other",
+                       pair_name(knots.species, a, b), knots.inner[pair]);
     }
-    species_of_type[i] = static_cast<int>(found - knots.species.begin());
-  }
-  int count = 0;
-  for (int i = 1; i <= ntypes; i++)
-    for (int j = i; j <= ntypes; j++) {
-      setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0 ? 1 : 0;
-      count += setflag[i][j];
-    }
-  if (count == 0)
-    error->all(FLERR, "Pair style diffsim: every atom type is NULL. Name a species for at least "
-                      "one of them.");
+  if (!tabulation.empty()) utils::logmesg(lmp, tabulation + "\n");
 }
 
 /* ---------------------------------------------------------------------- */
@@ -239,11 +259,22 @@ void PairDiffSim::init_style()
   if (tail_flag)
     error->all(FLERR, "Pair style diffsim: 'pair_modify tail yes' has no meaning, because the "
                       "potential ends at its cutoff. Remove it.");
+  if (tables_shifted != (offset_flag != 0)) make_tables();
   neighbor->add_request(this);
   close_pairs = 0;
+
+  const std::string line =
+      style.exact
+          ? "Pair style diffsim: the model itself is evaluated for every pair\n"
+          : fmt::format("Pair style diffsim: {} kernels, {} thread{} per process\n",
+                        name(forces.instructions()), comm->nthreads, comm->nthreads > 1 ? "s" : "");
+  if (comm->me == 0 && line != announced) utils::logmesg(lmp, line);
+  announced = line;
 }
 
-/* ---------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------
+   also called when fix adapt has changed a scale
+------------------------------------------------------------------------- */
 
 double PairDiffSim::init_one(int i, int j)
 {
@@ -252,15 +283,25 @@ double PairDiffSim::init_one(int i, int j)
                "Pair style diffsim: no potential for the atom types {} and {}. Name a species for "
                "both in pair_coeff, or use pair_style hybrid for pairs left to another style.",
                i, j);
-  return knots.cutoff;
+  const int n = atom->ntypes + 1;
+  scale[j][i] = scale[i][j];
+  tables.pairs[i * n + j].scale = tables.pairs[j * n + i].scale = scale[i][j];
+  return std::sqrt(tables.pairs[i * n + j].s_cutoff);
 }
 
 /* ---------------------------------------------------------------------- */
 
 NeighborPairs PairDiffSim::neighbor_pairs() const
 {
-  return {list->inum, list->ilist, list->numneigh, list->firstneigh,
-          NEIGHMASK,  SBBITS,      special,        force->newton_pair != 0};
+  return {list->inum,
+          list->ilist,
+          list->numneigh,
+          list->firstneigh,
+          NEIGHMASK,
+          SBBITS,
+          special,
+          atom->molecular != Atom::ATOMIC,
+          force->newton_pair != 0};
 }
 
 /* ---------------------------------------------------------------------- */
@@ -271,33 +312,99 @@ void PairDiffSim::compute(int eflag, int vflag)
   // pair style hybrid puts a sub-style's own weights here while it computes
   std::copy_n(force->special_lj, 4, special);
   if (list->inum > 0) {
-    ForceSums sums = {atom->f[0],       0.0, {0.0}, nullptr, nullptr, eflag_global != 0,
-                      vflag_global != 0};
-    if (eflag_atom) sums.energy_per_atom = eatom;
-    if (vflag_atom) sums.virial_per_atom = vatom[0];
-    const Atoms atoms = {atom->x[0], atom->type, atom->nlocal};
-    close_pairs += pair_forces(atoms, neighbor_pairs(), tables.view(), sums);
-    eng_vdwl += sums.energy;
-    for (int k = 0; k < 6; k++) virial[k] += sums.virial[k];
+    if (style.exact) {
+      compute_exact();
+    } else {
+      const bool by_pair = eflag_atom || vflag_atom || num_tally_compute > 0;
+      ForceSums sums = {atom->f[0], !by_pair && (eflag_global || vflag_global), 0.0, {0.0}};
+      const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
+      const bool close = forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
+      if (by_pair) tally_pairs();
+      if (eflag_global) eng_vdwl += sums.energy;
+      if (vflag_global)
+        for (int k = 0; k < 6; k++) virial[k] += sums.virial[k];
+      if (close) handle_close_pairs();
+    }
   }
   if (vflag_fdotr) virial_fdotr_compute();
 }
 
+/* ----------------------------------------------------------------------
+   energy and virial of every pair, for per-atom values and the TALLY package
+------------------------------------------------------------------------- */
+
+void PairDiffSim::tally_pairs()
+{
+  const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
+  for_each_pair(atoms, neighbor_pairs(), tables.view(), [&](const ListedPair &pair) {
+    double fpair;
+    const double phi = pair_energy(*pair.table, tables.knots, pair.rsq, fpair);
+    ev_tally(pair.i, pair.j, atom->nlocal, force->newton_pair, pair.special * phi, 0.0,
+             pair.special * fpair, pair.d[0], pair.d[1], pair.d[2]);
+  });
+}
+
 /* ---------------------------------------------------------------------- */
 
-double PairDiffSim::single(int /*i*/, int /*j*/, int itype, int jtype, double rsq,
-                           double /*factor_coul*/, double factor_lj, double &fforce)
+void PairDiffSim::compute_exact()
 {
-  const PairTablesView view = tables.view();
-  const int table = view.table(itype, jtype);
-  fforce = 0.0;
-  if (table < 0 || rsq >= view.grid[table].s_cutoff) return 0.0;
-  const SplineGrid &grid = view.grid[table];
-  const SplinePosition at = spline_position(rsq, grid.s_inner, grid.inv_h, view.knots);
-  double dphi_dt;
-  const double phi = spline_value(view.polynomial(table, at.interval), at.t, dphi_dt);
-  fforce = -2.0 * factor_lj * grid.inv_h * dphi_dt;
-  return factor_lj * phi;
+  double **const f = atom->f;
+  const int nlocal = atom->nlocal;
+  const int newton_pair = force->newton_pair;
+  bool close = false;
+  const Atoms atoms = {atom->x[0], atom->type, nlocal, nlocal + atom->nghost};
+  auto add = [&](const ListedPair &pair, double energy, double fpair) {
+    const int i = pair.i, j = pair.j;
+    close |= pair.rsq < pair.table->s_inner;
+    for (int k = 0; k < 3; k++) f[i][k] += pair.d[k] * fpair;
+    if (newton_pair || j < nlocal)
+      for (int k = 0; k < 3; k++) f[j][k] -= pair.d[k] * fpair;
+    if (evflag)
+      ev_tally(i, j, nlocal, newton_pair,
+               energy -
+                   pair.special * pair.table->scale * energy_shift(atom->type[i], atom->type[j]),
+               0.0, fpair, pair.d[0], pair.d[1], pair.d[2]);
+  };
+  try {
+    for_each_exact_pair(atoms, neighbor_pairs(), tables.view(), *model, species_of_type, add);
+  } catch (const PotentialError &e) {
+    error->one(FLERR, "Pair style diffsim: {}", e.what());
+  }
+  if (close) handle_close_pairs();
+}
+
+/* ----------------------------------------------------------------------
+   what 'pair_modify shift yes' subtracts from the model's energy
+------------------------------------------------------------------------- */
+
+double PairDiffSim::energy_shift(int itype, int jtype) const
+{
+  if (!offset_flag) return 0.0;
+  const int pair = unordered_pair(species_of_type[itype - 1], species_of_type[jtype - 1],
+                                  static_cast<int>(knots.species.size()));
+  return knots.pair_values(pair)[knots.knots - 1];
+}
+
+/* ----------------------------------------------------------------------
+   count the pairs closer than their innermost knot, or stop at the first one
+------------------------------------------------------------------------- */
+
+void PairDiffSim::handle_close_pairs()
+{
+  const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
+  for_each_pair(atoms, neighbor_pairs(), tables.view(), [&](const ListedPair &pair) {
+    if (pair.rsq >= pair.table->s_inner) return;
+    if (style.close_stop)
+      error->one(
+          FLERR,
+          "Pair style diffsim: at step {}, the atoms {} and {} of types {} and {} are {:.8g} "
+          "apart, closer than the innermost knot at {:.8g}. Begin with atoms that do not "
+          "overlap, use a shorter time step, or let 'close wall' continue the potential.",
+          update->ntimestep, atom->tag[pair.i], atom->tag[pair.j], atom->type[pair.i],
+          atom->type[pair.j], std::sqrt(pair.rsq), std::sqrt(pair.table->s_inner));
+    // without newton_pair half of a pair across a boundary belongs to either process
+    close_pairs += force->newton_pair || pair.j < atom->nlocal ? 2 : 1;
+  });
 }
 
 /* ---------------------------------------------------------------------- */
@@ -310,15 +417,141 @@ void PairDiffSim::finish()
   if (total > 0 && comm->me == 0)
     error->warning(FLERR,
                    "Pair style diffsim: {} times in this run a pair was closer than the innermost "
-                   "knot of its potential, where the energy is continued linearly in r^2. If that "
-                   "is not the start of a run, the potential has no wall there",
-                   total);
+                   "knot of its potential, {}. If that is not the start of a run, the potential "
+                   "has no wall there",
+                   total,
+                   style.exact ? "where nobody has looked at the model"
+                               : "where the energy is continued linearly in r^2");
+}
+
+/* ---------------------------------------------------------------------- */
+
+double PairDiffSim::single(int /*i*/, int /*j*/, int itype, int jtype, double rsq,
+                           double /*factor_coul*/, double factor_lj, double &fforce)
+{
+  const PairTable &table = tables.view().pair(itype, jtype);
+  fforce = 0.0;
+  if (rsq >= table.s_cutoff) return 0.0;
+  double energy;
+  if (style.exact) {
+    const double r = std::sqrt(rsq);
+    const std::int64_t a = species_of_type[itype - 1], b = species_of_type[jtype - 1];
+    double u, du_dr;
+    try {
+      model->evaluate(1, &r, &a, &b, &u, &du_dr);
+    } catch (const PotentialError &e) {
+      error->one(FLERR, "Pair style diffsim: {}", e.what());
+    }
+    energy = table.scale * (u - energy_shift(itype, jtype));
+    fforce = -table.scale * du_dr / r;
+  } else {
+    energy = pair_energy(table, tables.knots, rsq, fforce);
+  }
+  fforce *= factor_lj;
+  return factor_lj * energy;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void *PairDiffSim::extract(const char *what, int &dim)
+{
+  dim = 2;
+  return strcmp(what, "scale") == 0 ? static_cast<void *>(scale) : nullptr;
+}
+
+/* ----------------------------------------------------------------------
+   a restart file holds the potential itself, and needs no model file
+------------------------------------------------------------------------- */
+
+namespace {
+
+void write_text(const std::string &text, FILE *fp)
+{
+  const bigint length = static_cast<bigint>(text.size());
+  fwrite(&length, sizeof(bigint), 1, fp);
+  fwrite(text.data(), 1, text.size(), fp);
+}
+
+std::string read_text(FILE *fp, Error *error)
+{
+  bigint length = 0;
+  utils::sfread(FLERR, &length, sizeof(bigint), 1, fp, nullptr, error);
+  if (length < 0)
+    error->one(FLERR,
+               "Pair style diffsim: the restart file is damaged: a text in it has the "
+               "length {}. Use another restart file.",
+               length);
+  std::string text(length, '\0');
+  utils::sfread(FLERR, text.data(), 1, length, fp, nullptr, error);
+  return text;
+}
+
+}    // namespace
+
+void PairDiffSim::write_restart_settings(FILE *fp)
+{
+  fwrite(&style, sizeof(style), 1, fp);
+  fwrite(&offset_flag, sizeof(int), 1, fp);
+}
+
+void PairDiffSim::read_restart_settings(FILE *fp)
+{
+  if (comm->me == 0) {
+    utils::sfread(FLERR, &style, sizeof(style), 1, fp, nullptr, error);
+    utils::sfread(FLERR, &offset_flag, sizeof(int), 1, fp, nullptr, error);
+  }
+  MPI_Bcast(&style, sizeof(style), MPI_BYTE, 0, world);
+  MPI_Bcast(&offset_flag, 1, MPI_INT, 0, world);
+}
+
+void PairDiffSim::write_restart(FILE *fp)
+{
+  write_restart_settings(fp);
+  std::ostringstream text;
+  write_knots(text, knots);
+  write_text(text.str(), fp);
+  write_text(archive, fp);
+  fwrite(species_of_type.data(), sizeof(int), species_of_type.size(), fp);
+  for (int i = 1; i <= atom->ntypes; i++) fwrite(scale[i] + 1, sizeof(double), atom->ntypes, fp);
+}
+
+void PairDiffSim::read_restart(FILE *fp)
+{
+  read_restart_settings(fp);
+  if (!allocated) allocate();
+  const int n = atom->ntypes;
+  std::string knots_text, bytes;
+  species_of_type.resize(n);
+  if (comm->me == 0) {
+    knots_text = read_text(fp, error);
+    bytes = read_text(fp, error);
+    utils::sfread(FLERR, species_of_type.data(), sizeof(int), n, fp, nullptr, error);
+    for (int i = 1; i <= n; i++)
+      utils::sfread(FLERR, scale[i] + 1, sizeof(double), n, fp, nullptr, error);
+  }
+  broadcast(knots_text);
+  broadcast(bytes);
+  MPI_Bcast(species_of_type.data(), n, MPI_INT, 0, world);
+  for (int i = 1; i <= n; i++) MPI_Bcast(scale[i] + 1, n, MPI_DOUBLE, 0, world);
+  use(knots_text, bytes, "of the restart file");
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::string PairDiffSim::other_than_table() const
+{
+  if (style.exact) return "'eval exact' evaluates the model itself";
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++)
+      if (setflag[i][j] && scale[i][j] != 1.0) return "a scale factor is not one";
+  return "";
 }
 
 /* ---------------------------------------------------------------------- */
 
 double PairDiffSim::memory_usage()
 {
-  return Pair::memory_usage() +
-         static_cast<double>((tables.polynomials.size() + knots.values.size()) * sizeof(double));
+  return Pair::memory_usage() + forces.memory_usage() +
+         static_cast<double>(tables.rows.size() * sizeof(SplineRow) +
+                             knots.values.size() * sizeof(double));
 }

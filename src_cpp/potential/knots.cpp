@@ -26,14 +26,14 @@ std::string text(const Parts &...parts)
   return out.str();
 }
 
-std::vector<double> knot_distances(double inner, double cutoff, int knots)
+std::vector<double> knot_distances(Range range, int knots)
 {
   std::vector<double> r(knots);
-  const double s0 = inner * inner;
-  const double h = (cutoff * cutoff - s0) / (knots - 1);
+  const double s0 = range.inner * range.inner;
+  const double h = (range.outer * range.outer - s0) / (knots - 1);
   for (int k = 0; k < knots; k++) r[k] = std::sqrt(s0 + k * h);
-  r.front() = inner;
-  r.back() = cutoff;
+  r.front() = range.inner;
+  r.back() = range.outer;
   return r;
 }
 
@@ -42,7 +42,9 @@ void evaluate(const PairFunction &model, const std::vector<double> &r, int a, in
 {
   u.resize(r.size());
   du_dr.resize(r.size());
-  model.evaluate(static_cast<int>(r.size()), r.data(), a, b, u.data(), du_dr.data());
+  const std::vector<std::int64_t> first(r.size(), a), second(r.size(), b);
+  model.evaluate(static_cast<int>(r.size()), r.data(), first.data(), second.data(), u.data(),
+                 du_dr.data());
 }
 
 [[noreturn]] void not_finite(const PairFunction &model, int a, int b, double r, const char *what,
@@ -89,14 +91,13 @@ double reference_energy(const std::string &units)
   return found->second;
 }
 
-double wall_distance(const PairFunction &model, int a, int b)
+namespace {
+
+// The distance of the wall, from the energies u at the distances r, which fall from the cutoff on.
+double wall_distance(const PairFunction &model, int a, int b, const std::vector<double> &r,
+                     const std::vector<double> &u)
 {
   const double kt = reference_energy(model.units());
-  std::vector<double> r(SCAN_POINTS), u, du_dr;
-  const double step = model.cutoff() * (1.0 - SMALLEST_FRACTION) / (SCAN_POINTS - 1);
-  for (int k = 0; k < SCAN_POINTS; k++) r[k] = model.cutoff() - k * step;
-  evaluate(model, r, a, b, u, du_dr);
-
   int summit = 0;
   int unvisited = SCAN_POINTS;    // the first point that no atom reaches
   for (int k = 0; k < SCAN_POINTS; k++) {
@@ -124,16 +125,77 @@ double wall_distance(const PairFunction &model, int a, int b)
   return r[std::max(unvisited, 2) - 1];
 }
 
-Knots sample(const PairFunction &model, int knots, const std::vector<double> &inner)
+// The largest distance at which the energy is not exactly zero, from the same scan.
+double interaction_range(const PairFunction &model, int a, int b, const std::vector<double> &r,
+                         const std::vector<double> &u)
+{
+  const auto first = std::find_if(u.begin(), u.end(), [](double energy) { return energy != 0.0; });
+  if (first == u.begin() || first == u.end()) return model.cutoff();
+  double inside = r[first - u.begin()], outside = r[first - u.begin() - 1];
+  for (double middle; middle = 0.5 * (inside + outside), middle > inside && middle < outside;) {
+    std::vector<double> energy, slope;
+    evaluate(model, {middle}, a, b, energy, slope);
+    (energy[0] != 0.0 ? inside : outside) = middle;
+  }
+  return inside;
+}
+
+}    // namespace
+
+Range pair_range(const PairFunction &model, int a, int b)
+{
+  std::vector<double> r(SCAN_POINTS), u, du_dr;
+  const double step = model.cutoff() * (1.0 - SMALLEST_FRACTION) / (SCAN_POINTS - 1);
+  for (int k = 0; k < SCAN_POINTS; k++) r[k] = model.cutoff() - k * step;
+  evaluate(model, r, a, b, u, du_dr);
+  const Range found = {wall_distance(model, a, b, r, u), interaction_range(model, a, b, r, u)};
+  if (!(found.inner < found.outer))
+    throw PotentialError(text("The model's energy for the pair ", pair_name(model.species(), a, b),
+                              " falls from a wall to zero at distance ", found.outer, " within a ",
+                              SCAN_POINTS, "th of the cutoff ", model.cutoff(),
+                              "; that is a step, and not a potential with a force."));
+  return found;
+}
+
+std::vector<Range> pair_ranges(const PairFunction &model)
+{
+  std::vector<Range> ranges;
+  for_each_species_pair(static_cast<int>(model.species().size()),
+                        [&](int, int a, int b) { ranges.push_back(pair_range(model, a, b)); });
+  return ranges;
+}
+
+void check_symmetry(const PairFunction &model)
+{
+  constexpr int POINTS = 32;
+  std::vector<double> r(POINTS), ab, ba, slope;
+  for (int k = 0; k < POINTS; k++) r[k] = model.cutoff() * (0.5 + 0.5 * k / (POINTS - 1));
+  for_each_species_pair(static_cast<int>(model.species().size()), [&](int, int a, int b) {
+    if (a == b) return;
+    evaluate(model, r, a, b, ab, slope);
+    evaluate(model, r, b, a, ba, slope);
+    for (int k = 0; k < POINTS; k++)
+      if (std::fabs(ab[k] - ba[k]) > 1e-12 + 1e-9 * std::fabs(ba[k]))
+        throw PotentialError(text("The model gives different energies for ",
+                                  pair_name(model.species(), a, b), " and ",
+                                  pair_name(model.species(), b, a), " at distance ", r[k],
+                                  "; a pair potential must be symmetric in the two types."));
+  });
+}
+
+Knots sample(const PairFunction &model, int knots, const std::vector<Range> &ranges)
 {
   Knots result;
   result.units = model.units();
   result.species = model.species();
   result.cutoff = model.cutoff();
   result.knots = knots;
-  result.inner = inner;
+  for (const Range &range : ranges) {
+    result.inner.push_back(range.inner);
+    result.outer.push_back(range.outer);
+  }
   for_each_species_pair(static_cast<int>(result.species.size()), [&](int pair, int a, int b) {
-    const auto r = knot_distances(inner[pair], result.cutoff, knots);
+    const auto r = knot_distances(ranges[pair], knots);
     std::vector<double> u, du_dr;
     evaluate(model, r, a, b, u, du_dr);
     for (int k = 0; k < knots; k++)
@@ -152,12 +214,13 @@ SplineError spline_error(const PairFunction &model, const Knots &knots)
 
   SplineError error;
   for_each_species_pair(static_cast<int>(knots.species.size()), [&](int pair, int a, int b) {
-    std::vector<double> c(basis_size(knots.knots)), p(4L * intervals);
+    std::vector<double> c(basis_size(knots.knots));
+    std::vector<SplineRow> rows(knots.knots);
     spline_coefficients(knots.knots, knots.pair_values(pair), c.data());
-    spline_polynomials(knots.knots, c.data(), p.data());
+    spline_rows(knots.knots, c.data(), rows.data());
 
     const double s0 = knots.inner[pair] * knots.inner[pair];
-    const double h = (knots.cutoff * knots.cutoff - s0) / intervals;
+    const double h = (knots.outer[pair] * knots.outer[pair] - s0) / intervals;
     std::vector<double> r, u, du_dr;
     for (int k = 0; k < intervals; k++)
       for (const double t : places) r.push_back(std::sqrt(s0 + (k + t) * h));
@@ -167,7 +230,7 @@ SplineError spline_error(const PairFunction &model, const Knots &knots)
       if (!std::isfinite(u[i])) not_finite(model, a, b, r[i], "energy", u[i]);
       if (!std::isfinite(du_dr[i])) not_finite(model, a, b, r[i], "force", -du_dr[i]);
       double dphi_dt;
-      const double phi = spline_value(p.data() + (i / 3) * 4, places[i % 3], dphi_dt);
+      const double phi = spline_value(rows[1 + i / 3], places[i % 3], dphi_dt);
       const double slope = 2.0 * r[i] * dphi_dt / h;
       const double energy_error = std::fabs(phi - u[i]) / std::max(std::fabs(u[i]), energy_scale);
       const double force_error =
@@ -185,14 +248,11 @@ SplineError spline_error(const PairFunction &model, const Knots &knots)
   return error;
 }
 
-Knots tabulate(const PairFunction &model, double tolerance, SplineError &error)
+Knots tabulate(const PairFunction &model, const std::vector<Range> &ranges, double tolerance,
+               SplineError &error)
 {
-  std::vector<double> inner(unordered_pairs(static_cast<int>(model.species().size())));
-  for_each_species_pair(static_cast<int>(model.species().size()),
-                        [&](int pair, int a, int b) { inner[pair] = wall_distance(model, a, b); });
-
   for (int intervals = FIRST_INTERVALS; intervals < MAX_KNOTS; intervals += intervals / 4) {
-    Knots knots = sample(model, intervals + 1, inner);
+    Knots knots = sample(model, intervals + 1, ranges);
     error = spline_error(model, knots);
     if (error.largest() <= tolerance) return knots;
   }
@@ -203,29 +263,45 @@ Knots tabulate(const PairFunction &model, double tolerance, SplineError &error)
            ". Raise the tolerance, or make the model's energy a smooth function of the distance."));
 }
 
+Knots shifted(Knots knots)
+{
+  for (int pair = 0; pair < knots.pairs(); pair++) {
+    double *const u = knots.values.data() + static_cast<long>(pair) * knots.knots;
+    const double last = u[knots.knots - 1];
+    for (int k = 0; k < knots.knots; k++) u[k] -= last;
+  }
+  return knots;
+}
+
 PairTables make_tables(const Knots &knots, const std::vector<int> &species_of_type)
 {
   const int ntypes = static_cast<int>(species_of_type.size());
   const int nspecies = static_cast<int>(knots.species.size());
+  const size_t K = knots.knots;
   PairTables tables;
   tables.ntypes = ntypes;
   tables.knots = knots.knots;
-  tables.table_of.assign((ntypes + 1) * (ntypes + 1), -1);
-  for (int i = 1; i <= ntypes; i++)
-    for (int j = 1; j <= ntypes; j++)
-      if (species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0)
-        tables.table_of[i * (ntypes + 1) + j] =
-            unordered_pair(species_of_type[i - 1], species_of_type[j - 1], nspecies);
-
-  const int intervals = knots.knots - 1;
-  const double s_cutoff = knots.cutoff * knots.cutoff;
-  tables.polynomials.resize(4L * intervals * knots.pairs());
+  tables.rows.resize(K * knots.pairs());
   std::vector<double> c(basis_size(knots.knots));
   for (int pair = 0; pair < knots.pairs(); pair++) {
-    const double s_inner = knots.inner[pair] * knots.inner[pair];
-    tables.grid.push_back({s_inner, s_cutoff, intervals / (s_cutoff - s_inner)});
     spline_coefficients(knots.knots, knots.pair_values(pair), c.data());
-    spline_polynomials(knots.knots, c.data(), tables.polynomials.data() + 4L * intervals * pair);
+    spline_rows(knots.knots, c.data(), tables.rows.data() + K * pair);
+  }
+
+  const PairTable not_ours = {0.0, 1.0, -1.0, 1.0, tables.rows.data()};
+  tables.pairs.assign((ntypes + 1) * (ntypes + 1), not_ours);
+  for (int i = 1; i <= ntypes; i++) {
+    PairTable *const row = tables.pairs.data() + i * (ntypes + 1);
+    for (int j = 1; j <= ntypes; j++) {
+      const int a = species_of_type[i - 1], b = species_of_type[j - 1];
+      if (a < 0 || b < 0) continue;
+      const int pair = unordered_pair(a, b, nspecies);
+      const double s_inner = knots.inner[pair] * knots.inner[pair];
+      const double s_cutoff = knots.outer[pair] * knots.outer[pair];
+      row[j] = {s_inner, (knots.knots - 1) / (s_cutoff - s_inner), s_cutoff, 1.0,
+                tables.rows.data() + K * pair};
+      row[0].s_cutoff = std::max(row[0].s_cutoff, s_cutoff);
+    }
   }
   return tables;
 }

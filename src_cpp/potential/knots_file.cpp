@@ -84,24 +84,25 @@ Knots read_knots(std::istream &in, const std::string &path)
   }
 
   const int n = static_cast<int>(knots.species.size());
-  const double s_cutoff = knots.cutoff * knots.cutoff;
   for (int a = 0; a < n; a++)
     for (int b = a; b < n; b++) {
-      auto header =
-          lines.next("'pair " + knots.species[a] + " " + knots.species[b] + " inner <r>'");
-      std::string pair, first, second, inner_word;
-      double inner;
-      if (!(header >> pair >> first >> second >> inner_word >> inner) || pair != "pair" ||
-          first != knots.species[a] || second != knots.species[b] || inner_word != "inner" ||
-          !(inner > 0.0) || !(inner < knots.cutoff))
+      auto header = lines.next("'pair " + knots.species[a] + " " + knots.species[b] +
+                               " inner <r> outer <r>'");
+      std::string pair, first, second, inner_word, outer_word;
+      double inner, outer;
+      if (!(header >> pair >> first >> second >> inner_word >> inner >> outer_word >> outer) ||
+          pair != "pair" || first != knots.species[a] || second != knots.species[b] ||
+          inner_word != "inner" || outer_word != "outer" || !(inner > 0.0) || !(inner < outer) ||
+          !(outer <= knots.cutoff))
         lines.fail();
       knots.inner.push_back(inner);
-      const double s_inner = inner * inner;
+      knots.outer.push_back(outer);
+      const double s_inner = inner * inner, s_outer = outer * outer;
       for (int k = 0; k < knots.knots; k++) {
         auto line = lines.next("a distance on the grid and a finite energy");
         double r, u;
-        const double s = s_inner + k * (s_cutoff - s_inner) / (knots.knots - 1);
-        if (!(line >> r >> u) || !std::isfinite(u) || std::fabs(r * r - s) > 1e-9 * s_cutoff)
+        const double s = s_inner + k * (s_outer - s_inner) / (knots.knots - 1);
+        if (!(line >> r >> u) || !std::isfinite(u) || std::fabs(r * r - s) > 1e-9 * s_outer)
           lines.fail();
         knots.values.push_back(u);
       }
@@ -117,14 +118,14 @@ void write_knots(std::ostream &out, const Knots &knots)
   for (const auto &name : knots.species) out << ' ' << name;
   out << '\n';
   const int n = static_cast<int>(knots.species.size());
-  const double s_cutoff = knots.cutoff * knots.cutoff;
   for (int a = 0, pair = 0; a < n; a++)
     for (int b = a; b < n; b++, pair++) {
-      const double inner = knots.inner[pair];
-      const double s_inner = inner * inner;
-      out << "pair " << knots.species[a] << ' ' << knots.species[b] << " inner " << inner << '\n';
+      const double inner = knots.inner[pair], outer = knots.outer[pair];
+      const double s_inner = inner * inner, s_outer = outer * outer;
+      out << "pair " << knots.species[a] << ' ' << knots.species[b] << " inner " << inner
+          << " outer " << outer << '\n';
       for (int k = 0; k < knots.knots; k++)
-        out << std::sqrt(s_inner + k * (s_cutoff - s_inner) / (knots.knots - 1)) << ' '
+        out << std::sqrt(s_inner + k * (s_outer - s_inner) / (knots.knots - 1)) << ' '
             << knots.pair_values(pair)[k] << '\n';
     }
 }

@@ -7,8 +7,8 @@
 //     cutoff 2.5
 //     knots 2049
 //     species A B
-//     pair A A inner 0.7
-//     <r> <u>            one line a knot, r^2 uniform from inner^2 to cutoff^2
+//     pair A A inner 0.7 outer 2.5
+//     <r> <u>            one line a knot, r^2 uniform from inner^2 to outer^2
 //     pair A B inner ...
 
 #ifndef DIFFSIM_POTENTIAL_KNOTS_FILE_H

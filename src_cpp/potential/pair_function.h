@@ -4,6 +4,7 @@
 #ifndef DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
 #define DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -20,9 +21,11 @@ class PairFunction {
  public:
   virtual ~PairFunction() = default;
 
-  // Energies u[i] and derivatives du_dr[i] of species pair (a, b), 0-based, at distances r[0..n).
-  // May return values that are not finite; throws PotentialError if the model cannot be evaluated.
-  virtual void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const = 0;
+  // Energies u[i] and derivatives du_dr[i] of pairs of the species a[i] and b[i], 0-based, at distances
+  // r[i], i = 0..n-1.  May return values that are not finite; throws PotentialError if the model
+  // cannot be evaluated.
+  virtual void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b,
+                        double *u, double *du_dr) const = 0;
 
   const std::vector<std::string> &species() const { return species_; }
   const std::string &units() const { return units_; }

@@ -56,10 +56,11 @@ std::string torch_version()
 
 class TorchScriptFunction : public PairFunction {
  public:
-  explicit TorchScriptFunction(const std::string &path) : path_(path)
+  TorchScriptFunction(const std::string &archive, const std::string &path) : path_(path)
   {
     try {
-      module_ = torch::jit::load(path, torch::kCPU);
+      std::istringstream in(archive);
+      module_ = torch::jit::load(in, torch::kCPU);
     } catch (const std::exception &e) {
       throw PotentialError("The model file " + path +
                            " is not a TorchScript archive that PyTorch " + TORCH_VERSION +
@@ -70,15 +71,15 @@ class TorchScriptFunction : public PairFunction {
     module_.eval();
     read_attributes();
     check_signature();
-    check_symmetry();
   }
 
-  void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const override
+  void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b, double *u,
+                double *du_dr) const override
   {
     const torch::Tensor distance = torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64)
                                        .clone()
                                        .requires_grad_(true);
-    const torch::Tensor energy = call(distance, a, b);
+    const torch::Tensor energy = call(distance, indices(n, a), indices(n, b));
     // an energy that does not depend on r, such as a constant zero, has no graph
     torch::Tensor slope = torch::zeros_like(distance);
     if (!energy.requires_grad() && n > 1 && !energy.equal(energy[0].expand(n)))
@@ -148,29 +149,17 @@ class TorchScriptFunction : public PairFunction {
                            std::to_string(arguments) + " arguments. " + SIGNATURE);
   }
 
-  void check_symmetry() const
+  static torch::Tensor indices(int n, const std::int64_t *values)
   {
-    const int n = static_cast<int>(species_.size());
-    const torch::Tensor r = torch::linspace(0.5 * cutoff_, cutoff_, 32, torch::kFloat64);
-    torch::NoGradGuard no_grad;
-    for (int a = 0; a < n; a++)
-      for (int b = a + 1; b < n; b++) {
-        const torch::Tensor ab = call(r, a, b), ba = call(r, b, a);
-        if (!torch::allclose(ab, ba, 1e-9, 1e-12, true))
-          throw PotentialError("The model " + path_ + " gives different energies for " +
-                               species_[a] + "-" + species_[b] + " and " + species_[b] + "-" +
-                               species_[a] +
-                               "; a pair potential must be symmetric in the two types.");
-      }
+    return torch::from_blob(const_cast<std::int64_t *>(values), {n}, torch::kInt64).clone();
   }
 
-  torch::Tensor call(const torch::Tensor &r, int a, int b) const
+  torch::Tensor call(const torch::Tensor &r, const torch::Tensor &a, const torch::Tensor &b) const
   {
     const auto n = r.size(0);
     torch::IValue output;
     try {
-      output = const_cast<torch::jit::Module &>(module_).forward(
-          {r, torch::full({n}, a, torch::kInt64), torch::full({n}, b, torch::kInt64)});
+      output = const_cast<torch::jit::Module &>(module_).forward({r, a, b});
     } catch (const std::exception &e) {
       throw PotentialError("The model " + path_ + " failed when it was called (" + what(e) + "). " +
                            SIGNATURE);
@@ -206,7 +195,8 @@ class TorchScriptFunction : public PairFunction {
 
 }    // namespace diffsim
 
-extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *path, char *message,
+extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *archive, size_t size,
+                                                           const char *path, char *message,
                                                            int length)
 {
   // the profiling executor recompiles a model during its first calls, which takes longer than all of
@@ -221,7 +211,7 @@ extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *path, cha
           " is installed. Install that "
           "version, or install diffsim again with the PyTorch that is "
           "here.");
-    return new diffsim::TorchScriptFunction(path);
+    return new diffsim::TorchScriptFunction(std::string(archive, size), path);
   } catch (const std::exception &e) {
     std::strncpy(message, e.what(), length - 1);
     message[length - 1] = '\0';

@@ -11,14 +11,15 @@
 namespace diffsim {
 
 // Name of the library, found beside the plugin, and of its one C function:
-// PairFunction *diffsim_open_torchscript(const char *path, char *message, int length).
-// On failure it returns null and leaves a sentence in message.
+// PairFunction *diffsim_open_torchscript(const char *archive, size_t size, const char *path,
+// char *message, int length).  On failure it returns null and leaves a sentence in message.
 constexpr const char *TORCHSCRIPT_LIBRARY = "libdiffsim_torchscript.so";
 constexpr const char *TORCHSCRIPT_OPEN = "diffsim_open_torchscript";
-using OpenTorchScript = PairFunction *(const char *, char *, int);
+using OpenTorchScript = PairFunction *(const char *, std::size_t, const char *, char *, int);
 
-// Loads the library if that has not been done, and the archive.  Throws PotentialError.
-std::unique_ptr<PairFunction> open_torchscript(const std::string &path);
+// Loads the library if that has not been done, and the archive, given as the bytes of its file.  The
+// path is for messages.  Throws PotentialError.
+std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path);
 
 }    // namespace diffsim
 

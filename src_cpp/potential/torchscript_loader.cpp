@@ -38,11 +38,12 @@ OpenTorchScript *load_library()
 
 }    // namespace
 
-std::unique_ptr<PairFunction> open_torchscript(const std::string &path)
+std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path)
 {
   static OpenTorchScript *const open = load_library();
   char message[2048] = "";
-  std::unique_ptr<PairFunction> function(open(path.c_str(), message, sizeof message));
+  std::unique_ptr<PairFunction> function(
+      open(archive.data(), archive.size(), path.c_str(), message, sizeof message));
   if (!function) throw PotentialError(message);
   return function;
 }

@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 
 #include <fstream>
+#include <optional>
 
 namespace py = pybind11;
 using namespace diffsim;
@@ -32,9 +33,11 @@ class PythonFunction : public PairFunction {
     units_ = std::move(units);
   }
 
-  void evaluate(int n, const double *r, int a, int b, double *u, double *du_dr) const override
+  void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b, double *u,
+                double *du_dr) const override
   {
-    const py::tuple result = function_(py::array_t<double>(n, r), a, b);
+    const py::tuple result = function_(py::array_t<double>(n, r), py::array_t<std::int64_t>(n, a),
+                                       py::array_t<std::int64_t>(n, b));
     const auto energy = result[0].cast<Doubles>(), slope = result[1].cast<Doubles>();
     if (energy.size() != n || slope.size() != n)
       throw PotentialError("The potential returned " + std::to_string(energy.size()) +
@@ -201,7 +204,7 @@ PYBIND11_MODULE(_core, m)
           const double s = r.data()[i] * r.data()[i];
           if (s >= cutoff * cutoff) continue;
           const SplinePosition at = spline_position(s, inner * inner, inv_h, knots);
-          spline_weights(at.t, out.mutable_data(i, at.interval));
+          spline_weights(at, out.mutable_data(i, at.first_basis()));
         }
         return out;
       },
@@ -211,27 +214,31 @@ PYBIND11_MODULE(_core, m)
 
   py::class_<Knots>(m, "Knots", "A potential as energies at knots uniform in r^2.")
       .def(py::init([](std::string units, std::vector<std::string> species, double cutoff,
-                       std::vector<double> inner, const Doubles &values) {
+                       std::vector<double> inner, const Doubles &values,
+                       std::optional<std::vector<double>> outer) {
              Knots k;
              k.units = std::move(units);
              k.species = std::move(species);
              k.cutoff = cutoff;
              k.inner = std::move(inner);
+             k.outer = outer.value_or(std::vector<double>(k.inner.size(), cutoff));
              if (values.ndim() != 2 || values.shape(0) != k.pairs() ||
-                 static_cast<int>(k.inner.size()) != k.pairs())
-               throw py::value_error("values must have shape (species pairs, K), and inner one "
-                                     "distance per species pair.");
+                 static_cast<int>(k.inner.size()) != k.pairs() || k.outer.size() != k.inner.size())
+               throw py::value_error("values must have shape (species pairs, K), and inner and "
+                                     "outer one distance per species pair.");
              k.knots = static_cast<int>(values.shape(1));
              check_knots(k.knots);
              k.values.assign(values.data(), values.data() + values.size());
              return k;
            }),
            py::arg("units"), py::arg("species"), py::arg("cutoff"), py::arg("inner"),
-           py::arg("values"))
+           py::arg("values"), py::arg("outer") = py::none(),
+           "The outermost knots are at the cutoff if `outer` is None.")
       .def_readonly("units", &Knots::units)
       .def_readonly("species", &Knots::species)
       .def_readonly("cutoff", &Knots::cutoff)
       .def_readonly("inner", &Knots::inner)
+      .def_readonly("outer", &Knots::outer)
       .def_property_readonly("values",
                              [](const py::object &self) {
                                const auto &k = self.cast<const Knots &>();
@@ -265,16 +272,35 @@ PYBIND11_MODULE(_core, m)
         "kT at 300 K in the energy unit of a LAMMPS units style; 1 for lj.");
 
   m.def(
-      "tabulate",
-      [](py::function model, std::vector<std::string> species, double cutoff, std::string units,
-         double tolerance) {
+      "pair_ranges",
+      [](py::function model, std::vector<std::string> species, double cutoff, std::string units) {
         const PythonFunction function(std::move(model), std::move(species), cutoff,
                                       std::move(units));
-        SplineError error;
-        Knots knots = tabulate(function, tolerance, error);
-        return std::make_pair(std::move(knots), error);
+        std::vector<std::pair<double, double>> result;
+        for (const Range &found : pair_ranges(function))
+          result.emplace_back(found.inner, found.outer);
+        return result;
       },
       py::arg("model"), py::arg("species"), py::arg("cutoff"), py::arg("units"),
+      "(inner, outer) distances of each species pair of model(r, a, b) -> (u, du_dr): where the wall "
+      "is, and where the energy becomes exactly zero.");
+
+  m.def(
+      "tabulate",
+      [](py::function model, std::vector<std::string> species, double cutoff, std::string units,
+         const std::vector<std::pair<double, double>> &ranges, double tolerance) {
+        const PythonFunction function(std::move(model), std::move(species), cutoff,
+                                      std::move(units));
+        std::vector<Range> within;
+        for (const auto &[inner, outer] : ranges) within.push_back({inner, outer});
+        if (static_cast<int>(within.size()) !=
+            unordered_pairs(static_cast<int>(function.species().size())))
+          throw py::value_error("ranges must have one (inner, outer) per species pair.");
+        SplineError error;
+        Knots knots = tabulate(function, within, tolerance, error);
+        return std::make_pair(std::move(knots), error);
+      },
+      py::arg("model"), py::arg("species"), py::arg("cutoff"), py::arg("units"), py::arg("ranges"),
       py::arg("tolerance"),
-      "Knots that hold a relative tolerance for model(r, a, b) -> (u, du_dr), and their error.");
+      "Knots within (inner, outer) of each species pair that hold a relative tolerance for model(r, a, b) -> (u, du_dr), and their error.");
 }

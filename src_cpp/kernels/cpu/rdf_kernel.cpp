@@ -16,8 +16,9 @@ static inline int cell_at(double position, int cells)
 
 // Cells are a third of the range wide, but never so many that most of them are empty: a gas of few atoms in
 // a large volume must not ask for memory that grows with the volume.
-void RdfHistogram::sort_into_cells(const Atoms &atoms, int nall)
+void RdfHistogram::sort_into_cells(const Atoms &atoms)
 {
+  const int nall = atoms.nall;
   const double *const x = atoms.x;
   double hi[3];
   for (int d = 0; d < 3; d++) {
@@ -73,16 +74,16 @@ static inline double gap(double c, double lo, double inv_cell, int k)
   return std::max({left - c, c - right, 0.0});
 }
 
-void RdfHistogram::add(const Atoms &atoms, int nall, double *histogram)
+void RdfHistogram::add(const Atoms &atoms, double *histogram)
 {
   if (atoms.nlocal == 0) return;
-  sort_into_cells(atoms, nall);
+  sort_into_cells(atoms);
 
   const double range = bins_ * width_;
   const double range_sq = range * range;
   const double inv_width = 1.0 / width_;
-  std::vector<double> rsq_within(nall);
-  std::vector<int> type_within(nall);
+  std::vector<double> rsq_within(atoms.nall);
+  std::vector<int> type_within(atoms.nall);
   for (int i = 0; i < atoms.nlocal; i++) {
     const double at[3] = {atoms.x[3 * i], atoms.x[3 * i + 1], atoms.x[3 * i + 2]};
     // cells from at - reach to at + reach in direction d
