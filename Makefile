@@ -3,7 +3,7 @@
 #   make demo              recover a Lennard-Jones potential from its g(r), in runs/lj
 #   make test              run every test; ARGS="-k rdf -x" goes to pytest
 #   make lint              check style, types and the C++ sources
-#   make bench             speed against LAMMPS's own lj/cut
+#   make bench             speed against LAMMPS's own pair styles; docs/benchmarks.md explains it
 #   make clean             remove what make made, except the demo's results in runs/
 #
 # Needed: Python >= 3.10 with venv and its headers (Debian: python3-venv, python3-dev), a C++17 compiler

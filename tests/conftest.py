@@ -23,27 +23,44 @@ import torch
 CUTOFF = 2.5
 EPSILON = ((1.0, 1.3), (1.3, 0.6))  # of the types 1 and 2
 SIGMA = ((1.0, 0.95), (0.95, 0.9))
+TOLERANCE = 1e-7  # of the spline, in the comparisons with lj/cut
 TIMEOUT = 120  # seconds until a LAMMPS that hangs fails its test
 
 
 class LennardJones(torch.nn.Module):
-    """4 eps ((sigma/r)^12 - (sigma/r)^6), shifted to zero at the cutoff."""
+    """4 eps ((sigma/r)^12 - (sigma/r)^6), shifted to zero at the cutoff if `shift`.
 
-    def __init__(self, species: list[str], epsilon, sigma, cutoff: float = CUTOFF, units="lj"):
+    A number of sigmas as `reduced` is where each species pair ends, instead of the cutoff.
+    """
+
+    def __init__(
+        self,
+        species: list[str],
+        epsilon,
+        sigma,
+        cutoff: float = CUTOFF,
+        units="lj",
+        shift: bool = True,
+        reduced: float | None = None,
+    ):
         super().__init__()
         self.cutoff = float(cutoff)
         self.species = species
         self.units = units
         self.epsilon = torch.nn.Parameter(torch.tensor(epsilon, dtype=torch.float64))
         self.sigma = torch.nn.Parameter(torch.tensor(sigma, dtype=torch.float64))
+        ends = torch.full_like(self.sigma.detach(), cutoff)
+        self.register_buffer("ends", ends if reduced is None else reduced * self.sigma.detach())
+        self.shift = float(shift)
 
     def forward(self, r: torch.Tensor, type_i: torch.Tensor, type_j: torch.Tensor) -> torch.Tensor:
         epsilon = self.epsilon[type_i, type_j]
         sigma = self.sigma[type_i, type_j]
+        end = self.ends[type_i, type_j]
         x = (sigma / r) ** 6
-        x_cut = (sigma / self.cutoff) ** 6
-        u = 4.0 * epsilon * ((x * x - x) - (x_cut * x_cut - x_cut))
-        return torch.where(r < self.cutoff, u, torch.zeros_like(u))
+        x_cut = (sigma / end) ** 6
+        u = 4.0 * epsilon * ((x * x - x) - self.shift * (x_cut * x_cut - x_cut))
+        return torch.where(r <= end, u, torch.zeros_like(u))
 
 
 def lj_energy(r, epsilon=1.0, sigma=1.0, cutoff=CUTOFF):
@@ -74,9 +91,14 @@ def models(tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("model files")
     save_model(LennardJones(["A"], [[1.0]], [[1.0]]), folder / "lj.pt")
-    swapped = [np.asarray(m)[::-1, ::-1].tolist() for m in (EPSILON, SIGMA)]
-    save_model(LennardJones(["B", "A"], *swapped), folder / "lj2.pt")
+    save_model(mixture(), folder / "lj2.pt")
     return folder
+
+
+def mixture(**options) -> LennardJones:
+    """Model with the species [B, A], of which A is LAMMPS type 1 and B type 2 in the tests."""
+    swapped = [np.asarray(m)[::-1, ::-1].tolist() for m in (EPSILON, SIGMA)]
+    return LennardJones(["B", "A"], *swapped, **options)
 
 
 # ---- configurations ----
@@ -90,13 +112,17 @@ class Configuration:
     x: np.ndarray
     types: np.ndarray
     bonds: Sequence[tuple[int, int]] = ()  # 0-based
+    charges: Sequence[float] = ()
 
     @property
     def volume(self) -> float:
         return float(np.linalg.det(self.box))
 
     def write(self, path: Path, n_types: int | None = None) -> Path:
-        """Write a LAMMPS data file (atom_style atomic, or bond if there are bonds)."""
+        """Write a LAMMPS data file.
+
+        It is of atom_style atomic, of bond if there are bonds, and of full if there are charges.
+        """
         (lx, _, _), (xy, ly, _), (xz, yz, lz) = self.box.tolist()
         n_types = int(self.types.max()) if n_types is None else n_types
         lines = ["configuration of a test", "", f"{len(self.x)} atoms", f"{n_types} atom types"]
@@ -107,9 +133,10 @@ class Configuration:
         if xy or xz or yz:
             lines += [f"{xy!r} {xz!r} {yz!r} xy xz yz"]
         lines += ["", "Masses", "", *(f"{t + 1} 1.0" for t in range(n_types)), "", "Atoms", ""]
-        molecule = "1 " if self.bonds else ""
+        molecule = "1 " if len(self.bonds) or len(self.charges) else ""
         for i, (t, r) in enumerate(zip(self.types.tolist(), self.x.tolist(), strict=True)):
-            lines.append(f"{i + 1} {molecule}{t} {r[0]!r} {r[1]!r} {r[2]!r}")
+            charge = f" {self.charges[i]!r}" if len(self.charges) else ""
+            lines.append(f"{i + 1} {molecule}{t}{charge} {r[0]!r} {r[1]!r} {r[2]!r}")
         if self.bonds:
             lines += ["", "Bonds", ""]
             lines += [f"{n + 1} 1 {i + 1} {j + 1}" for n, (i, j) in enumerate(self.bonds)]
@@ -212,6 +239,16 @@ def read_dump(path: Path) -> list[dict[str, np.ndarray]]:
     return frames
 
 
+def pair_tables(path: Path) -> dict[str, np.ndarray]:
+    """Keyword -> columns r, u, f of the tables that pair_write wrote to a file."""
+    tables = {}
+    for part in path.read_text().split("# Pair potential")[1:]:
+        lines = part.splitlines()
+        rows = [line.split() for line in lines if len(line.split()) == 4]
+        tables[lines[2].strip()] = np.array(rows, dtype=float)[:, 1:].T
+    return tables
+
+
 def package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     assert spec is not None and spec.origin is not None
@@ -231,6 +268,23 @@ def bare_environment(plugin_path: Path | None) -> dict[str, str]:
     if plugin_path is not None:
         variables["LAMMPS_PLUGIN_PATH"] = str(plugin_path)
     return variables
+
+
+# What a processor must have for each of the force kernels, in the words of /proc/cpuinfo.
+KERNELS = {
+    "avx512": {"avx512f", "avx512dq", "avx512vl", "fma"},
+    "avx2": {"avx2", "fma"},
+    "portable": set(),
+}
+
+
+def kernel_environment(kernel: str) -> dict[str, str]:
+    """Environment in which pair style diffsim uses this kernel; skips where there is none."""
+    known = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    missing = KERNELS[kernel] - set(known[1].split() if known else ())
+    if missing:
+        pytest.skip(f"this processor lacks {', '.join(sorted(missing))}")
+    return {**environment(), "DIFFSIM_INSTRUCTIONS": kernel}
 
 
 LMP = [str(Path(sys.executable).parent / "lmp")]
@@ -262,19 +316,25 @@ def execute(
 Run = Callable[..., LammpsResult]
 
 
+def run_script(
+    folder: Path, script: str, ranks=1, check=True, command=LMP, environ=None
+) -> LammpsResult:
+    """Run a LAMMPS script with `lmp` in a folder; it must succeed, unless not to be checked."""
+    (folder / "in.test").write_text(script)
+    result = execute(
+        [*command, "-in", "in.test", "-log", "none"], folder, ranks=ranks, environ=environ
+    )
+    if check:
+        assert result.returncode == 0, result.log[-3000:] + result.stderr[-3000:]
+    return result
+
+
 @pytest.fixture
 def run_lammps(tmp_path) -> Run:
     """Run a LAMMPS script with `lmp`: run_lammps(script, ranks=1, check=True)."""
 
-    def run(script, ranks=1, check=True, command=LMP, environ=None) -> LammpsResult:
-        path = tmp_path / "in.test"
-        path.write_text(script)
-        result = execute(
-            [*command, "-in", "in.test", "-log", "none"], tmp_path, ranks=ranks, environ=environ
-        )
-        if check:
-            assert result.returncode == 0, result.log[-3000:] + result.stderr[-3000:]
-        return result
+    def run(script, **options) -> LammpsResult:
+        return run_script(tmp_path, script, **options)
 
     return run
 
@@ -287,3 +347,162 @@ def error_line(result: LammpsResult) -> str:
     different = {re.sub(r" on proc \d+", "", line) for line in lines}
     assert len(different) == 1, f"{different}\n{result.log[-2000:]}\n{result.stderr[-2000:]}"
     return different.pop()
+
+
+# ---- diffsim held against lj/cut ----
+
+CORE = """
+units lj
+atom_style {atom_style}
+newton {newton}
+processors {processors}
+boundary {boundary}
+{before}read_data {data}
+{after}neigh_modify delay 0 every 1 check yes
+thermo_style custom step pe ke etotal press pxx pyy pzz pxy pxz pyz
+thermo_modify norm no format float %.17g
+"""
+
+SINGLE_POINT = """
+compute e all pe/atom pair
+compute s all stress/atom NULL pair
+run 0
+print "RESULT {name} $(pe:%.17g) $(press:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pzz:%.17g) &
+$(pxy:%.17g) $(pxz:%.17g) $(pyz:%.17g)"
+write_dump all custom {name}.dump id x y z fx fy fz c_e c_s[*] modify format float %.17g
+uncompute e
+uncompute s
+"""
+
+EVALUATIONS = ("table", "exact")
+SCALARS = ("pe", "press", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz")
+PER_ATOM = ("fx", "fy", "fz", "c_e", *(f"c_s[{k}]" for k in range(1, 7)))
+
+
+NO_BOND_FORCES = ("zero nocoeff", "")  # bonds that say only who is a neighbour of whom
+
+
+def core(
+    data="start.data", newton="on", processors="* * *", boundary="p p p", bonds=(), charges=False
+):
+    """Commands before the pair style; `bonds` are a bond style and its coefficients."""
+    style = "full" if charges else "bond" if bonds else "atomic"
+    before = f"bond_style {bonds[0]}\n" if bonds else ""
+    after = f"bond_coeff * {bonds[1]}\n" if bonds else ""
+    return CORE.format(
+        data=data,
+        newton=newton,
+        processors=processors,
+        boundary=boundary,
+        atom_style=style,
+        before=before,
+        after=after,
+    )
+
+
+def single_point(name):
+    """Energy, pressure, and forces, energies and stresses of the atoms, as they stand."""
+    return SINGLE_POINT.format(name=name)
+
+
+def lj_cut(n_types=1, shift="yes", style="lj/cut"):
+    pairs = [(i, j) for i in range(n_types) for j in range(i, n_types)]
+    return "\n".join(
+        [
+            f"pair_style {style} {CUTOFF}",
+            f"pair_modify shift {shift}",
+            *(f"pair_coeff {i + 1} {j + 1} {EPSILON[i][j]} {SIGMA[i][j]}" for i, j in pairs),
+            "",
+        ]
+    )
+
+
+def diffsim(models, n_types=1, tolerance: float | None = TOLERANCE, evaluation="table", file=""):
+    """The potential of `lj_cut`, or another file with the same species."""
+    style = "pair_style diffsim"
+    if evaluation != "table":
+        style += f" eval {evaluation}"
+    elif tolerance:
+        style += f" tolerance {tolerance:g}"
+    own, names = ("lj.pt", "A") if n_types == 1 else ("lj2.pt", "A B")
+    return f'{style}\npair_coeff * * "{models / (file or own)}" {names}\n'
+
+
+def allowed_by_tolerance(configuration: Configuration):
+    """Largest deviations that the tolerance allows: of the energy and the force of each atom.
+
+    Per pair they are max(|u|, 1) and max(|f|, 1/cutoff) times the tolerance.
+    """
+    r, _, i, j = configuration.pairs(CUTOFF)
+    pair = (configuration.types[i] - 1, configuration.types[j] - 1)
+    epsilon, sigma = np.array(EPSILON)[pair], np.array(SIGMA)[pair]
+    u = np.maximum(np.abs(lj_energy(r, epsilon, sigma)), 1.0)
+    f = np.maximum(np.abs(lj_force(r, epsilon, sigma)), 1.0 / CUTOFF)
+    energy, force, virial = (np.zeros(len(configuration.x)) for _ in range(3))
+    for end in (i, j):
+        np.add.at(energy, end, 0.5 * u * TOLERANCE)
+        np.add.at(force, end, f * TOLERANCE)
+        np.add.at(virial, end, 0.5 * r * f * TOLERANCE)
+    return energy, force, virial
+
+
+def assert_same_to_tolerance(result, configuration, name="diffsim", reference="reference"):
+    energy, force, virial = allowed_by_tolerance(configuration)
+    ours, theirs = (
+        dict(zip(SCALARS, result.values[key], strict=True)) for key in (name, reference)
+    )
+    assert abs(theirs["pe"]) > 100.0  # there is something to compare
+    assert ours["pe"] == pytest.approx(theirs["pe"], rel=0, abs=energy.sum())
+    for key in SCALARS[1:]:
+        # isotropic pressure: W/(3V), with W the sum of three components
+        assert abs(ours[key] - theirs[key]) <= virial.sum() / configuration.volume, key
+
+    (ours,), (theirs,) = result.dump(f"{name}.dump"), result.dump(f"{reference}.dump")
+    assert len(ours["id"]) == len(configuration.x)
+    for column in ("x", "y", "z"):
+        np.testing.assert_allclose(ours[column], theirs[column], rtol=0, atol=1e-13)
+    for column in ("fx", "fy", "fz"):
+        assert np.abs(theirs[column]).max() > 1.0
+        assert (np.abs(ours[column] - theirs[column]) <= force).all(), column
+    assert (np.abs(ours["c_e"] - theirs["c_e"]) <= energy).all()
+    for k in range(1, 7):
+        assert np.abs(theirs[f"c_s[{k}]"]).max() > 1.0
+        assert (np.abs(ours[f"c_s[{k}]"] - theirs[f"c_s[{k}]"]) <= virial).all()
+
+
+def assert_close(ours, theirs, relative: float, what=""):
+    """Arrays equal but for a part of the largest value among them."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape, what
+    scale = np.abs(theirs).max(initial=0.0)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=relative * scale, err_msg=str(what))
+
+
+def assert_same_to_rounding(
+    result, other=None, name="diffsim", reference="reference", relative=1e-12
+):
+    """Single points equal but for a part of the largest energy, pressure, force and so on.
+
+    They may be of two results; a `relative` of 0 asks for equal numbers.
+    """
+    other = other or result
+    ours, theirs = result.values[name], other.values[reference]
+    assert abs(theirs[0]) > 100.0  # there is something to compare
+    assert_close(ours[:1], theirs[:1], relative, "pe")
+    assert_close(ours[1:], theirs[1:], relative, "pressure")
+    (ours,), (theirs,) = result.dump(f"{name}.dump"), other.dump(f"{reference}.dump")
+    for column in ("x", "y", "z", *PER_ATOM):
+        assert np.abs(theirs[column]).max() > 0.1
+        assert_close(ours[column], theirs[column], relative, column)
+
+
+def assert_agrees(result, configuration, evaluation, name="", reference="reference"):
+    """With lj/cut: a table to its tolerance, the model itself to rounding.
+
+    The name of the single point is that of the evaluation, if no other is given.
+    """
+    name = name or evaluation
+    if evaluation == "exact":
+        assert_same_to_rounding(result, name=name, reference=reference, relative=1e-10)
+    else:
+        assert_same_to_tolerance(result, configuration, name, reference)

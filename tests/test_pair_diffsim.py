@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -13,137 +14,170 @@ import torch
 from conftest import (
     CUTOFF,
     EPSILON,
+    KERNELS,
     LMP,
+    NO_BOND_FORCES,
     SIGMA,
+    TOLERANCE,
     Configuration,
     LennardJones,
+    assert_agrees,
+    assert_close,
+    assert_same_to_rounding,
+    assert_same_to_tolerance,
     bare_environment,
+    core,
+    diffsim,
+    environment,
+    error_line,
     fluid,
+    kernel_environment,
+    lj_cut,
     lj_energy,
     lj_force,
     package_folder,
+    run_script,
     save_model,
+    single_point,
 )
-from diffsim import _core
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.plugin import plugin_directory
 from diffsim.simulation import lammps_instance
 
-TOLERANCE = 1e-7  # of the spline, in the comparisons with lj/cut
+# ---- energies, forces and virials, for each kernel ----
 
-CORE = """
-units lj
-atom_style atomic
-newton {newton}
-processors {processors}
-boundary {boundary}
-read_data {data}
-neigh_modify delay 0 every 1 check yes
-thermo_style custom step pe ke etotal press pxx pyy pzz pxy pxz pyz
-thermo_modify norm no format float %.17g
-"""
-
-SINGLE_POINT = """
-compute e all pe/atom pair
-compute s all stress/atom NULL pair
-run 0
-print "RESULT {name} $(pe:%.17g) $(press:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pzz:%.17g) &
-$(pxy:%.17g) $(pxz:%.17g) $(pyz:%.17g)"
-write_dump all custom {name}.dump id x y z fx fy fz c_e c_s[*] modify format float %.17g
-uncompute e
-uncompute s
-"""
-
-SCALARS = ("pe", "press", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz")
+WEIGHTS = ("0.0 0.5 1.0", "1.0 0.0 0.5", "0.5 1.0 0.0")  # of 1-2, 1-3 and 1-4 neighbours
+EACH_WAY = (*KERNELS, "exact")
 
 
-def core(data="start.data", newton="on", processors="* * *", boundary="p p p"):
-    return CORE.format(data=data, newton=newton, processors=processors, boundary=boundary)
+def chains(configuration: Configuration) -> Configuration:
+    """The same atoms in chains of five, numbered in a row, close to each other or not."""
+    bonds = [(k, k + 1) for k in range(len(configuration.x) // 2) if k % 5 != 4]
+    return Configuration(configuration.box, configuration.x, configuration.types, bonds)
 
 
-def single_point(name):
-    return SINGLE_POINT.format(name=name)
+SYSTEMS = {
+    "one-type": fluid(),
+    "two-types": fluid(n_types=2),
+    "triclinic": fluid(tilt=True, n_types=2),
+    "molecules": chains(fluid(n_types=2, cells=5)),
+    "one-type-molecules": chains(fluid(cells=5)),
+}
 
 
-def lj_cut(n_types=1):
-    pairs = [(i, j) for i in range(n_types) for j in range(i, n_types)]
-    return "\n".join(
-        [
-            f"pair_style lj/cut {CUTOFF}",
-            "pair_modify shift yes",
-            *(f"pair_coeff {i + 1} {j + 1} {EPSILON[i][j]} {SIGMA[i][j]}" for i, j in pairs),
-            "",
-        ]
-    )
+def comparison(name, newton, models, evaluation):
+    """Script that computes one of the systems with lj/cut and with diffsim."""
+    n_types = SYSTEMS[name].types.max()
+    if SYSTEMS[name].bonds:
+        variants = [(f"-{k}", f"special_bonds lj {w}\n") for k, w in enumerate(WEIGHTS)]
+        # the chains span the box
+        start = core(name, newton, bonds=NO_BOND_FORCES) + "comm_modify cutoff 4.2\n"
+    else:
+        variants = [("", "")]
+        start = core(name, newton)
+    script = start + lj_cut(n_types)
+    for suffix, commands in variants:
+        script += commands + single_point(f"{name}{suffix}-reference")
+    script += diffsim(models, n_types, evaluation="exact" if evaluation == "exact" else "table")
+    for suffix, commands in variants:
+        script += commands + single_point(f"{name}{suffix}")
+    # no integrator: the atoms stay, and neither energy nor virial is wanted in step 1
+    steps = f"dump plain all custom 1 {name}.plain id fx fy fz\n"
+    return script + steps + "dump_modify plain format float %.17g\nrun 2\nundump plain\nclear\n"
 
 
-def diffsim(models, n_types=1, tolerance: float | None = TOLERANCE):
-    style = "pair_style diffsim" + (f" tolerance {tolerance:g}" if tolerance else "")
-    file, names = ("lj.pt", "A") if n_types == 1 else ("lj2.pt", "A B")
-    return f'{style}\npair_coeff * * "{models / file}" {names}\n'
+@pytest.fixture(scope="module")
+def compared(models, tmp_path_factory):
+    """Function (evaluation, newton, ranks) -> the result of the comparison of all systems."""
+
+    @functools.cache
+    def run(evaluation, newton, ranks):
+        environ = kernel_environment(evaluation) if evaluation in KERNELS else None
+        folder = tmp_path_factory.mktemp("compared")
+        script = ""
+        for name, configuration in SYSTEMS.items():
+            configuration.write(folder / name)
+            script += comparison(name, newton, models, evaluation)
+        return run_script(folder, script, ranks=ranks, check=False, environ=environ)
+
+    def successful_run(evaluation, newton, ranks):
+        result = run(evaluation, newton, ranks)
+        assert result.returncode == 0, result.log[-3000:] + result.stderr[-3000:]
+        return result
+
+    return successful_run
 
 
-def allowed_by_tolerance(configuration: Configuration):
-    """Largest deviations that the tolerance allows: of the energy and the force of each atom.
-
-    Per pair they are max(|u|, 1) and max(|f|, 1/cutoff) times the tolerance.
-    """
-    r, _, i, j = configuration.pairs(CUTOFF)
-    pair = (configuration.types[i] - 1, configuration.types[j] - 1)
-    epsilon, sigma = np.array(EPSILON)[pair], np.array(SIGMA)[pair]
-    u = np.maximum(np.abs(lj_energy(r, epsilon, sigma)), 1.0)
-    f = np.maximum(np.abs(lj_force(r, epsilon, sigma)), 1.0 / CUTOFF)
-    energy, force, virial = (np.zeros(len(configuration.x)) for _ in range(3))
-    for end in (i, j):
-        np.add.at(energy, end, 0.5 * u * TOLERANCE)
-        np.add.at(force, end, f * TOLERANCE)
-        np.add.at(virial, end, 0.5 * r * f * TOLERANCE)
-    return energy, force, virial
+def single_points(name):
+    return [f"{name}-{k}" for k in range(len(WEIGHTS))] if SYSTEMS[name].bonds else [name]
 
 
-def assert_same_to_tolerance(result, configuration, name="diffsim", reference="reference"):
-    energy, force, virial = allowed_by_tolerance(configuration)
-    ours, theirs = (
-        dict(zip(SCALARS, result.values[key], strict=True)) for key in (name, reference)
-    )
-    assert abs(theirs["pe"]) > 100.0  # there is something to compare
-    assert ours["pe"] == pytest.approx(theirs["pe"], rel=0, abs=energy.sum())
-    for key in SCALARS[1:]:
-        # isotropic pressure: W/(3V), with W the sum of three components
-        assert abs(ours[key] - theirs[key]) <= virial.sum() / configuration.volume, key
+each_system = pytest.mark.parametrize("system", SYSTEMS)
+each_evaluation = pytest.mark.parametrize("evaluation", EACH_WAY)
+each_newton = pytest.mark.parametrize("newton", ["on", "off"])
+each_ranks = pytest.mark.parametrize("ranks", [1, 2])
 
-    (ours,), (theirs,) = result.dump(f"{name}.dump"), result.dump(f"{reference}.dump")
-    assert len(ours["id"]) == len(configuration.x)
-    for column in ("x", "y", "z"):
-        np.testing.assert_allclose(ours[column], theirs[column], rtol=0, atol=1e-13)
+
+@each_system
+@each_evaluation
+@each_ranks
+@each_newton
+def test_agrees_with_lj_cut(newton, ranks, evaluation, system, compared):
+    result = compared(evaluation, newton, ranks)
+    for name in single_points(system):
+        assert_agrees(result, SYSTEMS[system], evaluation, name, f"{name}-reference")
+
+
+@each_system
+@each_evaluation
+@each_ranks
+@each_newton
+def test_a_step_without_energy_and_virial(newton, ranks, evaluation, system, compared):
+    result = compared(evaluation, newton, ranks)
+    first, plain, last = result.dump(f"{system}.plain")
     for column in ("fx", "fy", "fz"):
-        assert np.abs(theirs[column]).max() > 1.0
-        assert (np.abs(ours[column] - theirs[column]) <= force).all(), column
-    assert (np.abs(ours["c_e"] - theirs["c_e"]) <= energy).all()
-    for k in range(1, 7):
-        assert np.abs(theirs[f"c_s[{k}]"]).max() > 1.0
-        assert (np.abs(ours[f"c_s[{k}]"] - theirs[f"c_s[{k}]"]) <= virial).all()
+        assert_close(plain[column], first[column], 1e-12, column)
+        assert_close(last[column], first[column], 1e-12, column)
 
 
-@pytest.mark.parametrize("n_types", [1, 2], ids=["one-type", "two-types"])
-@pytest.mark.parametrize("tilt", [False, True], ids=["orthogonal", "triclinic"])
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("newton", ["on", "off"])
-def test_agrees_with_lj_cut(newton, ranks, tilt, n_types, models, run_lammps, tmp_path):
-    configuration = fluid(tilt=tilt, n_types=n_types)
-    configuration.write(tmp_path / "start.data")
-    result = run_lammps(
-        core(newton=newton)
-        + lj_cut(n_types)
-        + single_point("reference")
-        + diffsim(models, n_types)
-        + single_point("diffsim"),
-        ranks=ranks,
-    )
-    assert_same_to_tolerance(result, configuration)
+@each_system
+@pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if kernel != "portable"])
+@each_ranks
+@each_newton
+def test_kernels_agree_to_rounding(newton, ranks, kernel, system, compared):
+    fast, portable = compared(kernel, newton, ranks), compared("portable", newton, ranks)
+    for name in single_points(system):
+        assert_same_to_rounding(fast, portable, name, name)
 
 
-@pytest.mark.parametrize("newton", ["on", "off"])
+@pytest.mark.parametrize("kernel", KERNELS)
+@each_ranks
+def test_the_log_names_the_kernel(ranks, kernel, compared):
+    log = compared(kernel, "on", ranks).log
+    named = re.findall(r"Pair style diffsim: (\w+) kernels?\b", log)
+    assert len(named) >= len(SYSTEMS)
+    assert set(named) == {kernel}
+
+
+@each_ranks
+def test_a_kernel_that_does_not_exist(ranks, models, run_lammps, tmp_path):
+    fluid(cells=3).write(tmp_path / "start.data")
+    environ = {**environment(), "DIFFSIM_INSTRUCTIONS": "mmx"}
+    script = core() + diffsim(models) + "run 0\n"
+    result = run_lammps(script, ranks=ranks, check=False, environ=environ)
+    assert result.returncode > 0
+    line = error_line(result)
+    for word in ("Pair style diffsim", "DIFFSIM_INSTRUCTIONS", "mmx", *KERNELS):
+        assert word in line
+
+
+def test_weights_of_bonded_neighbours_matter(compared):
+    values = compared("portable", "on", 1).values
+    energies = sorted(values[name][0] for name in single_points("molecules"))
+    assert min(np.diff(energies)) > 10.0
+
+
+@each_newton
 def test_a_rank_without_atoms(newton, models, run_lammps, tmp_path):
     # the right half of the box is empty: no atom, no ghost at the inner border of the second rank
     configuration = fluid(cells=3)
@@ -161,28 +195,6 @@ def test_a_rank_without_atoms(newton, models, run_lammps, tmp_path):
     )
     assert re.search(r"Nlocal: .* 108 max +0 min", result.log)
     assert_same_to_tolerance(result, configuration)
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("newton", ["on", "off"])
-def test_special_bonds(newton, ranks, models, run_lammps, tmp_path):
-    configuration = fluid(n_types=2, cells=5)
-    configuration.bonds = [(k, k + 1) for k in range(200) if k % 5 != 4]
-    configuration.write(tmp_path / "start.data")
-    bonds = "special_bonds lj 0.0 0.5 0.25\ncomm_modify cutoff 4.2\n"
-    start = core(newton=newton).replace("atomic", "bond\nbond_style zero nocoeff")
-    result = run_lammps(
-        f"{start}bond_coeff *\n{bonds}"
-        + lj_cut(2)
-        + single_point("reference")
-        + diffsim(models, 2)
-        + single_point("diffsim")
-        + "special_bonds lj 1.0 1.0 1.0\n"
-        + single_point("unweighted"),
-        ranks=ranks,
-    )
-    assert_same_to_tolerance(result, configuration)
-    assert abs(result.values["unweighted"][0] - result.values["diffsim"][0]) > 10.0
 
 
 def test_conserves_energy_as_lj_cut_does(models, run_lammps, tmp_path):
@@ -464,159 +476,6 @@ def test_a_knots_file_is_the_same_potential(ranks, models, run_lammps, tmp_path)
     (from_model,), (from_knots,) = result.dump("model.dump"), result.dump("knots.dump")
     for column in ("fx", "fy", "fz", "c_e", *(f"c_s[{k}]" for k in range(1, 7))):
         np.testing.assert_allclose(from_knots[column], from_model[column], rtol=0, atol=1e-9)
-
-
-# ---- closer than the innermost knot ----
-
-WALL = 0.9  # innermost knot of the potential below
-
-
-@pytest.fixture
-def soft_knots(tmp_path):
-    """A potential of 40 knots from r = 0.9 on, as a file."""
-    s = np.linspace(WALL**2, CUTOFF**2, 40)
-    values = lj_energy(np.sqrt(s))
-    values[-1] = 0.0
-    _core.Knots("lj", ["A"], CUTOFF, [WALL], values[None, :]).write(str(tmp_path / "soft.knots"))
-    return "pair_style diffsim\npair_coeff * * soft.knots A\n"
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("newton", ["on", "off"])
-def test_too_close_pairs_are_counted(newton, ranks, soft_knots, run_lammps, tmp_path):
-    # three close pairs, one inside the left half of the box, one inside the right half, and one
-    # across its periodic border; a fourth pair is just not too close
-    x = [[2, 2, 2], [2, 2.5, 2], [7, 7, 7], [7, 7, 7.8], [0.1, 5, 8], [9.5, 5, 8]]
-    x += [[2, 8, 5], [2, 8, 5 + 1.0001 * WALL]]
-    configuration = Configuration(10.0 * np.eye(3), np.array(x, dtype=float), np.ones(8, int))
-    configuration.write(tmp_path / "start.data")
-    result = run_lammps(
-        core(newton=newton, processors="* 1 1") + soft_knots + "run 0\nrun 0\n", ranks=ranks
-    )
-    warnings = re.findall(
-        r"WARNING: Pair style diffsim: (\d+) times .* closer than the innermost", result.log
-    )
-    # each run counts its own
-    assert warnings == ["3", "3"]
-
-
-def test_no_warning_without_too_close_pairs(soft_knots, run_lammps, tmp_path):
-    configuration = fluid(cells=3, density=0.5)
-    assert configuration.pairs(CUTOFF)[0].min() > WALL
-    configuration.write(tmp_path / "start.data")
-    result = run_lammps(core() + soft_knots + "run 0\n")
-    assert "innermost" not in result.log
-
-
-def test_force_is_continuous_at_the_innermost_knot(soft_knots, run_lammps, tmp_path):
-    Configuration(10.0 * np.eye(3), np.array([[1.0, 1, 1], [1, 1, 4]]), np.ones(2, int)).write(
-        tmp_path / "start.data"
-    )
-    d = 1e-7
-    script = core() + soft_knots
-    for inner, outer in ((WALL - 2 * d, WALL + 2 * d), (0.01, WALL)):
-        script += f"pair_write 1 1 5 r {inner!r} {outer!r} table.txt N{inner:.2f}\n"
-    run_lammps(script)
-    near, far = (
-        np.array(
-            [line.split() for line in part.splitlines() if len(line.split()) == 4], dtype=float
-        )
-        for part in (tmp_path / "table.txt").read_text().split("# Pair potential")[1:]
-    )
-    assert near[2, 1] == pytest.approx(WALL, abs=1e-12)
-    # over 4e-7 of distance, energy and force change by no more than their slopes allow
-    assert near[0, 3] > 30.0
-    np.testing.assert_allclose(near[:, 3], near[2, 3], rtol=1e-5)
-    np.testing.assert_allclose(
-        near[:, 2], near[2, 2] - (near[:, 1] - WALL) * near[2, 3], atol=1e-10
-    )
-    # below: linear in r^2, so the force is proportional to r
-    np.testing.assert_allclose(far[:, 3] / far[:, 1], far[-1, 3] / WALL, rtol=1e-6)
-    np.testing.assert_allclose(
-        far[:, 2], far[-1, 2] + far[-1, 3] / (2 * WALL) * (WALL**2 - far[:, 1] ** 2), rtol=1e-6
-    )
-
-
-def test_coinciding_atoms_do_no_harm(soft_knots, run_lammps, tmp_path):
-    x = np.array([[2.0, 2, 2], [2, 2, 2], [5, 5, 5]])
-    Configuration(10.0 * np.eye(3), x, np.ones(3, int)).write(tmp_path / "start.data")
-    result = run_lammps(core() + soft_knots + single_point("here"))
-    assert np.isfinite(result.values["here"]).all()
-    assert result.values["here"][0] > 1.0
-    (atoms,) = result.dump("here.dump")
-    for column in ("fx", "fy", "fz"):
-        np.testing.assert_array_equal(atoms[column], 0.0)
-
-
-# ---- instances ----
-
-
-def fluid_energy(lammps, models, tmp_path, density):
-    data = fluid(cells=3, density=density).write(tmp_path / f"{density}.data")
-    lammps.commands_string(core(data) + diffsim(models) + "run 0 post no")
-    return lammps.get_thermo("pe")
-
-
-def pair_sum(density):
-    return lj_energy(fluid(cells=3, density=density).pairs(CUTOFF)[0]).sum()
-
-
-def test_two_instances_one_after_the_other(models, tmp_path):
-    for density in (0.7, 0.8):
-        with lammps_instance(None, {}) as lammps:
-            energy = fluid_energy(lammps, models, tmp_path, density)
-        assert energy == pytest.approx(pair_sum(density), rel=1e-6)
-
-
-def test_two_instances_at_the_same_time(models, tmp_path):
-    with lammps_instance(None, {}) as one, lammps_instance(None, {}) as two:
-        first = fluid_energy(one, models, tmp_path, 0.7)
-        second = fluid_energy(two, models, tmp_path, 0.8)
-        # each goes on with its own
-        for lammps, energy in ((one, first), (two, second), (one, first)):
-            lammps.command("run 0 post no")
-            assert lammps.get_thermo("pe") == energy
-    assert first == pytest.approx(pair_sum(0.7), rel=1e-6)
-    assert second == pytest.approx(pair_sum(0.8), rel=1e-6)
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_clear_and_another_pair_style(ranks, models, run_lammps, tmp_path):
-    configuration = fluid()
-    configuration.write(tmp_path / "start.data")
-    result = run_lammps(
-        core()
-        + diffsim(models)
-        + single_point("diffsim")
-        + "clear\n"
-        + core()
-        + lj_cut()
-        + single_point("reference")
-        + "clear\n"
-        + core(newton="off")
-        + diffsim(models)
-        + single_point("again"),
-        ranks=ranks,
-    )
-    assert_same_to_tolerance(result, configuration)
-    assert_same_to_tolerance(result, configuration, name="again")
-
-
-def test_new_coefficients_replace_the_old_ones(models, run_lammps, tmp_path, soft_knots):
-    configuration = fluid()
-    configuration.write(tmp_path / "start.data")
-    result = run_lammps(
-        core()
-        + soft_knots
-        + single_point("soft")
-        + diffsim(models)
-        + single_point("diffsim")
-        + lj_cut()
-        + single_point("reference")
-    )
-    assert_same_to_tolerance(result, configuration)
-    soft, real = result.values["soft"][0], result.values["diffsim"][0]
-    assert abs(soft - real) > 0.1
 
 
 # ---- how LAMMPS is started ----

@@ -20,6 +20,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
+#include <utility>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 using namespace LAMMPS_NS;
 using namespace diffsim;
@@ -42,6 +47,26 @@ static Instructions choose_instructions(Error *error)
                e.what());
   }
 }
+
+/* ----------------------------------------------------------------------
+   libtorch sets the number of OpenMP threads of the process when it is loaded; LAMMPS would take that
+   over at the next 'clear'
+------------------------------------------------------------------------- */
+
+class KeepThreads {
+ public:
+#ifdef _OPENMP
+  KeepThreads() : before(omp_get_max_threads()) {}
+  ~KeepThreads() { omp_set_num_threads(before); }
+  KeepThreads(const KeepThreads &) = delete;
+  KeepThreads &operator=(const KeepThreads &) = delete;
+
+ private:
+  int before;
+#else
+  KeepThreads() {}    // not defaulted: an object that nothing uses would be warned of
+#endif
+};
 
 /* ---------------------------------------------------------------------- */
 
@@ -144,7 +169,10 @@ void PairDiffSim::coeff(int narg, char **arg)
                "for each of the {} atom types, found {} words after pair_coeff.",
                atom->ntypes, narg);
   if (!allocated) allocate();
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = 1; j <= atom->ntypes; j++) scale[i][j] = 1.0;
 
+  const KeepThreads keep;
   const std::vector<std::string> names(arg + 3, arg + narg);
   std::string knots_text, bytes, tabulation;
   int failed = 0;
@@ -323,9 +351,10 @@ void PairDiffSim::compute(int eflag, int vflag)
       if (eflag_global) eng_vdwl += sums.energy;
       if (vflag_global)
         for (int k = 0; k < 6; k++) virial[k] += sums.virial[k];
-      if (close) handle_close_pairs();
+      if (close) count_close_pairs();
     }
   }
+  if (style.close_stop) stop_if_close();
   if (vflag_fdotr) virial_fdotr_compute();
 }
 
@@ -370,7 +399,7 @@ void PairDiffSim::compute_exact()
   } catch (const PotentialError &e) {
     error->one(FLERR, "Pair style diffsim: {}", e.what());
   }
-  if (close) handle_close_pairs();
+  if (close) count_close_pairs();
 }
 
 /* ----------------------------------------------------------------------
@@ -386,25 +415,42 @@ double PairDiffSim::energy_shift(int itype, int jtype) const
 }
 
 /* ----------------------------------------------------------------------
-   count the pairs closer than their innermost knot, or stop at the first one
+   count the pairs closer than their innermost knot
 ------------------------------------------------------------------------- */
 
-void PairDiffSim::handle_close_pairs()
+void PairDiffSim::count_close_pairs()
 {
   const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
   for_each_pair(atoms, neighbor_pairs(), tables.view(), [&](const ListedPair &pair) {
-    if (pair.rsq >= pair.table->s_inner) return;
-    if (style.close_stop)
-      error->one(
-          FLERR,
-          "Pair style diffsim: at step {}, the atoms {} and {} of types {} and {} are {:.8g} "
-          "apart, closer than the innermost knot at {:.8g}. Begin with atoms that do not "
-          "overlap, use a shorter time step, or let 'close wall' continue the potential.",
-          update->ntimestep, atom->tag[pair.i], atom->tag[pair.j], atom->type[pair.i],
-          atom->type[pair.j], std::sqrt(pair.rsq), std::sqrt(pair.table->s_inner));
+    if (pair.rsq >= pair.table->s_inner || pair.special == 0.0) return;
     // without newton_pair half of a pair across a boundary belongs to either process
     close_pairs += force->newton_pair || pair.j < atom->nlocal ? 2 : 1;
+    // both owners of a pair name its atoms in the same order
+    const bool in_order = atom->tag[pair.i] < atom->tag[pair.j];
+    const int i = in_order ? pair.i : pair.j, j = in_order ? pair.j : pair.i;
+    closest = {atom->tag[i],  atom->tag[j],        atom->type[i],
+               atom->type[j], std::sqrt(pair.rsq), std::sqrt(pair.table->s_inner)};
   });
+}
+
+/* ----------------------------------------------------------------------
+   stop on all processes, so that none is killed before it has said why
+------------------------------------------------------------------------- */
+
+void PairDiffSim::stop_if_close() const
+{
+  const int mine = close_pairs > 0 ? comm->me : comm->nprocs;
+  int first = 0;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  ClosePair pair = closest;
+  MPI_Bcast(&pair, sizeof(pair), MPI_BYTE, first, world);
+  error->all(FLERR,
+             "Pair style diffsim: at step {}, the atoms {} and {} of types {} and {} are {:.8g} "
+             "apart, closer than the innermost knot at {:.8g}. Begin with atoms that do not "
+             "overlap, use a shorter time step, or let 'close wall' continue the potential.",
+             update->ntimestep, pair.tag_i, pair.tag_j, pair.type_i, pair.type_j, pair.distance,
+             pair.innermost);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -464,7 +510,6 @@ void *PairDiffSim::extract(const char *what, int &dim)
 ------------------------------------------------------------------------- */
 
 namespace {
-
 void write_text(const std::string &text, FILE *fp)
 {
   const bigint length = static_cast<bigint>(text.size());

@@ -54,8 +54,14 @@ class PairDiffSim : public Pair {
   double energy_shift(int itype, int jtype) const;
   void compute_exact();
   void tally_pairs();
-  void handle_close_pairs();
+  void count_close_pairs();
+  void stop_if_close() const;
 
+  struct ClosePair {
+    tagint tag_i, tag_j;
+    int type_i, type_j;
+    double distance, innermost;
+  };
   struct Settings {
     double tolerance;
     int exact;         // the model itself instead of the table
@@ -73,6 +79,7 @@ class PairDiffSim : public Pair {
   double **scale = nullptr;                        // [ntypes+1][ntypes+1], i <= j
   double special[4] = {1.0, 1.0, 1.0, 1.0};        // weights of bonded pairs in the last compute()
   std::int64_t close_pairs = 0;    // closer than the innermost knot, this run, this process, twice
+  ClosePair closest = {};          // one of them
   std::string announced;           // the last line about kernels and threads
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -48,11 +49,12 @@ class SomeSpecies : public PairFunction {
 
 std::string contents(const std::string &path)
 {
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  // opening a folder succeeds, reading it does not
-  if (!file.is_open() || file.bad() || (text.str().empty() && errno == EISDIR))
+  // a folder can be opened, but not read
+  if (file.is_open() && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (!file.is_open() || file.bad() || errno != 0)
     throw PotentialError("The model file " + path + " cannot be opened (" + std::strerror(errno) +
                          "). Give the path of a TorchScript archive or of a knots file.");
   return text.str();
@@ -120,12 +122,12 @@ ModelFile read_model(const std::string &path, const std::vector<std::string> &na
   SplineError largest;
   file.knots = tabulate(*model, pair_ranges(*model), tolerance, largest);
   file.archive = std::move(text);
-  std::ostringstream report;
-  report.precision(3);
-  report << "  spline error relative to the model: energy " << largest.energy
-         << " at r = " << largest.energy_at << ", force " << largest.force
-         << " at r = " << largest.force_at << " (tolerance " << tolerance << ")";
-  file.report = report.str();
+  char report[200];
+  std::snprintf(report, sizeof report,
+                "  spline error relative to the model: energy %.2e at r = %.6g, force %.2e at r = "
+                "%.6g (tolerance %.2e)",
+                largest.energy, largest.energy_at, largest.force, largest.force_at, tolerance);
+  file.report = report;
   return file;
 }
 
