@@ -2,8 +2,6 @@
 
 #include "../kernels/pair_loop.h"
 #include "../potential/exact_pairs.h"
-#include "../potential/knots_file.h"
-#include "../potential/torchscript.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -19,12 +17,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <sstream>
-#include <utility>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 using namespace LAMMPS_NS;
 using namespace diffsim;
@@ -47,26 +39,6 @@ static Instructions choose_instructions(Error *error)
                e.what());
   }
 }
-
-/* ----------------------------------------------------------------------
-   libtorch sets the number of OpenMP threads of the process when it is loaded; LAMMPS would take that
-   over at the next 'clear'
-------------------------------------------------------------------------- */
-
-class KeepThreads {
- public:
-#ifdef _OPENMP
-  KeepThreads() : before(omp_get_max_threads()) {}
-  ~KeepThreads() { omp_set_num_threads(before); }
-  KeepThreads(const KeepThreads &) = delete;
-  KeepThreads &operator=(const KeepThreads &) = delete;
-
- private:
-  int before;
-#else
-  KeepThreads() {}    // not defaulted: an object that nothing uses would be warned of
-#endif
-};
 
 /* ---------------------------------------------------------------------- */
 
@@ -154,130 +126,6 @@ void PairDiffSim::settings(int narg, char **arg)
                  keyword);
     }
   }
-}
-
-/* ----------------------------------------------------------------------
-   pair_coeff * * FILE A B ...
-   One process reads the file, whatever it is: the others cannot miss it or see another version.
-------------------------------------------------------------------------- */
-
-void PairDiffSim::coeff(int narg, char **arg)
-{
-  if (narg != 3 + atom->ntypes || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
-    error->all(FLERR,
-               "Pair style diffsim: expected 'pair_coeff * * FILE' and one species name (or NULL) "
-               "for each of the {} atom types, found {} words after pair_coeff.",
-               atom->ntypes, narg);
-  if (!allocated) allocate();
-  for (int i = 1; i <= atom->ntypes; i++)
-    for (int j = 1; j <= atom->ntypes; j++) scale[i][j] = 1.0;
-
-  const KeepThreads keep;
-  const std::vector<std::string> names(arg + 3, arg + narg);
-  std::string knots_text, bytes, tabulation;
-  int failed = 0;
-  if (comm->me == 0) {
-    try {
-      // as for other potentials, also in the folders of LAMMPS_POTENTIALS
-      const std::string found = utils::get_potential_file_path(arg[2]);
-      ModelFile file = read_model(found.empty() ? arg[2] : found, names, style.tolerance);
-      if (style.exact && file.archive.empty())
-        throw PotentialError(std::string("The file ") + arg[2] +
-                             " holds knots, and 'eval exact' needs the model itself. Name the "
-                             "TorchScript archive, or use 'eval table'.");
-      std::ostringstream text;
-      write_knots(text, file.knots);
-      knots_text = text.str();
-      if (style.exact) bytes = std::move(file.archive);
-      tabulation = file.report;
-    } catch (const std::exception &e) {
-      failed = 1;
-      knots_text = e.what();
-    }
-  }
-  MPI_Bcast(&failed, 1, MPI_INT, 0, world);
-  broadcast(knots_text);
-  if (failed) error->all(FLERR, "Pair style diffsim: {}", knots_text);
-  broadcast(bytes);
-
-  std::istringstream in(knots_text);
-  species_of_type = number_species(names, read_knots(in, arg[2]).species);
-  use(knots_text, bytes, arg[2]);
-  report(arg[2], tabulation);
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairDiffSim::broadcast(std::string &text) const
-{
-  bigint length = static_cast<bigint>(text.size());
-  MPI_Bcast(&length, 1, MPI_LMP_BIGINT, 0, world);
-  text.resize(length);
-  // MPI counts are ints
-  constexpr bigint PIECE = 1 << 30;
-  for (bigint first = 0; first < length; first += PIECE)
-    MPI_Bcast(text.data() + first, static_cast<int>(std::min(PIECE, length - first)), MPI_CHAR, 0,
-              world);
-}
-
-/* ----------------------------------------------------------------------
-   the potential that all processes have; species_of_type refers to its species
-------------------------------------------------------------------------- */
-
-void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
-                      const std::string &path)
-{
-  try {
-    std::istringstream in(knots_text);
-    knots = read_knots(in, path);
-    archive = bytes;
-    model.reset();
-    if (style.exact) model = with_species(open_torchscript(archive, path), knots.species);
-  } catch (const PotentialError &e) {    // the same on every process
-    error->all(FLERR, "Pair style diffsim: {}", e.what());
-  }
-  if (knots.units != update->unit_style)
-    error->all(FLERR,
-               "Pair style diffsim: the model {} is in '{}' units, but the simulation uses 'units "
-               "{}'. Use the model's units in the input script, or convert the model.",
-               path, knots.units, update->unit_style);
-  for (int i = 1; i <= atom->ntypes; i++)
-    for (int j = i; j <= atom->ntypes; j++)
-      setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0 ? 1 : 0;
-  make_tables();
-  static int readings = 0;    // of all instances: a later one must not look like an earlier one
-  reads = ++readings;
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairDiffSim::make_tables()
-{
-  tables_shifted = offset_flag != 0;
-  tables = diffsim::make_tables(tables_shifted ? shifted(knots) : knots, species_of_type);
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairDiffSim::report(const std::string &path, const std::string &tabulation)
-{
-  if (comm->me != 0) return;
-  utils::logmesg(lmp, "Pair style diffsim: {} with {} knots in r^2, cutoff {:.6g} {}\n", path,
-                 knots.knots, knots.cutoff, knots.units);
-  const int n = static_cast<int>(knots.species.size());
-  for (int a = 0, pair = 0; a < n; a++)
-    for (int b = a; b < n; b++, pair++) {
-      const double *u = knots.pair_values(pair);
-      utils::logmesg(lmp, "  {}: from r = {:.6g} (u = {:.6g}) to {:.6g} (u = {:.3g})\n",
-                     pair_name(knots.species, a, b), knots.inner[pair], u[0], knots.outer[pair],
-                     u[knots.knots - 1]);
-      if (u[1] > u[0])
-        error->warning(FLERR,
-                       "Pair style diffsim: the energy of {} falls towards the innermost knot at "
-                       "r = {}; closer atoms will attract each other",
-                       pair_name(knots.species, a, b), knots.inner[pair]);
-    }
-  if (!tabulation.empty()) utils::logmesg(lmp, tabulation + "\n");
 }
 
 /* ---------------------------------------------------------------------- */
@@ -503,82 +351,6 @@ void *PairDiffSim::extract(const char *what, int &dim)
 {
   dim = 2;
   return strcmp(what, "scale") == 0 ? static_cast<void *>(scale) : nullptr;
-}
-
-/* ----------------------------------------------------------------------
-   a restart file holds the potential itself, and needs no model file
-------------------------------------------------------------------------- */
-
-namespace {
-void write_text(const std::string &text, FILE *fp)
-{
-  const bigint length = static_cast<bigint>(text.size());
-  fwrite(&length, sizeof(bigint), 1, fp);
-  fwrite(text.data(), 1, text.size(), fp);
-}
-
-std::string read_text(FILE *fp, Error *error)
-{
-  bigint length = 0;
-  utils::sfread(FLERR, &length, sizeof(bigint), 1, fp, nullptr, error);
-  if (length < 0)
-    error->one(FLERR,
-               "Pair style diffsim: the restart file is damaged: a text in it has the "
-               "length {}. Use another restart file.",
-               length);
-  std::string text(length, '\0');
-  utils::sfread(FLERR, text.data(), 1, length, fp, nullptr, error);
-  return text;
-}
-
-}    // namespace
-
-void PairDiffSim::write_restart_settings(FILE *fp)
-{
-  fwrite(&style, sizeof(style), 1, fp);
-  fwrite(&offset_flag, sizeof(int), 1, fp);
-}
-
-void PairDiffSim::read_restart_settings(FILE *fp)
-{
-  if (comm->me == 0) {
-    utils::sfread(FLERR, &style, sizeof(style), 1, fp, nullptr, error);
-    utils::sfread(FLERR, &offset_flag, sizeof(int), 1, fp, nullptr, error);
-  }
-  MPI_Bcast(&style, sizeof(style), MPI_BYTE, 0, world);
-  MPI_Bcast(&offset_flag, 1, MPI_INT, 0, world);
-}
-
-void PairDiffSim::write_restart(FILE *fp)
-{
-  write_restart_settings(fp);
-  std::ostringstream text;
-  write_knots(text, knots);
-  write_text(text.str(), fp);
-  write_text(archive, fp);
-  fwrite(species_of_type.data(), sizeof(int), species_of_type.size(), fp);
-  for (int i = 1; i <= atom->ntypes; i++) fwrite(scale[i] + 1, sizeof(double), atom->ntypes, fp);
-}
-
-void PairDiffSim::read_restart(FILE *fp)
-{
-  read_restart_settings(fp);
-  if (!allocated) allocate();
-  const int n = atom->ntypes;
-  std::string knots_text, bytes;
-  species_of_type.resize(n);
-  if (comm->me == 0) {
-    knots_text = read_text(fp, error);
-    bytes = read_text(fp, error);
-    utils::sfread(FLERR, species_of_type.data(), sizeof(int), n, fp, nullptr, error);
-    for (int i = 1; i <= n; i++)
-      utils::sfread(FLERR, scale[i] + 1, sizeof(double), n, fp, nullptr, error);
-  }
-  broadcast(knots_text);
-  broadcast(bytes);
-  MPI_Bcast(species_of_type.data(), n, MPI_INT, 0, world);
-  for (int i = 1; i <= n; i++) MPI_Bcast(scale[i] + 1, n, MPI_DOUBLE, 0, world);
-  use(knots_text, bytes, "of the restart file");
 }
 
 /* ---------------------------------------------------------------------- */
