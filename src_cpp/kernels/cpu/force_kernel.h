@@ -14,8 +14,9 @@ struct alignas(32) PackedVector {
 
 // The input, which all threads share.
 struct ForceTask {
-  const PackedVector *atoms;    // [nall + 1]; the last one is beyond every cutoff
-  const int *types;             // [nall + 1]
+  // followed by an atom of each type that is beyond every cutoff
+  const PackedVector *atoms;    // [nall + ntypes]
+  const int *types;             // [nall + ntypes]
   int nlocal, nall;
   NeighborPairs pairs;
   PairTablesView tables;
@@ -25,7 +26,7 @@ struct ForceTask {
 
 // Working memory and results of one thread.
 struct ForceThread {
-  PackedVector *forces;    // [nall + 1], added to
+  PackedVector *forces;    // [nall + ntypes], added to
   bool too_close;
   double energy;       // added to
   double virial[6];    // added to

@@ -30,15 +30,16 @@ inline Doubles special_weights(const NeighborPairs &pairs, const int *entries)
   return weights;
 }
 
-// One table for all pairs of types, or the parameters of WIDTH pairs of types.
+// The parameters of WIDTH pairs.
 struct TableParameters {
   Doubles s_inner, inv_h, s_cutoff, scale;
+  Doubles to_force;    // F_i = -dphi/ds * ds/dx_i with s = r^2, ds/dx_i = 2 dx
 };
 
 inline TableParameters parameters_of(const PairTable &table)
 {
   return {broadcast(table.s_inner), broadcast(table.inv_h), broadcast(table.s_cutoff),
-          broadcast(table.scale)};
+          broadcast(table.scale), broadcast(-2.0 * table.scale * table.inv_h)};
 }
 
 template <bool ONE_TABLE, bool BONDED, bool TALLY>
@@ -50,14 +51,11 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
   const int *const types = task.types;
   PackedVector *const forces = thread.forces;
   const int ntypes = task.tables.ntypes;
-  const int nowhere = task.nall;
   const int nlocal = pairs.newton_pair ? INT32_MAX : task.nlocal;
   const Doubles last_row = broadcast(task.tables.knots - 1);
-  const SplineRow *const first_rows = task.tables.pairs[ntypes + 2].rows;
-  TableParameters p = parameters_of(task.tables.pairs[ntypes + 2]);
-  Doubles reach = p.s_cutoff;
-  // F_i = -dphi/ds * ds/dx_i with s = r^2, ds/dx_i = 2 dx
-  Doubles to_force = -2.0 * p.scale * p.inv_h;
+  const PairTable &first = task.tables.pairs[ntypes + 2];
+  const TableParameters first_parameters = parameters_of(first);
+  Doubles reach = first_parameters.s_cutoff;
 
   Doubles nearest = last_row;
   Doubles energy = {};
@@ -76,7 +74,9 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
       int filled[WIDTH];
       const int *entries = neighbors + jj;
       if (jj + WIDTH > n) {
-        // fill the last vector with the atom that is beyond every cutoff
+        // fill the last vector with an atom beyond every cutoff, of the type of the last neighbour
+        const int last = neighbors[n - 1] & pairs.index_mask;
+        const int nowhere = task.nall + (ONE_TABLE ? 0 : types[last] - 1);
         for (int m = 0; m < WIDTH; m++) filled[m] = jj + m < n ? entries[m] : nowhere;
         entries = filled;
       }
@@ -89,60 +89,67 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
       const Doubles s = squared_lengths(d);
       if (!any_less(s, reach)) continue;
 
-      const SplineRow *rows[WIDTH];
+      // what follows, for pairs of one table or of several: rows_of(m) are those of pair m
+      auto interact = [&](const TableParameters &p, auto rows_of) __attribute__((always_inline)) {
+        // the place on the grid, as spline_position() has it
+        const Doubles u = (s - p.s_inner) * p.inv_h + 1.0;
+        nearest = smaller(nearest, u);
+        const Integers row =
+            __builtin_convertvector(smaller(larger(u, Doubles{}), last_row), Integers);
+        const Doubles t = u - __builtin_convertvector(row, Doubles);
+        int row_number[WIDTH];
+        store(row_number, row);
+        const double *polynomials[WIDTH];
+        for (int m = 0; m < WIDTH; m++) polynomials[m] = rows_of(m)[row_number[m]].q;
+        Doubles q0, q1, q2, q3;
+        load_rows(polynomials, q0, q1, q2, q3);
+
+        const Mask within = s < p.s_cutoff;
+        Doubles fpair = p.to_force * (q1 + t * (q2 + t * q3));
+        Doubles special;
+        if (BONDED) {
+          special = special_weights(pairs, entries);
+          fpair *= special;
+        }
+        double f[WIDTH];
+        spill(f, where(within, fpair));
+        for (int m = 0; m < WIDTH; m++) {
+          double *const fj = &forces[j[m]].x;
+          fi = add_product(fi, d[m], f[m]);
+          store_row(fj, subtract_product(load_row(fj), d[m], f[m]));
+        }
+
+        if (TALLY) {
+          // without newton_pair the owner of a ghost has the other half of the pair
+          Doubles weight = p.scale;
+          if (BONDED) weight *= special;
+          for (int m = 0; m < WIDTH; m++) {
+            const double share = j[m] < nlocal ? 1.0 : 0.5;
+            weight[m] *= share;
+            const Row pull = d[m] * (share * f[m]);
+            diagonal += d[m] * pull;
+            off_diagonal += products_xy_xz_yz(d[m], pull);
+          }
+          energy += where(within, weight * (q0 + t * (q1 + t * (0.5 * q2 + t * q3 * (1.0 / 3.0)))));
+        }
+      };
+
       if (ONE_TABLE) {
-        for (int m = 0; m < WIDTH; m++) rows[m] = first_rows;
+        interact(first_parameters, [&](int) { return first.rows; });
+        continue;
+      }
+      int differ = 0;
+      for (int m = 1; m < WIDTH; m++) differ |= types[j[m]] ^ types[j[0]];
+      if (differ == 0) {
+        const PairTable &table = tables[types[j[0]]];
+        interact(parameters_of(table), [&](int) { return table.rows; });
       } else {
         const double *parameters[WIDTH];
-        for (int m = 0; m < WIDTH; m++) {
-          const PairTable *const table = tables + types[j[m]];
-          rows[m] = table->rows;
-          parameters[m] = &table->s_inner;
-        }
+        for (int m = 0; m < WIDTH; m++) parameters[m] = &tables[types[j[m]]].s_inner;
+        TableParameters p;
         load_rows(parameters, p.s_inner, p.inv_h, p.s_cutoff, p.scale);
-        to_force = -2.0 * p.scale * p.inv_h;
-      }
-      // the place on the grid, as spline_position() has it
-      const Doubles u = (s - p.s_inner) * p.inv_h + 1.0;
-      nearest = smaller(nearest, u);
-      const Integers row =
-          __builtin_convertvector(smaller(larger(u, Doubles{}), last_row), Integers);
-      const Doubles t = u - __builtin_convertvector(row, Doubles);
-      int row_number[WIDTH];
-      spill(row_number, row);
-      const double *polynomials[WIDTH];
-      for (int m = 0; m < WIDTH; m++) polynomials[m] = rows[m][row_number[m]].q;
-      Doubles q0, q1, q2, q3;
-      load_rows(polynomials, q0, q1, q2, q3);
-
-      const Mask within = s < p.s_cutoff;
-      Doubles fpair = to_force * (q1 + t * (q2 + t * q3));
-      Doubles special;
-      if (BONDED) {
-        special = special_weights(pairs, entries);
-        fpair *= special;
-      }
-      double f[WIDTH];
-      spill(f, where(within, fpair));
-      for (int m = 0; m < WIDTH; m++) {
-        const Row pull = d[m] * f[m];
-        fi += pull;
-        double *const fj = &forces[j[m]].x;
-        store_row(fj, load_row(fj) - pull);
-      }
-
-      if (TALLY) {
-        // without newton_pair the owner of a ghost has the other half of the pair
-        Doubles weight = p.scale;
-        if (BONDED) weight *= special;
-        for (int m = 0; m < WIDTH; m++) {
-          const double share = j[m] < nlocal ? 1.0 : 0.5;
-          weight[m] *= share;
-          const Row pull = d[m] * (share * f[m]);
-          diagonal += d[m] * pull;
-          off_diagonal += products_xy_xz_yz(d[m], pull);
-        }
-        energy += where(within, weight * (q0 + t * (q1 + t * (0.5 * q2 + t * q3 * (1.0 / 3.0)))));
+        p.to_force = -2.0 * p.scale * p.inv_h;
+        interact(p, [&](int m) { return tables[types[j[m]]].rows; });
       }
     }
     double *const f = &forces[i].x;

@@ -18,9 +18,6 @@ constexpr int CHUNK = 64;
 // beyond every cutoff, with a finite square
 constexpr double FAR_AWAY = 1.0e30;
 
-// vectors of the widest kernel; one to fill the last one up, one for what compression writes behind
-constexpr size_t PADDING = 16;
-
 ForceKernel *kernel_of(Instructions instructions)
 {
 #ifdef DIFFSIM_X86_KERNELS
@@ -58,46 +55,26 @@ Part part_of(int n, int thread, int threads)
 }    // namespace
 
 struct PairForces::Workspace {
-  struct Thread {
-    // zero between calls: the pass that adds them up clears them
-    std::vector<PackedVector> forces;
-    std::vector<double> doubles;
-    std::vector<std::int64_t> offsets;
-  };
-
   ForceKernel *kernel;
   std::vector<PackedVector> atoms;
   std::vector<int> types;
-  std::vector<Thread> threads;
+  // of each thread; zero between calls, since the pass that adds them up clears them
+  std::vector<std::vector<PackedVector>> forces;
 
-  void resize(int nall, int most_neighbors, int nthreads);
-  ForceThread begin(int thread);
+  void resize(int rows, int threads);
   void pack(const Atoms &from, Part part);
   void unpack(int natoms, Part part, double *f);
 };
 
-void PairForces::Workspace::resize(int nall, int most_neighbors, int nthreads)
+void PairForces::Workspace::resize(int rows, int threads)
 {
-  const size_t rows = static_cast<size_t>(nall) + 1;
-  if (atoms.size() < rows) atoms.resize(rows + rows / 8);
-  types.resize(atoms.size());
-  threads.resize(nthreads);
-  const size_t room = most_neighbors + PADDING;
-  for (auto &thread : threads) {
-    if (thread.forces.size() < rows) thread.forces.resize(atoms.size(), PackedVector{});
-    if (thread.offsets.size() < room) {
-      thread.offsets.resize(room);
-      thread.doubles.resize(5 * room);
-    }
+  if (static_cast<int>(atoms.size()) < rows) {
+    atoms.resize(rows + rows / 8);
+    types.resize(atoms.size());
   }
-}
-
-ForceThread PairForces::Workspace::begin(int thread)
-{
-  Thread &own = threads[thread];
-  const size_t room = own.offsets.size();
-  double *const d = own.doubles.data();
-  return {own.forces.data(), false, 0.0, {0.0}};
+  forces.resize(threads);
+  for (auto &own : forces)
+    if (static_cast<int>(own.size()) < rows) own.resize(atoms.size(), PackedVector{});
 }
 
 void PairForces::Workspace::pack(const Atoms &from, Part part)
@@ -110,16 +87,14 @@ void PairForces::Workspace::pack(const Atoms &from, Part part)
 // Add up the threads' forces; those of atoms from natoms on are dropped.
 void PairForces::Workspace::unpack(int natoms, Part part, double *f)
 {
-  for (auto &thread : threads) {
-    PackedVector *const forces = thread.forces.data();
-    for (int i = part.begin; i < part.end; i++) {
-      if (i < natoms) {
-        f[3 * i] += forces[i].x;
-        f[3 * i + 1] += forces[i].y;
-        f[3 * i + 2] += forces[i].z;
-      }
-      forces[i] = PackedVector{};
+  const int end = std::min(part.end, natoms);
+  for (auto &own : forces) {
+    for (int i = part.begin; i < end; i++) {
+      f[3 * i] += own[i].x;
+      f[3 * i + 1] += own[i].y;
+      f[3 * i + 2] += own[i].z;
     }
+    std::fill(own.begin() + part.begin, own.begin() + part.end, PackedVector{});
   }
 }
 
@@ -135,13 +110,13 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
                      int threads, ForceSums &sums)
 {
   if (pairs.inum == 0) return false;
-  int most_neighbors = 0;
-  for (int ii = 0; ii < pairs.inum; ii++)
-    most_neighbors = std::max(most_neighbors, pairs.numneigh[pairs.ilist[ii]]);
   Workspace &work = *workspace_;
-  work.resize(atoms.nall, most_neighbors, threads);
-  work.atoms[atoms.nall] = {FAR_AWAY, FAR_AWAY, FAR_AWAY, 0.0};
-  work.types[atoms.nall] = 0;
+  const int rows = atoms.nall + tables.ntypes;
+  work.resize(rows, threads);
+  for (int type = 1; type <= tables.ntypes; type++) {
+    work.atoms[atoms.nall + type - 1] = {FAR_AWAY, FAR_AWAY, FAR_AWAY, 0.0};
+    work.types[atoms.nall + type - 1] = type;
+  }
 
   const ForceTask task = {
       work.atoms.data(),      work.types.data(), atoms.nlocal, atoms.nall, pairs, tables,
@@ -153,7 +128,7 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
 
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int thread = 0; thread < threads; thread++) {
-    ForceThread mine = work.begin(thread);
+    ForceThread mine = {work.forces[thread].data(), false, 0.0, {0.0}};
     for (int begin = thread * CHUNK; begin < pairs.inum; begin += threads * CHUNK)
       work.kernel(task, begin, std::min(begin + CHUNK, pairs.inum), mine);
     results[thread] = mine;
@@ -162,7 +137,7 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
   const int natoms = pairs.newton_pair ? atoms.nall : atoms.nlocal;
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int thread = 0; thread < threads; thread++)
-    work.unpack(natoms, part_of(atoms.nall + 1, thread, threads), sums.f);
+    work.unpack(natoms, part_of(rows, thread, threads), sums.f);
 
   bool too_close = false;
   for (const ForceThread &result : results) {
@@ -175,11 +150,10 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
 
 double PairForces::memory_usage() const
 {
-  double bytes = static_cast<double>(workspace_->atoms.capacity() * sizeof(PackedVector));
-  for (const auto &thread : workspace_->threads)
-    bytes += static_cast<double>(thread.forces.capacity() * sizeof(PackedVector) +
-                                 thread.doubles.capacity() * sizeof(double) +
-                                 thread.offsets.capacity() * sizeof(std::int64_t));
+  double bytes = static_cast<double>(workspace_->atoms.capacity() * sizeof(PackedVector) +
+                                     workspace_->types.capacity() * sizeof(int));
+  for (const auto &own : workspace_->forces)
+    bytes += static_cast<double>(own.capacity() * sizeof(PackedVector));
   return bytes;
 }
 

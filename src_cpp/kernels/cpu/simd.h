@@ -107,6 +107,18 @@ inline void store_row(double *to, Row row)
   store(to, row);
 }
 
+// row + d * f, and row - d * f: as one instruction each, which the compiler would not do as long as it
+// can use a common product
+inline Row add_product(Row row, Row d, double f)
+{
+  return (Row)_mm256_fmadd_pd((__m256d)d, _mm256_set1_pd(f), (__m256d)row);
+}
+
+inline Row subtract_product(Row row, Row d, double f)
+{
+  return (Row)_mm256_fnmadd_pd((__m256d)d, _mm256_set1_pd(f), (__m256d)row);
+}
+
 inline Row products_xy_xz_yz(Row a, Row b)
 {
   return __builtin_shufflevector(a, a, 0, 0, 1, 3) * __builtin_shufflevector(b, b, 1, 2, 2, 3);
@@ -152,6 +164,16 @@ inline Row operator*(Row a, double b)
 inline void operator+=(Row &a, Row b)
 {
   a = a + b;
+}
+
+inline Row add_product(Row row, Row d, double f)
+{
+  return row + d * f;
+}
+
+inline Row subtract_product(Row row, Row d, double f)
+{
+  return row - d * f;
 }
 
 inline Row products_xy_xz_yz(Row a, Row b)
