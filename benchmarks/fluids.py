@@ -18,6 +18,9 @@ TABLE_ROWS = 2000
 REPEATS = {1_000: "1 1 1", 32_000: "4 4 2", 256_000: "8 8 4"}
 """How the configuration is repeated to each number of atoms."""
 
+FORGETTING = 300
+"""Steps with random forces in which an atom moves by about half of its diameter."""
+
 CUTOFF = 2.5
 """Range of Lennard-Jones, in sigma of the pair."""
 
@@ -41,6 +44,8 @@ class Fluid:
         Name of its files, and in the report.
     species
         Names of the species of LAMMPS types 1, 2, ...
+    temperature
+        In epsilon / k_B.
     coefficients
         epsilon and sigma of each pair of types (i <= j).
     melting
@@ -51,6 +56,7 @@ class Fluid:
     name: str
     title: str
     species: Sequence[str]
+    temperature: float
     coefficients: dict[tuple[int, int], tuple[float, float]]
     melting: tuple[Sequence[str], Sequence[str]]
 
@@ -96,27 +102,48 @@ class Fluid:
         form = LennardJones if n == 1 else KobAndersen
         return form(list(self.species), CUTOFF, "lj", *matrices)
 
-    def prepare(self, folder: Path) -> None:
-        """Write the melted configuration, the model and its table, unless they are there."""
-        if (folder / f"{self.name}.data").exists():
+    def prepare(self, folder: Path, atoms: int = 1_000) -> None:
+        """Write the melted configuration of a size, the model and its table, if not there.
+
+        A larger configuration is the smallest one repeated, and then run until its copies have
+        forgotten each other: the branches of a loop over pairs must not repeat themselves, since
+        the processor would learn them, and a style that has branches would look faster than it is.
+        """
+        if (folder / self.data(atoms)).exists():
             return
-        model = folder / f"{self.name}.pt"
-        self.model().save(model)
-        table = ["--output", str(model.with_suffix(".table")), "--points", str(TABLE_ROWS)]
-        export = [str(BIN / "diffsim"), "export", str(model), *table]
-        subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
-        atoms, run = self.melting
-        lammps(folder, [*atoms, *self.lj_cut(), *run, f"write_data {self.name}.data nocoeff"])
+        if atoms == 1_000:
+            model = folder / f"{self.name}.pt"
+            self.model().save(model)
+            table = ["--output", str(model.with_suffix(".table")), "--points", str(TABLE_ROWS)]
+            export = [str(BIN / "diffsim"), "export", str(model), *table]
+            subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
+            begin, run = self.melting
+        else:
+            self.prepare(folder)
+            begin = ["units lj", *self.start(1_000), f"replicate {REPEATS[atoms]}"]
+            temperature = self.temperature
+            run = [
+                "fix integrate all nve",
+                f"fix thermostat all langevin {temperature} {temperature} 0.5 12345",
+                "timestep 0.005",
+                f"run {FORGETTING}",
+            ]
+        lammps(folder, [*begin, *self.lj_cut(), *run, f"write_data {self.data(atoms)} nocoeff"])
+
+    def data(self, atoms: int) -> str:
+        """Name of the file of the melted configuration of a size."""
+        return f"{self.name}-{atoms}.data"
 
     def start(self, atoms: int) -> list[str]:
         """Commands that make the melted configuration of a size."""
-        return [f"read_data {self.name}.data", f"replicate {REPEATS[atoms]}"]
+        return [f"read_data {self.data(atoms)}"]
 
 
 LJ = Fluid(
     name="lj",
     title="Lennard-Jones fluid of examples/lj (rho 0.7, T 1)",
     species=["A"],
+    temperature=1.0,
     coefficients={(1, 1): (1.0, 1.0)},
     melting=(
         [
@@ -132,6 +159,7 @@ KOB_ANDERSEN = Fluid(
     name="kob_andersen",
     title="Kob-Andersen mixture, 2 types (80:20, rho 1.2, T 0.8)",
     species=["A", "B"],
+    temperature=0.8,
     coefficients={(1, 1): (1.0, 1.0), (1, 2): (1.5, 0.8), (2, 2): (0.5, 0.88)},
     melting=(
         [

@@ -21,9 +21,9 @@ VARIANTS = {
 
 
 def measure(bench: Bench) -> Iterator[Section]:
-    LJ.prepare(bench.folder)
     section = Section(f"{LJ.title}, a frame every {EVERY} steps ({RDF})")
     for atoms in bench.some_sizes(SIZES):
+        LJ.prepare(bench.folder, atoms)
         bench.progress(f"frames: {atoms:,} atoms")
         variants = {}
         for name, commands in VARIANTS.items():

@@ -15,9 +15,9 @@ STEPS_TARGET = Target(1.5, at_least=True)
 
 def measure(bench: Bench) -> Iterator[Section]:
     for fluid in (LJ, KOB_ANDERSEN):
-        fluid.prepare(bench.folder)
         times = {}
         for atoms in bench.sizes:
+            fluid.prepare(bench.folder, atoms)
             bench.progress(f"pair: {fluid.name}, {atoms:,} atoms")
             times[atoms] = _run(bench, fluid, atoms)
         yield _section(bench, fluid, times)

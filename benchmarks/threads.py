@@ -17,8 +17,8 @@ def measure(bench: Bench) -> Iterator[Section]:
         section.add_fact("not measured", "", "one core")
         yield section
         return
-    LJ.prepare(bench.folder)
     for atoms in bench.some_sizes(SIZES):
+        LJ.prepare(bench.folder, atoms)
         bench.progress(f"threads: {atoms:,} atoms")
         _add(section, atoms, _run(bench, atoms))
     yield section

@@ -217,7 +217,7 @@ variable d equal abs(x[1]-x[2])
 thermo_style custom step v_d
 thermo_modify format float %.12g
 thermo {every}
-run 400
+run 150
 unfix move
 print "====="
 """

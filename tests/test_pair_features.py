@@ -39,6 +39,7 @@ from conftest import (
 
 each_newton = pytest.mark.parametrize("newton", ["on", "off"])
 each_ranks = pytest.mark.parametrize("ranks", [1, 2])
+newton_and_ranks = pytest.mark.parametrize(("newton", "ranks"), [("on", 1), ("on", 2), ("off", 2)])
 
 START_AGAIN = "delete_atoms group all\nread_data start.data add append\nreset_timestep 0\n"
 CHAINS = "special_bonds lj 0.0 0.5 1.0\ncomm_modify cutoff 4.2\n"  # the chains span the box
@@ -182,8 +183,7 @@ def overlays(models, evaluation):
     )
 
 
-@each_ranks
-@each_newton
+@newton_and_ranks
 def test_overlay_with_charges_in_k_space(newton, ranks, models, run_lammps, tmp_path):
     """With k space, bonded pairs of weight 0 are in the neighbour list, and must have no force."""
     configuration = chains()
@@ -256,8 +256,7 @@ uncompute s
             assert_close(ours[f"c_c[{k}]"], ours[f"c_s[{k}]"], 1e-12, (evaluation, k))
 
 
-@each_newton
-@each_ranks
+@newton_and_ranks
 def test_tally_computes(ranks, newton, models, run_lammps, tmp_path):
     chains().write(tmp_path / "start.data")
     tallies = """
@@ -693,8 +692,7 @@ def test_threads_change_nothing_but_rounding(how, ranks, threaded):
 KOB_ANDERSEN = {"epsilon": [[1.0, 1.5], [1.5, 0.5]], "sigma": [[1.0, 0.8], [0.8, 0.88]]}
 
 
-@each_ranks
-@each_newton
+@newton_and_ranks
 def test_cutoffs_of_pairs(newton, ranks, run_lammps, tmp_path):
     """A mixture whose pairs end at 2.5 sigma of their own, as the inputs of lj/cut often say."""
     fluid(cells=5, density=1.0, n_types=2).write(tmp_path / "start.data")

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 using namespace LAMMPS_NS;
 using namespace FixConst;
@@ -128,6 +129,16 @@ void FixDiffSimCounts::check_potential() const
         reason);
 }
 
+/* ---------------------------------------------------------------------- */
+
+std::array<double, 3> FixDiffSimCounts::box_widths() const
+{
+  // the distances of opposite faces are the inverse lengths of the reciprocal vectors
+  const double *const h_inv = domain->h_inv;
+  return {1.0 / std::sqrt(h_inv[0] * h_inv[0] + h_inv[5] * h_inv[5] + h_inv[4] * h_inv[4]),
+          1.0 / std::sqrt(h_inv[1] * h_inv[1] + h_inv[3] * h_inv[3]), 1.0 / h_inv[2]};
+}
+
 /* ----------------------------------------------------------------------
    the range must be covered by ghost atoms, and be less than half of the box: beyond, an atom meets
    two images of another one and the histogram is no distribution function any more
@@ -136,17 +147,11 @@ void FixDiffSimCounts::check_potential() const
 void FixDiffSimCounts::check_range() const
 {
   if (rdf_bins == 0) return;
-  const double ghosts = *std::min_element(comm->cutghost, comm->cutghost + 3);
-  // lambda coordinates of a triclinic box: cutghost is a fraction of the box there
-  const double reach =
-      domain->triclinic
-          ? std::min({comm->cutghost[0] / std::sqrt(domain->h_inv[0] * domain->h_inv[0] +
-                                                    domain->h_inv[5] * domain->h_inv[5] +
-                                                    domain->h_inv[4] * domain->h_inv[4]),
-                      comm->cutghost[1] / std::sqrt(domain->h_inv[1] * domain->h_inv[1] +
-                                                    domain->h_inv[3] * domain->h_inv[3]),
-                      comm->cutghost[2] / domain->h_inv[2]})
-          : ghosts;
+  // in a triclinic box cutghost is a fraction of the box
+  const std::array<double, 3> widths = box_widths();
+  double reach = std::numeric_limits<double>::infinity();
+  for (int d = 0; d < 3; d++)
+    reach = std::min(reach, comm->cutghost[d] * (domain->triclinic ? widths[d] : 1.0));
   // ghosts are chosen anew only after atoms moved by half of the skin
   const double needed = rdf_range + neighbor->skin;
   if (reach < needed * (1.0 - 1.0e-12))
@@ -162,11 +167,7 @@ void FixDiffSimCounts::check_range() const
 
 void FixDiffSimCounts::check_box() const
 {
-  const double widths[3] = {
-      1.0 / std::sqrt(domain->h_inv[0] * domain->h_inv[0] + domain->h_inv[5] * domain->h_inv[5] +
-                      domain->h_inv[4] * domain->h_inv[4]),
-      1.0 / std::sqrt(domain->h_inv[1] * domain->h_inv[1] + domain->h_inv[3] * domain->h_inv[3]),
-      1.0 / domain->h_inv[2]};
+  const std::array<double, 3> widths = box_widths();
   for (int d = 0; d < 3; d++)
     if (domain->periodicity[d] && rdf_range > 0.5 * widths[d])
       error->all(

@@ -12,6 +12,7 @@
 
 #include "fix.h"
 
+#include <array>
 #include <memory>
 
 namespace LAMMPS_NS {
@@ -33,6 +34,7 @@ class FixDiffSimCounts : public Fix {
 
  private:
   void check_potential() const;
+  std::array<double, 3> box_widths() const;
   void check_range() const;
   void check_box() const;
   std::vector<std::int64_t> atoms_of_types() const;

@@ -191,7 +191,7 @@ void PairDiffSim::compute(int eflag, int vflag)
     if (style.exact) {
       compute_exact();
     } else {
-      const bool by_pair = eflag_atom || vflag_atom || num_tally_compute > 0;
+      const bool by_pair = evflag && (eflag_atom || vflag_atom || num_tally_compute > 0);
       ForceSums sums = {atom->f[0], !by_pair && (eflag_global || vflag_global), 0.0, {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
       if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, atom->ntypes);
@@ -359,6 +359,12 @@ void *PairDiffSim::extract(const char *what, int &dim)
 std::string PairDiffSim::other_than_table() const
 {
   if (style.exact) return "'eval exact' evaluates the model itself";
+  if (offset_flag)
+    for (int pair = 0; pair < knots.pairs(); pair++)
+      // a model that ends at zero may miss it by rounding
+      if (std::fabs(knots.pair_values(pair)[knots.knots - 1]) >
+          1e-9 * reference_energy(knots.units))
+        return "'pair_modify shift yes' changes the energy of a potential that does not end at zero";
   for (int i = 1; i <= atom->ntypes; i++)
     for (int j = i; j <= atom->ntypes; j++)
       if (setflag[i][j] && scale[i][j] != 1.0) return "a scale factor is not one";

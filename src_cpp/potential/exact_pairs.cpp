@@ -42,6 +42,8 @@ void for_each_exact_pair(const Atoms &atoms, const NeighborPairs &pairs,
     b.clear();
   };
   for_each_pair(atoms, pairs, tables, [&](const ListedPair &pair) {
+    // bonded neighbours may be where the model has no meaning
+    if (pair.special == 0.0) return;
     block.push_back(pair);
     r.push_back(std::sqrt(pair.rsq));
     a.push_back(species[atoms.type[pair.i] - 1]);
