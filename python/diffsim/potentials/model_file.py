@@ -44,13 +44,15 @@ class ScriptedPotential(PairPotential):
         return self.module
 
 
-def load(path: str | os.PathLike[str]) -> ScriptedPotential:
+def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPotential:
     """Read a model file, whoever wrote it.
 
     Parameters
     ----------
     path
         TorchScript archive that keeps the contract of the model file.
+    ends_at_zero
+        Whether the energy must go to zero at the cutoff; see `check_model`.
 
     Returns
     -------
@@ -75,11 +77,12 @@ def load(path: str | os.PathLike[str]) -> ScriptedPotential:
             f"{where} is not a TorchScript archive or is damaged; write it with "
             f"torch.jit.save or the potential's save method (torch says: {_first_line(error)})."
         ) from error
-    check_model(module, where)
+    module.eval()  # as LAMMPS uses it
+    check_model(module, where, ends_at_zero)
     return ScriptedPotential(module)
 
 
-def check_model(module: torch.nn.Module, where: str) -> None:
+def check_model(module: torch.nn.Module, where: str, ends_at_zero: bool = True) -> None:
     """Check that a module, scripted or not, keeps the contract of the model file.
 
     Parameters
@@ -88,6 +91,9 @@ def check_model(module: torch.nn.Module, where: str) -> None:
         Module to check. It is evaluated at a few hundred distances.
     where
         Subject of the error message, such as "The model file lj.pt".
+    ends_at_zero
+        Whether the energy must go to zero at the cutoff: it must where the potential is to be
+        learned; ``pair_style diffsim`` runs one that ends with a step, as ``lj/cut`` does.
 
     Raises
     ------
@@ -104,6 +110,8 @@ def check_model(module: torch.nn.Module, where: str) -> None:
         _evaluate(module, where, pair, r[:1], i, j)  # a single pair must not lose its dimension
         energy = _evaluate(module, where, pair, r, i, j)
         _check_energies(where, pair, r, energy)
+        if ends_at_zero:
+            _check_end(where, pair, r, energy)
         swapped = _evaluate(module, where, pair, r, j, i)
         differs = ~torch.isclose(
             energy, swapped, rtol=1e-9, atol=1e-12 * float(energy[-32:].abs().max())
@@ -211,7 +219,7 @@ def _evaluate(
 
 
 def _check_energies(where: str, pair: str, r: torch.Tensor, energy: torch.Tensor) -> None:
-    """Check that energies are numbers and go to zero at the cutoff, the last distance."""
+    """Check that energies are numbers, and finite in the outer half."""
     outer = r >= 0.5 * r[-1]
     bad = energy.isnan() | (outer & energy.isinf())
     if bad.any():
@@ -220,7 +228,11 @@ def _check_energies(where: str, pair: str, r: torch.Tensor, energy: torch.Tensor
             f"{where} must give finite energies; found {energy[first]:g} for {pair} at "
             f"r = {r[first]:.6g}. Look for a division by zero, or weights spoilt in training."
         )
-    left, scale = float(energy[-1].abs()), float(energy[outer].abs().max())
+
+
+def _check_end(where: str, pair: str, r: torch.Tensor, energy: torch.Tensor) -> None:
+    """Check that energies go to zero at the cutoff, the last distance."""
+    left, scale = float(energy[-1].abs()), float(energy[r >= 0.5 * r[-1]].abs().max())
     if left > CUTOFF_TOLERANCE * scale:
         raise ModelError(
             f"{where} must go to zero at the cutoff; found {left:.6g} for {pair} at "

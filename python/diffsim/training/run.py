@@ -12,7 +12,8 @@ import yaml
 
 from diffsim import optimizers, potentials
 from diffsim.errors import InputError
-from diffsim.potentials.table_file import wall_distances, write_lammps_table
+from diffsim.export import write_lammps_table
+from diffsim.knots import pair_ranges
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.simulation import System
 from diffsim.training.config import Config, dump_config
@@ -137,7 +138,7 @@ def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
     trainer.use_best()
     trainer.potential.save(directory.model)
     write_lammps_table(
-        directory.table, trainer.potential, wall_distances(trainer.potential), TABLE_POINTS
+        directory.table, trainer.potential, pair_ranges(trainer.potential), TABLE_POINTS
     )
     trainer.potential.load_state_dict(present)
 
