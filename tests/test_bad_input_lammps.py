@@ -113,6 +113,16 @@ class Detached(Scripted):
         return (self.cutoff - r.detach()) ** 3
 
 
+class DetachedWithWeights(Scripted):
+    # the energy has a graph, which leads to a weight and not to r
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+
+    def forward(self, r: torch.Tensor, type_i: torch.Tensor, type_j: torch.Tensor) -> torch.Tensor:
+        return self.weight * (self.cutoff - r.detach()) ** 3
+
+
 class Asymmetric(Scripted):
     def __init__(self):
         super().__init__()
@@ -221,6 +231,7 @@ MODELS = {
     "fails inside": (Failing(), ["failed when it was called", "mat1"]),
     "raises": (Raising(), ["failed when it was called", "the moon is in the wrong house"]),
     "energy without a graph": (Detached(), ["detaches its energies from r", "has no forces"]),
+    "graph without r": (DetachedWithWeights(), ["detaches its energies from r", "has no forces"]),
     "steep": (Steep(), ["A-A", "next to the cutoff"]),
     "kinked": (Kinked(), ["deviates from the model", "the tolerance is 1e-05", "smooth"]),
 }
@@ -332,7 +343,11 @@ def test_the_contract_itself_is_accepted(run_lammps, tmp_path):
         ("", "* * model.pt", ["one species name", "each of the 1 atom types"]),
         ("", "* *", ["'pair_coeff * * FILE'"]),
         ("", "* * model.pt NULL", ["Every atom type is NULL"]),
-        ("tolerence 1e-5", "", ["unknown keyword 'tolerence'", "eval, tolerance, device and close"]),
+        (
+            "tolerence 1e-5",
+            "",
+            ["unknown keyword 'tolerence'", "eval, tolerance, device and close"],
+        ),
         ("tolerance", "", ["tolerance has no value", "The syntax is"]),
         ("tolerance 0", "", ["must be a positive number, but is 0"]),
         ("tolerance -1e-5", "", ["must be a positive number, but is -1e-5"]),

@@ -252,3 +252,63 @@ def test_knots_with_wrong_shapes_are_refused():
     for inner, shape in (([0.5], (1, 8)), ([0.5] * 3, (2, 8)), ([0.5] * 2, (3, 8))):
         with pytest.raises(ValueError, match="one distance per species pair"):
             _core.Knots("lj", ["A", "B"], 2.5, inner, np.zeros(shape))
+
+
+# ---- the range of a pair ----
+
+
+def lennard_jones_to(end, shifted):
+    """Lennard-Jones that is exactly zero from a distance on, with or without a step there."""
+
+    def model(r, a, b):
+        def formula(r):
+            return 4.0 * (r**-12.0 - r**-6.0)
+
+        u = formula(r) - (formula(end) if shifted else 0.0)
+        return np.where(r < end, u, 0.0), np.where(r < end, -48 * r**-13.0 + 24 * r**-7.0, 0.0)
+
+    return model
+
+
+def smooth(r, a, b):
+    """A wall times (1 - r/cutoff)^12, which is zero by underflow of its factor near the cutoff."""
+    x = np.maximum(1.0 - r / CUTOFF, 0.0) ** 12
+    x = np.where(x < 1e-60, 0.0, x)
+    return x * r**-12.0, np.zeros_like(r)
+
+
+@pytest.mark.parametrize(
+    ("model", "outer"),
+    [
+        (lennard_jones_to(CUTOFF, shifted=True), CUTOFF),
+        (lennard_jones_to(CUTOFF, shifted=False), np.nextafter(CUTOFF, 0.0)),
+        (lennard_jones_to(2.0, shifted=False), np.nextafter(2.0, 0.0)),
+        (smooth, CUTOFF),
+        (lambda r, a, b: (0.0 * r, 0.0 * r), CUTOFF),
+    ],
+    ids=["to zero", "a step", "a step before the cutoff", "smooth", "nothing"],
+)
+def test_a_pair_ends_where_its_energy_does(model, outer):
+    """A step is left out by at most one bit of the distance: its last value is at the last knot."""
+    ((inner, found),) = _core.pair_ranges(model, ["A"], CUTOFF, "lj")
+    assert found == outer
+    assert 0.0 < inner < 1.0
+
+
+def test_a_force_that_ends_with_a_step_before_the_cutoff():
+    model = lennard_jones_to(2.0, shifted=True)
+    ranges = _core.pair_ranges(model, ["A"], CUTOFF, "lj")
+    assert ranges[0][1] == pytest.approx(2.0, abs=1e-12)
+    knots, error = _core.tabulate(model, ["A"], CUTOFF, "lj", ranges, 1e-5)
+    assert max(error.energy, error.force) <= 1e-5
+    # with knots up to the cutoff, the step lies between two of them
+    with pytest.raises(_core.PotentialError, match="deviates from the model"):
+        _core.tabulate(model, ["A"], CUTOFF, "lj", [(ranges[0][0], CUTOFF)], 1e-5)
+
+
+def test_a_wall_that_falls_to_zero_at_once_is_no_potential():
+    def step(r, a, b):
+        return np.where(r < 1.0, 1e6, 0.0), np.zeros_like(r)
+
+    with pytest.raises(_core.PotentialError, match="falls from a wall to zero at distance 1"):
+        _core.pair_ranges(step, ["A"], CUTOFF, "lj")

@@ -361,7 +361,7 @@ std::string PairDiffSim::other_than_table() const
   if (style.exact) return "'eval exact' evaluates the model itself";
   if (offset_flag)
     for (int pair = 0; pair < knots.pairs(); pair++)
-      // a model that ends at zero may miss it by rounding
+      // knots from elsewhere may miss zero by rounding
       if (std::fabs(knots.pair_values(pair)[knots.knots - 1]) >
           1e-9 * reference_energy(knots.units))
         return "'pair_modify shift yes' changes the energy of a potential that does not end at zero";

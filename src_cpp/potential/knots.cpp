@@ -14,6 +14,7 @@ namespace {
 constexpr double WALL = 1000.0;               // reference energies at the innermost knot
 constexpr double UNVISITED = 100.0;           // the same for a potential that has no such wall
 constexpr double SMALLEST_FRACTION = 0.01;    // of the cutoff: no knot is closer
+constexpr double ROUNDING = 1.0e-12;          // reference energies
 constexpr int SCAN_POINTS = 2000;             // of the search for the wall
 constexpr int FIRST_INTERVALS = 128;
 
@@ -132,12 +133,17 @@ double interaction_range(const PairFunction &model, int a, int b, const std::vec
   const auto first = std::find_if(u.begin(), u.end(), [](double energy) { return energy != 0.0; });
   if (first == u.begin() || first == u.end()) return model.cutoff();
   double inside = r[first - u.begin()], outside = r[first - u.begin() - 1];
+  double last = *first;    // the energy at the end
   for (double middle; middle = 0.5 * (inside + outside), middle > inside && middle < outside;) {
     std::vector<double> energy, slope;
     evaluate(model, {middle}, a, b, energy, slope);
+    if (energy[0] != 0.0) last = energy[0];
     (energy[0] != 0.0 ? inside : outside) = middle;
   }
-  return inside;
+  // An energy that ends with a step must do so at its last value.  One that goes to zero ends at zero, and
+  // at the cutoff if it is only rounding that made it zero before.
+  if (std::fabs(last) > ROUNDING * reference_energy(model.units())) return inside;
+  return first - u.begin() == 1 ? model.cutoff() : outside;
 }
 
 }    // namespace

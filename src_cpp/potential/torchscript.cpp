@@ -80,21 +80,22 @@ class TorchScriptFunction : public PairFunction {
                                        .clone()
                                        .requires_grad_(true);
     const torch::Tensor energy = call(distance, indices(n, a), indices(n, b));
-    // an energy that does not depend on r, such as a constant zero, has no graph
-    torch::Tensor slope = torch::zeros_like(distance);
-    if (!energy.requires_grad() && n > 1 && !energy.equal(energy[0].expand(n)))
-      throw PotentialError("The model " + path_ +
-                           " detaches its energies from r, and has no forces. Compute them with "
-                           "differentiable operations, without no_grad or detach.");
+    torch::Tensor slope;
     if (energy.requires_grad()) {
       try {
-        const auto gradients =
-            torch::autograd::grad({energy.sum()}, {distance}, {}, std::nullopt, false, true);
-        if (gradients[0].defined()) slope = gradients[0];
+        slope = torch::autograd::grad({energy.sum()}, {distance}, {}, std::nullopt, false, true)[0];
       } catch (const std::exception &e) {
         throw PotentialError("The model " + path_ +
                              " cannot be differentiated with respect to r (" + what(e) + ").");
       }
+    }
+    if (!slope.defined()) {
+      // right for an energy that does not depend on r, such as a constant zero
+      if (n > 1 && !energy.equal(energy[0].expand(n)))
+        throw PotentialError("The model " + path_ +
+                             " detaches its energies from r, and has no forces. Compute them with "
+                             "differentiable operations, without no_grad or detach.");
+      slope = torch::zeros_like(distance);
     }
     copy(energy.detach(), u);
     copy(slope, du_dr);
