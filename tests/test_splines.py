@@ -299,7 +299,7 @@ def test_a_force_that_ends_with_a_step_before_the_cutoff():
     model = lennard_jones_to(2.0, shifted=True)
     ranges = _core.pair_ranges(model, ["A"], CUTOFF, "lj")
     assert ranges[0][1] == pytest.approx(2.0, abs=1e-12)
-    knots, error = _core.tabulate(model, ["A"], CUTOFF, "lj", ranges, 1e-5)
+    _, error = _core.tabulate(model, ["A"], CUTOFF, "lj", ranges, 1e-5)
     assert max(error.energy, error.force) <= 1e-5
     # with knots up to the cutoff, the step lies between two of them
     with pytest.raises(_core.PotentialError, match="deviates from the model"):
