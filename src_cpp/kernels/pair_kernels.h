@@ -21,8 +21,7 @@ struct Atoms {
 };
 
 // A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary is
-// in the list of one of its two owners, else in the lists of both.  The neighbours of an atom are
-// all different.
+// in the list of one of its two owners, else in the lists of both.
 struct NeighborPairs {
   int inum;
   const int *ilist;
@@ -45,7 +44,7 @@ struct ForceSums {
 };
 
 // The instructions that the force kernel uses.
-enum class Instructions { PORTABLE, AVX2, AVX512 };
+enum class Instructions : std::uint8_t { PORTABLE, AVX2, AVX512 };
 
 // The names in the order of the enumeration: "portable", "avx2", "avx512".
 const char *name(Instructions instructions);

@@ -35,7 +35,8 @@ static Instructions choose_instructions(Error *error)
   try {
     return instructions_named(wanted);
   } catch (const std::invalid_argument &e) {
-    error->all(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
+    // one: the processes of a job need not be alike
+    error->one(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
                e.what());
   }
 }
@@ -46,8 +47,6 @@ PairDiffSim::PairDiffSim(LAMMPS *lammps) :
     Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(error))
 {
   one_coeff = 1;
-  restartinfo = 1;
-  reinitflag = 1;
   centroidstressflag = CENTROID_SAME;
   writedata = 0;
 }
@@ -132,7 +131,8 @@ void PairDiffSim::settings(int narg, char **arg)
 
 void PairDiffSim::init_style()
 {
-  if (tail_flag)
+  // pair style hybrid passes the flag on to all of its styles
+  if (tail_flag && force->pair == this)
     error->all(FLERR, "Pair style diffsim: 'pair_modify tail yes' has no meaning, because the "
                       "potential ends at its cutoff. Remove it.");
   if (tables_shifted != (offset_flag != 0)) make_tables();
@@ -191,7 +191,8 @@ void PairDiffSim::compute(int eflag, int vflag)
     if (style.exact) {
       compute_exact();
     } else {
-      const bool by_pair = evflag && (eflag_atom || vflag_atom || num_tally_compute > 0);
+      const bool by_pair =
+          evflag != 0 && (eflag_atom != 0 || vflag_atom != 0 || num_tally_compute > 0);
       ForceSums sums = {atom->f[0], !by_pair && (eflag_global || vflag_global), 0.0, {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
       if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, atom->ntypes);
@@ -308,7 +309,8 @@ void PairDiffSim::finish()
 {
   std::int64_t total = 0;
   MPI_Allreduce(&close_pairs, &total, 1, MPI_INT64_T, MPI_SUM, world);
-  total /= 2;    // counted from both of their atoms
+  close_pairs = 0;    // a run with 'pre no' begins without init_style
+  total /= 2;         // counted from both of their atoms
   if (total > 0 && comm->me == 0)
     error->warning(FLERR,
                    "Pair style diffsim: {} times in this run a pair was closer than the innermost "

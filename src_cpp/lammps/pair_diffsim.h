@@ -47,8 +47,9 @@ class PairDiffSim : public Pair {
 
  private:
   void allocate();
-  void broadcast(std::string &text) const;
-  void use(const std::string &knots_text, const std::string &archive, const std::string &path);
+  void broadcast(std::string &text, int root = 0) const;
+  void stop_if_failed(std::string failure) const;
+  void use(const std::string &knots_text, const std::string &bytes, const std::string &path);
   void make_tables();
   void report(const std::string &path, const std::string &tabulation);
   double energy_shift(int itype, int jtype) const;

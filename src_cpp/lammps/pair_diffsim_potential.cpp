@@ -8,15 +8,19 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "platform.h"
 #include "update.h"
 #include "utils.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <new>
 #include <sstream>
 
 #ifdef _OPENMP
-#include <omp.h>
+extern "C" int omp_get_max_threads();
+extern "C" void omp_set_num_threads(int);
 #endif
 
 using namespace LAMMPS_NS;
@@ -56,12 +60,15 @@ void PairDiffSim::coeff(int narg, char **arg)
                atom->ntypes, narg);
   if (!allocated) allocate();
   for (int i = 1; i <= atom->ntypes; i++)
-    for (int j = 1; j <= atom->ntypes; j++) scale[i][j] = 1.0;
+    for (int j = 1; j <= atom->ntypes; j++) {
+      scale[i][j] = 1.0;
+      setflag[i][j] = 0;    // if this fails, and Python goes on, there is no potential
+    }
 
   const KeepThreads keep;
   const std::vector<std::string> names(arg + 3, arg + narg);
   std::string knots_text, bytes, tabulation;
-  int failed = 0;
+  std::string failure;
   if (comm->me == 0) {
     try {
       // as for other potentials, also in the folders of LAMMPS_POTENTIALS
@@ -76,34 +83,39 @@ void PairDiffSim::coeff(int narg, char **arg)
       knots_text = text.str();
       if (style.exact) bytes = std::move(file.archive);
       tabulation = file.report;
+    } catch (const std::bad_alloc &) {
+      failure = std::string("There is not enough memory to read the model file ") + arg[2] +
+                " and to tabulate its model.";
     } catch (const std::exception &e) {
-      failed = 1;
-      knots_text = e.what();
+      failure = e.what();
     }
   }
-  MPI_Bcast(&failed, 1, MPI_INT, 0, world);
+  stop_if_failed(failure);
   broadcast(knots_text);
-  if (failed) error->all(FLERR, "Pair style diffsim: {}", knots_text);
   broadcast(bytes);
 
-  std::istringstream in(knots_text);
-  species_of_type = number_species(names, read_knots(in, arg[2]).species);
+  try {
+    std::istringstream in(knots_text);
+    species_of_type = number_species(names, read_knots(in, arg[2]).species);
+  } catch (const PotentialError &e) {    // the same on every process
+    error->all(FLERR, "Pair style diffsim: {}", e.what());
+  }
   use(knots_text, bytes, arg[2]);
   report(arg[2], tabulation);
 }
 
 /* ---------------------------------------------------------------------- */
 
-void PairDiffSim::broadcast(std::string &text) const
+void PairDiffSim::broadcast(std::string &text, int root) const
 {
   bigint length = static_cast<bigint>(text.size());
-  MPI_Bcast(&length, 1, MPI_LMP_BIGINT, 0, world);
+  MPI_Bcast(&length, 1, MPI_LMP_BIGINT, root, world);
   text.resize(length);
   // MPI counts are ints
   constexpr bigint PIECE = 1 << 30;
   for (bigint first = 0; first < length; first += PIECE)
-    MPI_Bcast(text.data() + first, static_cast<int>(std::min(PIECE, length - first)), MPI_CHAR, 0,
-              world);
+    MPI_Bcast(text.data() + first, static_cast<int>(std::min(PIECE, length - first)), MPI_CHAR,
+              root, world);
 }
 
 /* ----------------------------------------------------------------------
@@ -113,26 +125,53 @@ void PairDiffSim::broadcast(std::string &text) const
 void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
                       const std::string &path)
 {
+  const KeepThreads keep;
+  std::string failure;
   try {
     std::istringstream in(knots_text);
     knots = read_knots(in, path);
+    const int nspecies = static_cast<int>(knots.species.size());
+    for (const int number : species_of_type)
+      if (number < -1 || number >= nspecies)
+        throw PotentialError("An atom type has the species " + std::to_string(number) +
+                             ", and the model " + path + " has " + std::to_string(nspecies) + ".");
     archive = bytes;
     model.reset();
-    if (style.exact) model = with_species(open_torchscript(archive, path), knots.species);
-  } catch (const PotentialError &e) {    // the same on every process
-    error->all(FLERR, "Pair style diffsim: {}", e.what());
+    if (style.exact) {
+      model = with_species(open_torchscript(archive, path), knots.species);
+      if (model->species() != knots.species)
+        throw PotentialError("The model " + path + " has other species than its knots.");
+    }
+  } catch (const std::exception &e) {
+    failure = e.what();
   }
+  stop_if_failed(failure);
   if (knots.units != update->unit_style)
     error->all(FLERR,
                "Pair style diffsim: the model {} is in '{}' units, but the simulation uses 'units "
                "{}'. Use the model's units in the input script, or convert the model.",
-               path, knots.units, update->unit_style);
+               path, quotable(knots.units), update->unit_style);
   for (int i = 1; i <= atom->ntypes; i++)
     for (int j = i; j <= atom->ntypes; j++)
       setflag[i][j] = species_of_type[i - 1] >= 0 && species_of_type[j - 1] >= 0 ? 1 : 0;
   make_tables();
   static int readings = 0;    // of all instances: a later one must not look like an earlier one
   reads = ++readings;
+}
+
+/* ----------------------------------------------------------------------
+   all processes stop with the sentence of the first that failed: one of them may lack the library that
+   reads archives, or memory
+------------------------------------------------------------------------- */
+
+void PairDiffSim::stop_if_failed(std::string failure) const
+{
+  const int mine = failure.empty() ? comm->nprocs : comm->me;
+  int first = 0;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  broadcast(failure, first);
+  error->all(FLERR, "Pair style diffsim: {}", failure);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -178,15 +217,27 @@ void write_text(const std::string &text, FILE *fp)
   fwrite(text.data(), 1, text.size(), fp);
 }
 
+constexpr const char *DAMAGED =
+    "Pair style diffsim: the restart file is damaged: {}. Use another restart file.";
+
+// the bytes from here to the end of the file
+bigint bytes_left(FILE *fp)
+{
+  const bigint here = platform::ftell(fp);
+  platform::fseek(fp, platform::END_OF_FILE);
+  const bigint end = platform::ftell(fp);
+  platform::fseek(fp, here);
+  return end - here;
+}
+
 std::string read_text(FILE *fp, Error *error)
 {
   bigint length = 0;
   utils::sfread(FLERR, &length, sizeof(bigint), 1, fp, nullptr, error);
-  if (length < 0)
-    error->one(FLERR,
-               "Pair style diffsim: the restart file is damaged: a text in it has the "
-               "length {}. Use another restart file.",
-               length);
+  const bigint left = bytes_left(fp);
+  if (length < 0 || length > left)
+    error->one(FLERR, DAMAGED,
+               fmt::format("a text in it has the length {}, and {} bytes follow", length, left));
   std::string text(length, '\0');
   utils::sfread(FLERR, text.data(), 1, length, fp, nullptr, error);
   return text;
@@ -208,6 +259,9 @@ void PairDiffSim::read_restart_settings(FILE *fp)
   }
   MPI_Bcast(&style, sizeof(style), MPI_BYTE, 0, world);
   MPI_Bcast(&offset_flag, 1, MPI_INT, 0, world);
+  for (const int flag : {style.exact, style.close_stop, offset_flag})
+    if (!(style.tolerance > 0.0) || (flag != 0 && flag != 1))
+      error->all(FLERR, DAMAGED, "it has settings that this pair style does not have");
 }
 
 void PairDiffSim::write_restart(FILE *fp)
@@ -238,6 +292,13 @@ void PairDiffSim::read_restart(FILE *fp)
   broadcast(knots_text);
   broadcast(bytes);
   MPI_Bcast(species_of_type.data(), n, MPI_INT, 0, world);
-  for (int i = 1; i <= n; i++) MPI_Bcast(scale[i] + 1, n, MPI_DOUBLE, 0, world);
+  for (int i = 1; i <= n; i++) {
+    MPI_Bcast(scale[i] + 1, n, MPI_DOUBLE, 0, world);
+    for (int j = 1; j <= n; j++)
+      if (!std::isfinite(scale[i][j]))
+        error->all(FLERR, DAMAGED,
+                   fmt::format("the scale factor of the atom types {} and {} is {}", i, j,
+                               scale[i][j]));
+  }
   use(knots_text, bytes, "of the restart file");
 }

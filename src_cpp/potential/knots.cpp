@@ -43,9 +43,12 @@ void evaluate(const PairFunction &model, const std::vector<double> &r, int a, in
 {
   u.resize(r.size());
   du_dr.resize(r.size());
-  const std::vector<std::int64_t> first(r.size(), a), second(r.size(), b);
-  model.evaluate(static_cast<int>(r.size()), r.data(), first.data(), second.data(), u.data(),
-                 du_dr.data());
+  // in parts, so that a deep network does not take memory for all of them
+  constexpr size_t PART = 16384;
+  const std::vector<std::int64_t> first(PART, a), second(PART, b);
+  for (size_t done = 0; done < r.size(); done += PART)
+    model.evaluate(static_cast<int>(std::min(PART, r.size() - done)), r.data() + done, first.data(),
+                   second.data(), u.data() + done, du_dr.data() + done);
 }
 
 [[noreturn]] void not_finite(const PairFunction &model, int a, int b, double r, const char *what,
@@ -86,7 +89,7 @@ double reference_energy(const std::string &units)
   };
   const auto found = kt.find(units);
   if (found == kt.end())
-    throw PotentialError(text("The model's units are '", units,
+    throw PotentialError(text("The model's units are '", quotable(units),
                               "'; they must be a LAMMPS units style: lj, real, metal, si, cgs, "
                               "electron, micro or nano. Set the model's attribute 'units'."));
   return found->second;

@@ -11,6 +11,16 @@
 
 namespace diffsim {
 
+// Cutoffs between these have squares, and their inverse, that are numbers.
+constexpr double SHORTEST_CUTOFF = 1.0e-20;
+constexpr double LONGEST_CUTOFF = 1.0e20;
+constexpr const char *CUTOFF_IS = "a distance from 1e-20 to 1e20";
+
+// Energies at knots are below this, so that the coefficients of the spline are numbers.
+constexpr double LARGEST_ENERGY = 1.0e100;
+
+constexpr size_t LONGEST_NAME = 100;    // of a species, in bytes
+
 struct Knots {
   std::string units;
   std::vector<std::string> species;

@@ -6,6 +6,7 @@
 #include <istream>
 #include <limits>
 #include <ostream>
+#include <set>
 #include <sstream>
 
 namespace diffsim {
@@ -34,14 +35,9 @@ class Lines {
 
   [[noreturn]] void fail() const
   {
-    constexpr size_t LONGEST = 60;
-    std::string found = line_.substr(0, LONGEST);
-    for (char &c : found)
-      if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') c = '?';
-    if (line_.size() > LONGEST) found += "...";
     std::ostringstream out;
     out << "The knots file " << path_ << ", line " << number_ << ": expected " << expected_
-        << ", found '" << found << "'. Write the file again with 'diffsim export'.";
+        << ", found '" << quotable(line_) << "'. Write the file again with 'diffsim export'.";
     throw PotentialError(out.str());
   }
 
@@ -53,9 +49,11 @@ class Lines {
   int number_ = 0;
 };
 
-template <class Value> Value read_keyword(Lines &lines, const std::string &keyword)
+template <class Value>
+Value read_keyword(Lines &lines, const std::string &keyword,
+                   const std::string &value_is = "its value")
 {
-  auto line = lines.next("'" + keyword + "' and its value");
+  auto line = lines.next("'" + keyword + "' and " + value_is);
   std::string word;
   Value value;
   if (!(line >> word >> value) || word != keyword) lines.fail();
@@ -70,16 +68,23 @@ Knots read_knots(std::istream &in, const std::string &path)
   Knots knots;
   if (read_keyword<int>(lines, MAGIC) != VERSION) lines.fail();
   knots.units = read_keyword<std::string>(lines, "units");
-  knots.cutoff = read_keyword<double>(lines, "cutoff");
-  if (!(knots.cutoff > 0.0) || !std::isfinite(knots.cutoff)) lines.fail();
-  knots.knots = read_keyword<int>(lines, "knots");
+  knots.cutoff = read_keyword<double>(lines, "cutoff", CUTOFF_IS);
+  if (!(knots.cutoff >= SHORTEST_CUTOFF && knots.cutoff <= LONGEST_CUTOFF)) lines.fail();
+  knots.knots = read_keyword<int>(lines, "knots",
+                                  "their number, from " + std::to_string(MIN_KNOTS) + " to " +
+                                      std::to_string(MAX_KNOTS));
   if (knots.knots < MIN_KNOTS || knots.knots > MAX_KNOTS) lines.fail();
   {
-    auto line = lines.next("'species' and at least one name");
+    auto line = lines.next("'species' and at least one name, all different and of at most " +
+                           std::to_string(LONGEST_NAME) + " characters");
     std::string word;
     line >> word;
     if (word != "species") lines.fail();
-    while (line >> word) knots.species.push_back(word);
+    std::set<std::string> names;
+    while (line >> word) {
+      if (word.size() > LONGEST_NAME || !names.insert(word).second) lines.fail();
+      knots.species.push_back(word);
+    }
     if (knots.species.empty()) lines.fail();
   }
 
@@ -87,12 +92,13 @@ Knots read_knots(std::istream &in, const std::string &path)
   for (int a = 0; a < n; a++)
     for (int b = a; b < n; b++) {
       auto header = lines.next("'pair " + knots.species[a] + " " + knots.species[b] +
-                               " inner <r> outer <r>'");
+                               " inner <r> outer <r>' with 0 < inner < outer <= cutoff");
       std::string pair, first, second, inner_word, outer_word;
-      double inner, outer;
+      double inner = 0.0, outer = 0.0;
       if (!(header >> pair >> first >> second >> inner_word >> inner >> outer_word >> outer) ||
           pair != "pair" || first != knots.species[a] || second != knots.species[b] ||
-          inner_word != "inner" || outer_word != "outer" || !(inner > 0.0) || !(inner < outer) ||
+          inner_word != "inner" || outer_word != "outer" || !(inner > 0.0) ||
+          !(outer >= SHORTEST_CUTOFF) || !(inner * inner < outer * outer) ||
           !(outer <= knots.cutoff))
         lines.fail();
       knots.inner.push_back(inner);
@@ -102,7 +108,8 @@ Knots read_knots(std::istream &in, const std::string &path)
         auto line = lines.next("a distance on the grid and a finite energy");
         double r, u;
         const double s = s_inner + k * (s_outer - s_inner) / (knots.knots - 1);
-        if (!(line >> r >> u) || !std::isfinite(u) || std::fabs(r * r - s) > 1e-9 * s_outer)
+        if (!(line >> r >> u) || !(std::fabs(u) < LARGEST_ENERGY) ||
+            !(std::fabs(r * r - s) <= 1e-9 * s_outer))
           lines.fail();
         knots.values.push_back(u);
       }

@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 namespace diffsim {
 
@@ -49,12 +51,20 @@ class SomeSpecies : public PairFunction {
 
 std::string contents(const std::string &path)
 {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) errno = EISDIR;
+  std::ifstream file;
   std::ostringstream text;
-  // a folder can be opened, but not read
-  if (file.is_open() && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  if (!file.is_open() || file.bad() || errno != 0)
+  if (!std::filesystem::is_directory(path, ignored)) {
+    // what has no end, such as a device, cannot be read whole
+    if (std::filesystem::is_other(path, ignored))
+      throw PotentialError("The model file " + path +
+                           " is not a file on a disk. Give the path of a TorchScript archive or of "
+                           "a knots file.");
+    file.open(path, std::ios::binary);
+    if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  }
+  if (!file.is_open() || file.bad())
     throw PotentialError("The model file " + path + " cannot be opened (" + std::strerror(errno) +
                          "). Give the path of a TorchScript archive or of a knots file.");
   return text.str();

@@ -4,6 +4,7 @@
 #ifndef DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
 #define DIFFSIM_POTENTIAL_PAIR_FUNCTION_H
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,15 @@ class PotentialError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// Text from a file as a part of a message: not more than `longest` characters, all of them printable.
+inline std::string quotable(const std::string &text, std::size_t longest = 60)
+{
+  std::string quoted = text.substr(0, longest);
+  for (char &c : quoted)
+    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') c = '?';
+  return text.size() > longest ? quoted + "..." : quoted;
+}
 
 class PairFunction {
  public:

@@ -2,6 +2,8 @@
 
 #include "torchscript.h"
 
+#include "knots.h"
+
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
@@ -19,9 +21,15 @@ namespace diffsim {
 
 namespace {
 
+// The first line that says something; of a long one the sentences that fit.
 std::string first_line(const std::string &text)
 {
-  return text.substr(0, text.find('\n'));
+  constexpr size_t LONGEST = 250;
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return "without a message";
+  const std::string line = text.substr(begin, text.find('\n', begin) - begin);
+  const size_t sentences = line.size() > LONGEST ? line.rfind(". ", LONGEST) : std::string::npos;
+  return quotable(line.substr(0, sentences), LONGEST);
 }
 
 // what c10::Error says, without its backtrace
@@ -33,7 +41,7 @@ std::string what(const std::exception &e)
   if (message.rfind("The following operation failed", 0) == 0) {
     const size_t end = message.find_last_not_of(" \n");
     const size_t begin = message.rfind('\n', end);
-    return message.substr(begin + 1, end - begin);
+    return first_line(message.substr(begin + 1, end - begin));
   }
   return first_line(message);
 }
@@ -58,6 +66,7 @@ class TorchScriptFunction : public PairFunction {
  public:
   TorchScriptFunction(const std::string &archive, const std::string &path) : path_(path)
   {
+    const c10::InferenceMode inference(false);    // as in evaluate()
     try {
       std::istringstream in(archive);
       module_ = torch::jit::load(in, torch::kCPU);
@@ -75,6 +84,23 @@ class TorchScriptFunction : public PairFunction {
 
   void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b, double *u,
                 double *du_dr) const override
+  {
+    // whatever the Python that called LAMMPS has set for its own models
+    const c10::InferenceMode inference(false);
+    const torch::AutoGradMode gradients(true);
+    try {
+      call_and_differentiate(n, r, a, b, u, du_dr);
+    } catch (const PotentialError &) {
+      throw;
+    } catch (const std::exception &e) {
+      throw PotentialError("The energies of the model " + path_ + " cannot be used (" + what(e) +
+                           "). " + SIGNATURE);
+    }
+  }
+
+ private:
+  void call_and_differentiate(int n, const double *r, const std::int64_t *a, const std::int64_t *b,
+                              double *u, double *du_dr) const
   {
     const torch::Tensor distance = torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64)
                                        .clone()
@@ -101,7 +127,6 @@ class TorchScriptFunction : public PairFunction {
     copy(slope, du_dr);
   }
 
- private:
   template <class Value> Value attribute(const char *name, const char *type) const
   {
     const std::string requirement = std::string("It must have an attribute '") + name + ": " +
@@ -123,16 +148,21 @@ class TorchScriptFunction : public PairFunction {
     cutoff_ = attribute<double>("cutoff", "float");
     species_ = attribute<std::vector<std::string>>("species", "List[str]");
     units_ = attribute<std::string>("units", "str");
-    if (!(cutoff_ > 0.0) || !std::isfinite(cutoff_))
-      throw PotentialError("The model " + path_ + " has cutoff " + std::to_string(cutoff_) +
-                           "; it must be a positive, finite distance.");
+    if (!(cutoff_ >= SHORTEST_CUTOFF && cutoff_ <= LONGEST_CUTOFF)) {
+      std::ostringstream found;
+      found << cutoff_;
+      throw PotentialError("The model " + path_ + " has cutoff " + found.str() + "; it must be " +
+                           CUTOFF_IS + ".");
+    }
     if (species_.empty())
       throw PotentialError("The model " + path_ +
                            " names no species; its attribute 'species' must list at least one.");
     for (const auto &name : species_)
-      if (name.empty() || name.find_first_of(" \t\r\n\v\f") != std::string::npos)
-        throw PotentialError("The model " + path_ + " has a species named '" + name +
-                             "'; names must not be empty or hold white space.");
+      if (name.empty() || name.size() > LONGEST_NAME ||
+          name.find_first_of(" \t\r\n\v\f") != std::string::npos)
+        throw PotentialError("The model " + path_ + " has a species named '" + quotable(name) +
+                             "'; names must have 1 to " + std::to_string(LONGEST_NAME) +
+                             " characters and no white space.");
     if (std::set<std::string>(species_.begin(), species_.end()).size() != species_.size())
       throw PotentialError("The model " + path_ +
                            " names a species twice; the names in its attribute "
@@ -196,26 +226,76 @@ class TorchScriptFunction : public PairFunction {
 
 }    // namespace diffsim
 
-extern "C" diffsim::PairFunction *diffsim_open_torchscript(const char *archive, size_t size,
-                                                           const char *path, char *message,
-                                                           int length)
+namespace {
+
+using namespace diffsim;
+
+// What a TorchScriptModel points to.
+struct OpenModel {
+  OpenModel(const std::string &archive, const std::string &path) : function(archive, path)
+  {
+    for (const auto &name : function.species()) species.push_back(name.c_str());
+  }
+
+  TorchScriptFunction function;
+  std::vector<const char *> species;
+};
+
+bool fail(const std::string &reason, char *message, int length)
+{
+  std::strncpy(message, reason.c_str(), length - 1);
+  message[length - 1] = '\0';
+  return false;
+}
+
+bool evaluate_model(const void *object, int n, const double *r, const std::int64_t *a,
+                    const std::int64_t *b, double *u, double *du_dr, char *message, int length)
+{
+  try {
+    static_cast<const OpenModel *>(object)->function.evaluate(n, r, a, b, u, du_dr);
+    return true;
+  } catch (const std::exception &e) {
+    return fail(e.what(), message, length);
+  }
+}
+
+void close_model(void *object)
+{
+  delete static_cast<OpenModel *>(object);
+}
+
+}    // namespace
+
+extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const char *path,
+                                         TorchScriptModel *model, char *message, int length)
 {
   // the profiling executor recompiles a model during its first calls, which takes longer than all of
   // the tabulation; specialising for shapes gains nothing here
   torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
   torch::jit::setFusionStrategy(no_specialisation);
   try {
-    const std::string version = diffsim::torch_version();
+    const std::string version = torch_version();
     if (!version.empty() && version != TORCH_VERSION)
-      throw diffsim::PotentialError(
+      throw PotentialError(
           "The diffsim plugin was built for PyTorch " TORCH_VERSION ", but PyTorch " + version +
-          " is installed. Install that "
-          "version, or install diffsim again with the PyTorch that is "
-          "here.");
-    return new diffsim::TorchScriptFunction(std::string(archive, size), path);
+          " is installed. Install that version, or install diffsim again with "
+          "the PyTorch that is here.");
+    auto open = std::make_unique<OpenModel>(std::string(archive, size), path);
+    const TorchScriptFunction &function = open->function;
+    *model = {nullptr,
+              function.units().c_str(),
+              function.cutoff(),
+              static_cast<int>(open->species.size()),
+              open->species.data(),
+              evaluate_model,
+              close_model};
+    model->object = open.release();
+    return true;
+  } catch (const PotentialError &e) {
+    return fail(e.what(), message, length);
   } catch (const std::exception &e) {
-    std::strncpy(message, e.what(), length - 1);
-    message[length - 1] = '\0';
-    return nullptr;
+    return fail(std::string("The model file ") + path + " cannot be used (" + what(e) +
+                    "). Write it anew with torch.jit.save.",
+                message, length);
   }
 }

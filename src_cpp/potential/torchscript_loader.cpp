@@ -36,16 +36,42 @@ OpenTorchScript *load_library()
   return open;
 }
 
+constexpr int LONGEST_MESSAGE = 2048;
+
+class LoadedModel : public PairFunction {
+ public:
+  explicit LoadedModel(const TorchScriptModel &model) : model_(model)
+  {
+    units_ = model.units;
+    cutoff_ = model.cutoff;
+    species_.assign(model.species, model.species + model.nspecies);
+  }
+  ~LoadedModel() override { model_.close(model_.object); }
+  LoadedModel(const LoadedModel &) = delete;
+  LoadedModel &operator=(const LoadedModel &) = delete;
+
+  void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b, double *u,
+                double *du_dr) const override
+  {
+    char message[LONGEST_MESSAGE] = "";
+    if (!model_.evaluate(model_.object, n, r, a, b, u, du_dr, message, sizeof message))
+      throw PotentialError(message);
+  }
+
+ private:
+  TorchScriptModel model_;
+};
+
 }    // namespace
 
 std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path)
 {
   static OpenTorchScript *const open = load_library();
-  char message[2048] = "";
-  std::unique_ptr<PairFunction> function(
-      open(archive.data(), archive.size(), path.c_str(), message, sizeof message));
-  if (!function) throw PotentialError(message);
-  return function;
+  char message[LONGEST_MESSAGE] = "";
+  TorchScriptModel model = {};
+  if (!open(archive.data(), archive.size(), path.c_str(), &model, message, sizeof message))
+    throw PotentialError(message);
+  return std::make_unique<LoadedModel>(model);
 }
 
 }    // namespace diffsim

@@ -1,8 +1,8 @@
 // The force kernel, written once for all instruction sets.  The files force_kernel_*.cpp include it, each
 // compiled with its own instructions, and give it its name.
 //
-// The neighbours of an atom are taken by full vectors; what is beyond the cutoff is set to zero, so that
-// nothing depends on the guess which neighbours are within it.  Positions, rows of the spline
+// The neighbours of an atom are taken by full vectors, and what is beyond the cutoff is set to zero: a
+// branch for each neighbour could not be predicted, a vector with none within it is rare.  Positions, rows of the spline
 // and forces are rows of four doubles, read and written whole and transposed in registers: gathers
 // and scatters are slower on most processors.
 //
@@ -93,7 +93,14 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
       auto interact = [&](const TableParameters &p, auto rows_of) __attribute__((always_inline)) {
         // the place on the grid, as spline_position() has it
         const Doubles u = (s - p.s_inner) * p.inv_h + 1.0;
-        nearest = smaller(nearest, u);
+        Doubles special;
+        if (BONDED) {
+          // those without weight may be as close as their bonds want
+          special = special_weights(pairs, entries);
+          nearest = smaller(nearest, special == 0.0 ? last_row : u);
+        } else {
+          nearest = smaller(nearest, u);
+        }
         const Integers row =
             __builtin_convertvector(smaller(larger(u, Doubles{}), last_row), Integers);
         const Doubles t = u - __builtin_convertvector(row, Doubles);
@@ -106,11 +113,7 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
 
         const Mask within = s < p.s_cutoff;
         Doubles fpair = p.to_force * (q1 + t * (q2 + t * q3));
-        Doubles special;
-        if (BONDED) {
-          special = special_weights(pairs, entries);
-          fpair *= special;
-        }
+        if (BONDED) fpair *= special;
         double f[WIDTH];
         spill(f, where(within, fpair));
         for (int m = 0; m < WIDTH; m++) {

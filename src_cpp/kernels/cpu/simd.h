@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if DIFFSIM_WIDTH > 2
 #include <immintrin.h>
 #endif
 
@@ -19,13 +19,7 @@ namespace diffsim {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int WIDTH = 8;
-#elif defined(__AVX2__)
-constexpr int WIDTH = 4;
-#else
-constexpr int WIDTH = 2;
-#endif
+constexpr int WIDTH = DIFFSIM_WIDTH;    // 8 needs AVX-512, 4 needs AVX2, 2 any processor
 
 using Doubles = double __attribute__((vector_size(WIDTH * sizeof(double))));
 using Integers = int __attribute__((vector_size(WIDTH * sizeof(int))));
@@ -73,9 +67,9 @@ inline Doubles where(Mask mask, Doubles v)
 
 inline bool any_less(Doubles a, Doubles b)
 {
-#if defined(__AVX512F__)
+#if DIFFSIM_WIDTH == 8
   return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ) != 0;
-#elif defined(__AVX2__)
+#elif DIFFSIM_WIDTH == 4
   return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_LT_OQ)) != 0;
 #else
   const Mask less = a < b;
@@ -93,7 +87,7 @@ inline double sum(Doubles v)
 
 // ---- rows of four doubles: (x, y, z, 0) --------------------------------------------------------------
 
-#if defined(__AVX2__)
+#if DIFFSIM_WIDTH > 2
 
 using Row = double __attribute__((vector_size(4 * sizeof(double))));
 
@@ -184,7 +178,7 @@ inline Row products_xy_xz_yz(Row a, Row b)
 
 #endif
 
-#if defined(__AVX512F__)
+#if DIFFSIM_WIDTH == 8
 
 inline Doubles join(Row low, Row high)
 {
@@ -196,7 +190,7 @@ inline Doubles join(Row low, Row high)
 // x^2 + y^2 + z^2 of WIDTH rows
 inline Doubles squared_lengths(const Row *d)
 {
-#if defined(__AVX2__)
+#if DIFFSIM_WIDTH > 2
   auto sums = [](Row a, Row b) {
     return __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
   };
@@ -206,7 +200,7 @@ inline Doubles squared_lengths(const Row *d)
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
            __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
   };
-#if defined(__AVX512F__)
+#if DIFFSIM_WIDTH == 8
   return join(four(d), four(d + 4));
 #else
   return four(d);
@@ -221,7 +215,7 @@ inline Doubles squared_lengths(const Row *d)
 // WIDTH rows of four doubles, at from[0], from[1], ... -> their columns
 inline void load_rows(const double *const *from, Doubles &c0, Doubles &c1, Doubles &c2, Doubles &c3)
 {
-#if defined(__AVX512F__)
+#if DIFFSIM_WIDTH == 8
   auto pair = [from](int low, int high) {
     return join(load<Row>(from[low]), load<Row>(from[high]));
   };
@@ -234,7 +228,7 @@ inline void load_rows(const double *const *from, Doubles &c0, Doubles &c1, Doubl
   c1 = __builtin_shufflevector(ab13, cd13, 0, 1, 4, 5, 8, 9, 12, 13);
   c2 = __builtin_shufflevector(ab02, cd02, 2, 3, 6, 7, 10, 11, 14, 15);
   c3 = __builtin_shufflevector(ab13, cd13, 2, 3, 6, 7, 10, 11, 14, 15);
-#elif defined(__AVX2__)
+#elif DIFFSIM_WIDTH == 4
   const Doubles a = load<Row>(from[0]), b = load<Row>(from[1]);
   const Doubles c = load<Row>(from[2]), d = load<Row>(from[3]);
   const Doubles ab02 = __builtin_shufflevector(a, b, 0, 4, 2, 6);
