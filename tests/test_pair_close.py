@@ -333,3 +333,12 @@ def test_stop_comes_back_with_a_restart_file(soft2, run_lammps, tmp_path):
     _, atoms, distance, innermost = stopped(result)
     assert atoms == {1: 1, 2: 1}
     assert (distance, innermost) == pytest.approx((0.5, WALL), rel=1e-5)
+
+
+def test_a_run_without_setup_counts_its_own(soft_knots, run_lammps, tmp_path):
+    x = np.array([[2.0, 2, 2], [2, 2.5, 2], [7, 7, 7]])
+    Configuration(10.0 * np.eye(3), x, np.ones(3, int)).write(tmp_path / "start.data")
+    again = "run 2\nrun 2 pre no\nrun 2 pre no\n"
+    result = run_lammps(core() + soft_knots + again)
+    # nothing moves: the first run also counts the forces of its setup
+    assert re.findall(r"diffsim: (\d+) times", result.log) == ["3", "2", "2"]

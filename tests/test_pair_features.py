@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import (
     CUTOFF,
@@ -30,12 +31,14 @@ from conftest import (
     fluid,
     kernel_environment,
     lj_cut,
+    lj_force,
     mixture,
     pair_tables,
     run_script,
     save_model,
     single_point,
 )
+from diffsim.simulation import lammps_instance
 
 each_newton = pytest.mark.parametrize("newton", ["on", "off"])
 each_ranks = pytest.mark.parametrize("ranks", [1, 2])
@@ -728,3 +731,19 @@ def test_cutoffs_of_pairs_with_pair_counts(run_lammps, tmp_path):
     )
     assert_same_to_rounding(result, name="with", reference="without")
     assert_same_to_rounding(result, name="again", reference="without")
+
+
+# ---- the Python that called LAMMPS ----
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("evaluation", EVALUATIONS)
+def test_forces_do_not_depend_on_the_callers_gradient_mode(evaluation, mode, models, tmp_path):
+    x = np.array([[2.0, 2, 2], [2, 2, 3.2]])
+    data = Configuration(10.0 * np.eye(3), x, np.ones(2, int)).write(tmp_path / "start.data")
+    script = core(data) + diffsim(models, evaluation=evaluation) + "run 0 post no"
+    with mode(), lammps_instance(None, {}) as lammps:
+        lammps.commands_string(script)
+        force = lammps.numpy.extract_atom("f")[:2, 2].copy()
+    assert force[0] == pytest.approx(-lj_force(1.2), rel=1e-6)
+    assert force[1] == pytest.approx(lj_force(1.2), rel=1e-6)
