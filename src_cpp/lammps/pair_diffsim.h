@@ -42,8 +42,8 @@ class PairDiffSim : public Pair {
   const diffsim::PairTables &potential() const { return tables; }
   diffsim::NeighborPairs neighbor_pairs() const;
   int potentials_read() const { return reads; }    // changes when the potential does
-  // why the energy is not that of the tables: a reason for a message, empty if it is
-  std::string other_than_table() const;
+  // why the energy is not that of the tables: a reason for a message, null if it is
+  const char *other_than_table() const;
 
  private:
   void allocate();

@@ -108,7 +108,7 @@ void PairDiffSim::coeff(int narg, char **arg)
 
 void PairDiffSim::broadcast(std::string &text, int root) const
 {
-  bigint length = static_cast<bigint>(text.size());
+  auto length = static_cast<bigint>(text.size());
   MPI_Bcast(&length, 1, MPI_LMP_BIGINT, root, world);
   text.resize(length);
   // MPI counts are ints
@@ -212,7 +212,7 @@ void PairDiffSim::report(const std::string &path, const std::string &tabulation)
 namespace {
 void write_text(const std::string &text, FILE *fp)
 {
-  const bigint length = static_cast<bigint>(text.size());
+  const auto length = static_cast<bigint>(text.size());
   fwrite(&length, sizeof(bigint), 1, fp);
   fwrite(text.data(), 1, text.size(), fp);
 }

@@ -19,7 +19,7 @@ void for_each_exact_pair(const Atoms &atoms, const NeighborPairs &pairs,
   std::vector<ListedPair> block;
   std::vector<double> r, u(BLOCK), du_dr(BLOCK);
   std::vector<std::int64_t> a, b;
-  auto evaluate = [&]() {
+  auto evaluate = [&] {
     if (block.empty()) return;
     model.evaluate(static_cast<int>(block.size()), r.data(), a.data(), b.data(), u.data(),
                    du_dr.data());

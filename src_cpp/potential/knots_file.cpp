@@ -60,6 +60,29 @@ Value read_keyword(Lines &lines, const std::string &keyword,
   return value;
 }
 
+std::vector<std::string> read_species(Lines &lines)
+{
+  auto line = lines.next("'species' and at least one name, all different and of at most " +
+                         std::to_string(LONGEST_NAME) + " characters");
+  std::string word;
+  line >> word;
+  if (word != "species") lines.fail();
+  std::vector<std::string> species;
+  std::set<std::string> names;
+  while (line >> word) {
+    if (word.size() > LONGEST_NAME || !names.insert(word).second) lines.fail();
+    species.push_back(word);
+  }
+  if (species.empty()) lines.fail();
+  return species;
+}
+
+// false for NaN
+bool is_between(double value, double least, double most)
+{
+  return value >= least && value <= most;
+}
+
 }    // namespace
 
 Knots read_knots(std::istream &in, const std::string &path)
@@ -69,24 +92,12 @@ Knots read_knots(std::istream &in, const std::string &path)
   if (read_keyword<int>(lines, MAGIC) != VERSION) lines.fail();
   knots.units = read_keyword<std::string>(lines, "units");
   knots.cutoff = read_keyword<double>(lines, "cutoff", CUTOFF_IS);
-  if (!(knots.cutoff >= SHORTEST_CUTOFF && knots.cutoff <= LONGEST_CUTOFF)) lines.fail();
+  if (!is_between(knots.cutoff, SHORTEST_CUTOFF, LONGEST_CUTOFF)) lines.fail();
   knots.knots = read_keyword<int>(lines, "knots",
                                   "their number, from " + std::to_string(MIN_KNOTS) + " to " +
                                       std::to_string(MAX_KNOTS));
   if (knots.knots < MIN_KNOTS || knots.knots > MAX_KNOTS) lines.fail();
-  {
-    auto line = lines.next("'species' and at least one name, all different and of at most " +
-                           std::to_string(LONGEST_NAME) + " characters");
-    std::string word;
-    line >> word;
-    if (word != "species") lines.fail();
-    std::set<std::string> names;
-    while (line >> word) {
-      if (word.size() > LONGEST_NAME || !names.insert(word).second) lines.fail();
-      knots.species.push_back(word);
-    }
-    if (knots.species.empty()) lines.fail();
-  }
+  knots.species = read_species(lines);
 
   const int n = static_cast<int>(knots.species.size());
   for (int a = 0; a < n; a++)

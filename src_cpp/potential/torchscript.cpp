@@ -148,7 +148,8 @@ class TorchScriptFunction : public PairFunction {
     cutoff_ = attribute<double>("cutoff", "float");
     species_ = attribute<std::vector<std::string>>("species", "List[str]");
     units_ = attribute<std::string>("units", "str");
-    if (!(cutoff_ >= SHORTEST_CUTOFF && cutoff_ <= LONGEST_CUTOFF)) {
+    const bool usable = cutoff_ >= SHORTEST_CUTOFF && cutoff_ <= LONGEST_CUTOFF;    // not if NaN
+    if (!usable) {
       std::ostringstream found;
       found << cutoff_;
       throw PotentialError("The model " + path_ + " has cutoff " + found.str() + "; it must be " +

@@ -215,7 +215,7 @@ PYBIND11_MODULE(_core, m)
   py::class_<Knots>(m, "Knots", "A potential as energies at knots uniform in r^2.")
       .def(py::init([](std::string units, std::vector<std::string> species, double cutoff,
                        std::vector<double> inner, const Doubles &values,
-                       std::optional<std::vector<double>> outer) {
+                       const std::optional<std::vector<double>> &outer) {
              Knots k;
              k.units = std::move(units);
              k.species = std::move(species);
@@ -292,6 +292,7 @@ PYBIND11_MODULE(_core, m)
         const PythonFunction function(std::move(model), std::move(species), cutoff,
                                       std::move(units));
         std::vector<Range> within;
+        within.reserve(ranges.size());
         for (const auto &[inner, outer] : ranges) within.push_back({inner, outer});
         if (static_cast<int>(within.size()) !=
             unordered_pairs(static_cast<int>(function.species().size())))

@@ -15,11 +15,11 @@ class FindTorch:
             execute, process = spec.loader.exec_module, ctypes.CDLL(None)
 
             def exec_module(module):
-                getattr(process, "__lsan_disable")()
+                process["__lsan_disable"]()
                 try:
                     execute(module)
                 finally:
-                    getattr(process, "__lsan_enable")()
+                    process["__lsan_enable"]()
 
             spec.loader.exec_module = exec_module
         return spec

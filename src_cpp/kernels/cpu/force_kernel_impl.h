@@ -42,7 +42,9 @@ inline TableParameters parameters_of(const PairTable &table)
           broadcast(table.scale), broadcast(-2.0 * table.scale * table.inv_h)};
 }
 
+// One loop, whose branches are chosen when it is compiled.
 template <bool ONE_TABLE, bool BONDED, bool TALLY>
+// NOLINTNEXTLINE(readability-function-cognitive-complexity)
 void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
 {
   // local copies: the compiler must assume that storing a force changes what a reference refers to

@@ -150,8 +150,8 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
 
 double PairForces::memory_usage() const
 {
-  double bytes = static_cast<double>(workspace_->atoms.capacity() * sizeof(PackedVector) +
-                                     workspace_->types.capacity() * sizeof(int));
+  auto bytes = static_cast<double>(workspace_->atoms.capacity() * sizeof(PackedVector) +
+                                   workspace_->types.capacity() * sizeof(int));
   for (const auto &own : workspace_->forces)
     bytes += static_cast<double>(own.capacity() * sizeof(PackedVector));
   return bytes;

@@ -68,9 +68,9 @@ inline Doubles where(Mask mask, Doubles v)
 inline bool any_less(Doubles a, Doubles b)
 {
 #if DIFFSIM_WIDTH == 8
-  return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ) != 0;
+  return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ) != 0;
 #elif DIFFSIM_WIDTH == 4
-  return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_LT_OQ)) != 0;
+  return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LT_OQ)) != 0;
 #else
   const Mask less = a < b;
   return (less[0] | less[1]) !=
@@ -105,12 +105,12 @@ inline void store_row(double *to, Row row)
 // can use a common product
 inline Row add_product(Row row, Row d, double f)
 {
-  return (Row)_mm256_fmadd_pd((__m256d)d, _mm256_set1_pd(f), (__m256d)row);
+  return _mm256_fmadd_pd(d, _mm256_set1_pd(f), row);
 }
 
 inline Row subtract_product(Row row, Row d, double f)
 {
-  return (Row)_mm256_fnmadd_pd((__m256d)d, _mm256_set1_pd(f), (__m256d)row);
+  return _mm256_fnmadd_pd(d, _mm256_set1_pd(f), row);
 }
 
 inline Row products_xy_xz_yz(Row a, Row b)
@@ -182,7 +182,7 @@ inline Row products_xy_xz_yz(Row a, Row b)
 
 inline Doubles join(Row low, Row high)
 {
-  return (Doubles)_mm512_insertf64x4(_mm512_castpd256_pd512((__m256d)low), (__m256d)high, 1);
+  return _mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1);
 }
 
 #endif
@@ -229,8 +229,8 @@ inline void load_rows(const double *const *from, Doubles &c0, Doubles &c1, Doubl
   c2 = __builtin_shufflevector(ab02, cd02, 2, 3, 6, 7, 10, 11, 14, 15);
   c3 = __builtin_shufflevector(ab13, cd13, 2, 3, 6, 7, 10, 11, 14, 15);
 #elif DIFFSIM_WIDTH == 4
-  const Doubles a = load<Row>(from[0]), b = load<Row>(from[1]);
-  const Doubles c = load<Row>(from[2]), d = load<Row>(from[3]);
+  const auto a = load<Row>(from[0]), b = load<Row>(from[1]);
+  const auto c = load<Row>(from[2]), d = load<Row>(from[3]);
   const Doubles ab02 = __builtin_shufflevector(a, b, 0, 4, 2, 6);
   const Doubles ab13 = __builtin_shufflevector(a, b, 1, 5, 3, 7);
   const Doubles cd02 = __builtin_shufflevector(c, d, 0, 4, 2, 6);
@@ -240,8 +240,8 @@ inline void load_rows(const double *const *from, Doubles &c0, Doubles &c1, Doubl
   c2 = __builtin_shufflevector(ab02, cd02, 2, 3, 6, 7);
   c3 = __builtin_shufflevector(ab13, cd13, 2, 3, 6, 7);
 #else
-  const Doubles a01 = load<Doubles>(from[0]), a23 = load<Doubles>(from[0] + 2);
-  const Doubles b01 = load<Doubles>(from[1]), b23 = load<Doubles>(from[1] + 2);
+  const auto a01 = load<Doubles>(from[0]), a23 = load<Doubles>(from[0] + 2);
+  const auto b01 = load<Doubles>(from[1]), b23 = load<Doubles>(from[1] + 2);
   c0 = __builtin_shufflevector(a01, b01, 0, 2);
   c1 = __builtin_shufflevector(a01, b01, 1, 3);
   c2 = __builtin_shufflevector(a23, b23, 0, 2);
