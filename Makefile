@@ -3,6 +3,7 @@
 #   make demo              recover a Lennard-Jones potential from its g(r), in runs/lj
 #   make test              run every test; ARGS="-k rdf -x" goes to pytest
 #   make versions          run the tests of the LAMMPS side with the oldest LAMMPS; ARGS as above
+#   make sanitize          run the tests of the C++ under AddressSanitizer and UBSan; ARGS as above
 #   make lint              check style, types and the C++ sources
 #   make bench             speed against LAMMPS's own pair styles; docs/benchmarks.md explains it
 #   make clean             remove what make made, except the demo's results in runs/
@@ -34,7 +35,7 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test versions lint bench clean
+.PHONY: help demo sanitize test versions lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -81,6 +82,15 @@ test: $(VENV)/.installed
 versions: $(OLDEST)/.installed
 	PATH="$(OLDEST)/bin:$$PATH" VIRTUAL_ENV=$(OLDEST) $(OLDEST)/bin/python -m pytest $(ARGS) \
 	  $(LAMMPS_TESTS)
+
+# The package once more, with checks at run time, in a folder of its own; all else is that of .venv.
+SANITIZED := build/sanitize/site
+sanitize: $(VENV)/.requirements
+	rm -rf $(SANITIZED)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
+	  --target $(SANITIZED) -C build-dir=build/sanitize/cmake -C install.strip=false \
+	  -C "cmake.define.DIFFSIM_SANITIZE=address;undefined" .
+	$(BIN)/python tests/sanitizers/run.py $(SANITIZED) $(ARGS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py $(ARGS)
