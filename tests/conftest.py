@@ -14,17 +14,23 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from diffsim import _core
+
 CUTOFF = 2.5
 EPSILON = ((1.0, 1.3), (1.3, 0.6))  # of the types 1 and 2
 SIGMA = ((1.0, 0.95), (0.95, 0.9))
 TOLERANCE = 1e-7  # of the spline, in the comparisons with lj/cut
 TIMEOUT = 120  # seconds until a LAMMPS that hangs fails its test
+
+# a test of what LAMMPS can do since 2025; to be called with the reason
+since_2025 = partial(pytest.mark.skipif, _core.built_for_lammps < 20250722)
 
 
 class LennardJones(torch.nn.Module):

@@ -19,6 +19,7 @@ from conftest import (
     lj_energy,
     lj_force,
     read_dump,
+    since_2025,
 )
 from diffsim import _core
 from diffsim.simulation import lammps_instance
@@ -673,6 +674,9 @@ def test_range_beyond_half_of_the_box_is_refused(tilt, ranks, run_lammps, tmp_pa
     assert "Use a smaller range or a larger box." in said
 
 
+WHOLE_MESSAGES = since_2025(reason="LAMMPS hands 99 characters of a message to Python")
+
+
 @pytest.mark.parametrize(
     ("fix", "words"),
     [
@@ -682,8 +686,10 @@ def test_range_beyond_half_of_the_box_is_refused(tilt, ranks, run_lammps, tmp_pa
         ("fix c all diffsim/counts 0", "must be positive, but is 0"),
         ("fix c all diffsim/counts -3", "must be positive, but is -3"),
         ("fix c all diffsim/counts five", "instead of 'five'"),
-        ("fix c all diffsim/counts 5 rdf 0 2.0", "has 0 and 2.0"),
-        ("fix c all diffsim/counts 5 rdf 10 -2.0", "has 10 and -2.0"),
+        pytest.param("fix c all diffsim/counts 5 rdf 0 2.0", "has 0 and 2.0", marks=WHOLE_MESSAGES),
+        pytest.param(
+            "fix c all diffsim/counts 5 rdf 10 -2.0", "has 10 and -2.0", marks=WHOLE_MESSAGES
+        ),
         ("fix c all diffsim/counts 5 rdf 10 nan", "nan"),
         ("group g type 1\nfix c g diffsim/counts 5", "the group must be 'all', but is 'g'"),
         (

@@ -34,6 +34,7 @@ from conftest import (
     pair_tables,
     run_script,
     save_model,
+    since_2025,
     single_point,
 )
 from diffsim import _core
@@ -341,6 +342,7 @@ def test_two_instances_one_after_the_other(models, tmp_path):
 
 
 @pytest.mark.parametrize("evaluation", EVALUATIONS)
+@since_2025(reason="only one of several LAMMPS instances gets the styles of plugins")
 def test_two_instances_at_the_same_time(evaluation, models, tmp_path):
     with lammps_instance(None, {}) as one, lammps_instance(None, {}) as two:
         first = fluid_energy(one, models, tmp_path, 0.7, evaluation)

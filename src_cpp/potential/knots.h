@@ -17,7 +17,7 @@ constexpr double LONGEST_CUTOFF = 1.0e20;
 constexpr const char *CUTOFF_IS = "a distance from 1e-20 to 1e20";
 
 // Energies at knots are below this, so that the coefficients of the spline are numbers.
-constexpr double LARGEST_ENERGY = 1.0e100;
+constexpr double LARGEST_ENERGY = 1.0e300;
 
 constexpr size_t LONGEST_NAME = 100;    // of a species, in bytes
 

