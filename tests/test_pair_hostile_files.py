@@ -481,7 +481,7 @@ def test_a_model_that_fails_leaves_no_potential(tmp_path):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_cutoff_that_the_box_cannot_have(ranks, run_lammps, tmp_path):
-    having("cutoff", 1e6)(tmp_path / "model.pt")
+    having("cutoff", 1e5)(tmp_path / "model.pt")
     fluid(cells=3).write(tmp_path / "start.data")
     result = run_lammps(FLUID + "pair_coeff * * model.pt A\nrun 1\n", ranks=ranks, check=False)
     assert result.returncode > 0

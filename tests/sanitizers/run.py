@@ -1,10 +1,10 @@
-"""Runs the tests of the C++ under AddressSanitizer, LeakSanitizer and UBSan: see `make sanitize`.
+"""Runs the C++ under AddressSanitizer, LeakSanitizer and UBSan: what `make sanitize` does.
 
     python tests/sanitizers/run.py SITE [pytest arguments]
 
-SITE is the folder into which the instrumented package was installed (pip install --target). LAMMPS,
-MPI, Python and torch are the ordinary ones: their memory is watched where our code uses it, as
-the sanitizers' malloc comes before all others (LD_PRELOAD).
+SITE is the folder into which the instrumented package was installed (pip install --target), and
+beside it is its build folder. LAMMPS, MPI, Python and torch are the ordinary ones: their memory
+is watched where our code uses it, as the sanitizers' malloc comes before all others (LD_PRELOAD).
 """
 
 from __future__ import annotations
@@ -21,16 +21,8 @@ from sanitizer_reports import FOLDER, LEAKS, take_findings
 HERE = Path(__file__).parent
 TESTS = HERE.parent
 
-# the tests that run C++ of ours
-FILES = (
-    "test_splines.py",
-    "test_counts.py",
-    "test_pair_diffsim.py",
-    "test_pair_close.py",
-    "test_pair_features.py",
-    "test_pair_restart.py",
-    "test_bad_input_lammps.py",
-)
+# the tests that run our C++
+FILES = ("test_splines.py", "test_counts.py", "test_bad_input_lammps.py", "test_pair_*.py")
 # memory that is freed is kept from use for a while, so that the process grows
 NOT_THESE = "not memory_is_flat"
 
@@ -43,8 +35,11 @@ ASAN = {
     "detect_stack_use_after_return": "1",
     "check_initialization_order": "1",
     "strict_string_checks": "1",
+    # a model may ask for more memory than there is, and torch says so
+    "allocator_may_return_null": "1",
     "stack_trace_format": '"    #%n %p %F %L (%m)"',
     "log_exe_name": "1",
+    "suppressions": str(HERE / "asan_suppressions.txt"),
 }
 UBSAN = {"print_stacktrace": "1", "abort_on_error": "1", "log_exe_name": "1"}
 
@@ -64,9 +59,10 @@ def runtime(library: str) -> str:
 
 
 def link_torch(site: Path) -> None:
-    """Our library looks for torch beside the package."""
+    """Put torch beside the package, where our library looks for it."""
     spec = importlib.util.find_spec("torch")
-    assert spec is not None and spec.origin is not None
+    if spec is None or spec.origin is None:
+        sys.exit("The package torch is not installed. Run 'make sanitize'.")
     link = site / "torch"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(spec.origin).parent)
@@ -92,18 +88,17 @@ def environment(site: Path, reports: Path) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    site, *arguments = sys.argv[1:]
-    reports = Path(site).resolve().parent / "reports"
+def run_tests(site: Path, arguments: list[str]) -> int:
+    reports = site.parent / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
-    link_torch(Path(site).resolve())
+    link_torch(site)
+    if not any(".py" in argument for argument in arguments):
+        arguments = [*(str(path) for name in FILES for path in TESTS.glob(name)), *arguments]
     command = [sys.executable, "-m", "pytest", "-p", "sanitizer_reports", "-p", "no:faulthandler"]
-    if not any(argument.endswith(".py") or ".py::" in argument for argument in arguments):
-        arguments = [*(str(TESTS / name) for name in FILES), *arguments]
     process = subprocess.run(
         [*command, "-k", NOT_THESE, *arguments],
-        env=environment(Path(site).resolve(), reports),
+        env=environment(site, reports),
         check=False,
     )
     # those of pytest's own process
@@ -112,6 +107,12 @@ def main() -> int:
         print(*found, sep="\n\n")
         print("The sanitizers found something.")
     return process.returncode or int(bool(found))
+
+
+def main() -> int:
+    site = Path(sys.argv[1]).resolve()
+    kernels = subprocess.run([site.parent / "cmake" / "check_kernels"], check=False)
+    return run_tests(site, sys.argv[2:]) or int(kernels.returncode != 0)
 
 
 if __name__ == "__main__":

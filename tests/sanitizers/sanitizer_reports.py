@@ -17,7 +17,7 @@ import pytest
 
 FOLDER = "DIFFSIM_SANITIZER_REPORTS"
 LEAKS = "DIFFSIM_SANITIZER_LEAKS"  # ASAN_OPTIONS of the processes that the tests start
-OUR_LIBRARIES = ("diffsimplugin.so", "libdiffsim_torchscript.so", "_core.cpython")
+OUR_LIBRARIES = ("diffsimplugin.so", "libdiffsim_", "_core.cpython")
 
 
 def is_ours(leak: str) -> bool:
