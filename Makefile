@@ -89,6 +89,7 @@ sanitize: $(VENV)/.requirements
 	rm -rf $(SANITIZED)
 	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
 	  --target $(SANITIZED) -C build-dir=build/sanitize/cmake -C cmake.build-type=RelWithDebInfo \
+	  -C install.strip=false \
 	  -C "cmake.define.DIFFSIM_SANITIZE=address;undefined" .
 	$(BIN)/python tests/sanitizers/run.py $(SANITIZED) $(ARGS)
 
