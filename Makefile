@@ -8,8 +8,8 @@
 #   make bench             speed against LAMMPS's own pair styles; docs/benchmarks.md explains it
 #   make clean             remove what make made, except the demo's results in runs/
 #
-# Needed: Python >= 3.10 with venv and its headers (Debian: python3-venv, python3-dev), a C++17 compiler
-# and make.  The rest is installed into .venv in the versions of requirements.txt.
+# Needed: Python >= 3.10 with venv and its headers (Debian: python3-venv, python3-dev), GCC >= 12 or
+# clang >= 10, and make.  The rest is installed into .venv in the versions of requirements.txt.
 
 PYTHON ?= python3
 ARGS ?=

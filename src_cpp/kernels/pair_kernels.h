@@ -81,7 +81,8 @@ class PairForces {
 
 // Brings the neighbours of each atom into the order of their types, which makes forces of mixtures
 // faster, and changes nothing else.  For a list that has just been built.
-void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms, int ntypes);
+void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms,
+                            const PairTablesView &tables);
 
 // Adds this process's share of the pair counts n_b = sum_{i<j} special B_b(r_ij^2) of a
 // configuration, per pair of types: counts[unordered_pairs(ntypes)][knots+2].  The energy of the pairs

@@ -26,6 +26,7 @@ constexpr int unordered_pairs(int n)
 // What the kernels need of one pair of types.  Where the pair is not ours, s_cutoff is negative.  The
 // entry of type 0 of a row has the longest s_cutoff of the row; it is the pair of nothing.
 struct PairTable {
+  // the force kernel reads the four numbers as one row
   double s_inner;           // squared distance of the innermost knot
   double inv_h;             // inverse spacing of the knots in r^2
   double s_cutoff;          // pairs from here on do not interact
@@ -51,6 +52,19 @@ struct PairTablesView {
   const PairTable *pairs;    // [(ntypes+1)^2]
 
   const PairTable &pair(int itype, int jtype) const { return pairs[itype * (ntypes + 1) + jtype]; }
+  // whether all pairs of types have the same table
+  bool one_table() const
+  {
+    const PairTable &first = pair(1, 1);
+    for (int i = 1; i <= ntypes; i++)
+      for (int j = i; j <= ntypes; j++) {
+        const PairTable &other = pair(i, j);
+        if (other.rows != first.rows || other.s_cutoff != first.s_cutoff ||
+            other.scale != first.scale)
+          return false;
+      }
+    return true;
+  }
 };
 
 // Owns the rows that its pairs point to; it can be moved, but a copy would point to the old rows.

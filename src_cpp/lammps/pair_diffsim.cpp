@@ -198,7 +198,7 @@ void PairDiffSim::compute(int eflag, int vflag)
                         0.0,
                         {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
-      if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, atom->ntypes);
+      if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, tables.view());
       const bool close = forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
       if (by_pair) tally_pairs();
       if (eflag_global) eng_vdwl += sums.energy;

@@ -155,7 +155,7 @@ void check_all(Instructions instructions)
     PairTables tables = make_tables(some_knots(nspecies), species);
     Configuration configuration(random_int(1, trial % 10 ? 30 : 200), random_int(0, 40), ntypes,
                                 random_int(0, 1) == 1, random_int(0, 1) == 1);
-    sort_neighbors_by_type(configuration.pairs(), configuration.atoms(), ntypes);
+    sort_neighbors_by_type(configuration.pairs(), configuration.atoms(), tables.view());
     check(configuration, tables, instructions, forces);
     check_counts(configuration, tables, ntypes);
   }

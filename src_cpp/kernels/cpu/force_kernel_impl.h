@@ -14,6 +14,8 @@
 #include "force_kernel.h"
 #include "simd.h"
 
+#include <cstddef>
+
 namespace diffsim {
 
 namespace {
@@ -71,7 +73,9 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
     const int *const neighbors = pairs.firstneigh[i];
     const int n = pairs.numneigh[i];
 
-    Row fi = {};
+    // several sums, where registers allow, so that an addition need not wait for the one before
+    constexpr int SUMS = WIDTH == 8 ? 4 : 1;
+    Row fi[SUMS] = {};
     for (int jj = 0; jj < n; jj += WIDTH) {
       int filled[WIDTH];
       const int *entries = neighbors + jj;
@@ -120,7 +124,7 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
         spill(f, where(within, fpair));
         for (int m = 0; m < WIDTH; m++) {
           double *const fj = &forces[j[m]].x;
-          fi = add_product(fi, d[m], f[m]);
+          fi[m % SUMS] = add_product(fi[m % SUMS], d[m], f[m]);
           store_row(fj, subtract_product(load_row(fj), d[m], f[m]));
         }
 
@@ -149,6 +153,7 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
         const PairTable &table = tables[types[j[0]]];
         interact(parameters_of(table), [&](int) { return table.rows; });
       } else {
+        static_assert(offsetof(PairTable, scale) == 3 * sizeof(double), "read as one row");
         const double *parameters[WIDTH];
         for (int m = 0; m < WIDTH; m++) parameters[m] = &tables[types[j[m]]].s_inner;
         TableParameters p;
@@ -158,7 +163,8 @@ void kernel(const ForceTask &task, int begin, int end, ForceThread &thread)
       }
     }
     double *const f = &forces[i].x;
-    store_row(f, load_row(f) + fi);
+    for (int k = 1; k < SUMS; k++) fi[0] += fi[k];
+    store_row(f, load_row(f) + fi[0]);
   }
 
   for (int m = 0; m < WIDTH; m++) thread.too_close |= nearest[m] < 1.0;

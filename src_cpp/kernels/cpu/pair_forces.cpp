@@ -28,19 +28,6 @@ ForceKernel *kernel_of(Instructions instructions)
   return force_kernel_portable;
 }
 
-bool have_one_table(const PairTablesView &tables)
-{
-  const PairTable &first = tables.pair(1, 1);
-  for (int i = 1; i <= tables.ntypes; i++)
-    for (int j = 1; j <= tables.ntypes; j++) {
-      const PairTable &other = tables.pair(i, j);
-      if (other.rows != first.rows || other.s_cutoff != first.s_cutoff ||
-          other.scale != first.scale)
-        return false;
-    }
-  return true;
-}
-
 // The numbers [0, n) in `threads` parts.
 struct Part {
   int begin, end;
@@ -120,7 +107,7 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
 
   const ForceTask task = {
       work.atoms.data(),      work.types.data(), atoms.nlocal, atoms.nall, pairs, tables,
-      have_one_table(tables), sums.tally};
+      tables.one_table(), sums.tally};
   std::vector<ForceThread> results(threads);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int thread = 0; thread < threads; thread++)

@@ -4,9 +4,11 @@
 
 namespace diffsim {
 
-void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms, int ntypes)
+void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms,
+                            const PairTablesView &tables)
 {
-  if (ntypes == 1) return;
+  if (tables.one_table()) return;
+  const int ntypes = tables.ntypes;
   std::vector<int> sorted, next(ntypes + 2);
   for (int ii = 0; ii < pairs.inum; ii++) {
     const int i = pairs.ilist[ii];
