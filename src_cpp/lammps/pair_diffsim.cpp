@@ -28,23 +28,35 @@ static constexpr const char *INSTRUCTIONS_VARIABLE = "DIFFSIM_INSTRUCTIONS";
    the fastest instructions, or those that the user wants for a comparison
 ------------------------------------------------------------------------- */
 
-static Instructions choose_instructions(Error *error)
+static Instructions choose_instructions(Error *error, Comm *comm, MPI_Comm world)
 {
   const char *const wanted = std::getenv(INSTRUCTIONS_VARIABLE);
-  if (!wanted || !*wanted) return fastest_instructions();
+  Instructions chosen = fastest_instructions();
+  std::string problem;
   try {
-    return instructions_named(wanted);
+    if (wanted && *wanted) chosen = instructions_named(wanted);
   } catch (const std::invalid_argument &e) {
-    // one: the processes of a job need not be alike
-    error->one(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
-               e.what());
+    problem = e.what();
   }
+  // the processes of a job need not be alike; all stop, so that none is killed before it has said why
+  const int mine = problem.empty() ? comm->nprocs : comm->me;
+  int first = 0;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first < comm->nprocs) {
+    int length = static_cast<int>(problem.size());
+    MPI_Bcast(&length, 1, MPI_INT, first, world);
+    problem.resize(length);
+    MPI_Bcast(problem.data(), length, MPI_CHAR, first, world);
+    error->all(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
+               problem);
+  }
+  return chosen;
 }
 
 /* ---------------------------------------------------------------------- */
 
 PairDiffSim::PairDiffSim(LAMMPS *lammps) :
-    Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(error))
+    Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(error, comm, world))
 {
   one_coeff = 1;
   centroidstressflag = CENTROID_SAME;

@@ -81,6 +81,8 @@ def environment(site: Path, reports: Path) -> dict[str, str]:
         # not of pytest itself: to find what `import torch` leaks takes minutes
         "ASAN_OPTIONS": options({**ASAN, "detect_leaks": "0"}, "asan"),
         LEAKS: options({**ASAN, "detect_leaks": "1"}, "asan"),
+        # the search for leaks itself crashes in the thread-local storage of libraries loaded late
+        "LSAN_OPTIONS": "use_tls=0",
         "UBSAN_OPTIONS": options(UBSAN, "ubsan"),
         "PYTHONPATH": os.pathsep.join((str(site), str(HERE))),
         FOLDER: str(reports),

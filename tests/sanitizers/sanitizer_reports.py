@@ -20,7 +20,9 @@ OUR_LIBRARIES = ("diffsimplugin.so", "libdiffsim_", "_core.cpython")
 
 
 def is_ours(leak: str) -> bool:
-    return any(library in leak for library in OUR_LIBRARIES)
+    # the loader's notes about a library that it has loaded for us
+    by_loader = "_dl_map_object_deps" in leak
+    return not by_loader and any(library in leak for library in OUR_LIBRARIES)
 
 
 def findings(report: str) -> list[str]:
