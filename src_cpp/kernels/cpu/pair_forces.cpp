@@ -106,7 +106,7 @@ bool PairForces::add(const Atoms &atoms, const NeighborPairs &pairs, const PairT
   }
 
   const ForceTask task = {
-      work.atoms.data(),      work.types.data(), atoms.nlocal, atoms.nall, pairs, tables,
+      work.atoms.data(),  work.types.data(), atoms.nlocal, atoms.nall, pairs, tables,
       tables.one_table(), sums.tally};
   std::vector<ForceThread> results(threads);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
