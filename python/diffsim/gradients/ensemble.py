@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
-from diffsim.errors import InputError
 from diffsim.gradients import reweighting
-from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
-
-FEWEST_PAIRS = 20
 
 
 @dataclass(frozen=True)
@@ -30,50 +26,19 @@ class Weighted:
     sample_size
         Effective number of frames, 1 / sum w^2.
     observables
-        Averages of all targets' observables, one after the other, shape (B,).
+        All targets' observables, one after the other, shape (O,).
+    coefficients
+        Of the potential's spline, shape (P (K + 2),).
+    jacobian
+        Derivative of the observables with respect to the averages over frames that they are made
+        of, shape (O, M).
     """
 
     weights: Array
     sample_size: float
     observables: Array
-
-
-@dataclass(frozen=True)
-class Response:
-    """Residuals of one system's observables as a linear function of the potentials.
-
-    Attributes
-    ----------
-    residual
-        Target minus average, shape (O,), for the observables that have a response.
-    weights
-        Of the observables in the loss, shape (O,).
-    matrix
-        Change of the observables with the potentials at the centres of bins, shape (O, n).
-    bins
-        Which bins, as indices into the (P, B) recorded ones, shape (n,).
-    covariance
-        Of the observables, per frame, shape (O, O).
-    target_noise
-        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
-        the frames: both come from the same kind of measurement.
-    energy
-        Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
-    independent_frames
-        Effective number of independent frames of the averages.
-    worth
-        Number of samples that the estimate of the covariance is worth.
-    """
-
-    residual: Array
-    weights: Array
-    matrix: Array
-    bins: NDArray[np.intp]
-    covariance: Array
-    target_noise: Array
-    energy: Array
-    independent_frames: float
-    worth: float
+    coefficients: Array
+    jacobian: Array
 
 
 class Ensemble:
@@ -95,32 +60,27 @@ class Ensemble:
     def __init__(
         self, system: System, boltzmann: float, species: tuple[str, ...], cutoff: float
     ) -> None:
-        self._range = cutoff
+        self.cutoff = cutoff
         self.system = system
         self.species = species
         self.beta = 1.0 / (boltzmann * system.temperature)
-        self.target = np.concatenate([target.g for target in system.targets])
-        self.weights = np.concatenate(
-            [
-                system.weight
-                * target.weight
-                * (np.ones(len(target.g)) if target.bin_weights is None else target.bin_weights)
-                for target in system.targets
-            ]
+        self.target = np.concatenate([target.values for target in system.targets])
+        self.weights = system.weight * np.concatenate(
+            [target.value_weights for target in system.targets]
         )
         self.latest_error = np.zeros(len(self.target))  # of the latest piece's averages, (O,)
         self._coefficients: list[Array] = []
         self._lengths: list[int] = []
         self._counts = np.empty((0, 0))
-        self._observables = np.empty((0, len(self.target)))
+        self._observed = np.empty((0, 0))  # in the potential of their simulation, (F, M)
+        self._explicit: dict[int, Array] = {}  # column of _observed -> its derivative by c
+        self.columns: list[slice] = []  # of each target in _observed
         self._inefficiency: list[Array] = []
-        self._resolution = np.empty(0)
         self._reduced = np.empty((0, 0))
-        self._rdf = np.empty((0, 0, 0))
-        self._edges = np.empty(0)
-        self._density = np.empty(0)
-        self._centres = np.empty(0)
-        self._counts_per_g = np.empty((0, 0))
+        self.pairs = np.empty((0, 0, 0))  # numbers of pairs over counts_per_g
+        self.volume = np.empty(0)
+        self._latest: Frames | None = None
+        self.counts_per_g = np.empty((0, 0))
         self._log_mixture = np.empty(0)
 
     def __len__(self) -> int:
@@ -133,13 +93,19 @@ class Ensemble:
 
     @property
     def observables(self) -> Array:
-        """Observables of all frames, shape (F, B)."""
-        return self._observables
+        """What the targets are averages of, of all frames in the potentials of their simulation,
+        shape (F, M)."""
+        return self._observed
+
+    @property
+    def edges(self) -> Array:
+        """Edges of the bins in which distances were counted, shape (B + 1,)."""
+        return self.latest_frames.edges
 
     @property
     def centres(self) -> Array:
         """Centres of the bins in which distances were counted, shape (B,)."""
-        return self._centres
+        return np.asarray(0.5 * (self.edges[:-1] + self.edges[1:]))
 
     @property
     def latest_length(self) -> int:
@@ -152,36 +118,48 @@ class Ensemble:
         n_pairs = len(species_pairs(len(self.species)))
         return self._coefficients[-1].reshape(n_pairs, -1)
 
+    @property
+    def latest_frames(self) -> Frames:
+        """The frames that were added last."""
+        assert self._latest is not None, "no frames yet"
+        return self._latest
+
     def add(self, frames: Frames, coefficients: Array) -> None:
         """Add the frames that were simulated with these coefficients (P, K + 2) of the spline."""
         counts = frames.counts.reshape(len(frames), -1)
-        observables = np.concatenate(
-            [target.observe(frames, self.species) for target in self.system.targets], axis=1
-        )
-        self._resolution = np.concatenate(
-            [target.resolution(frames, self.species) for target in self.system.targets]
-        )
+        flat = coefficients.ravel()
+        targets = self.system.targets
+        observed = [target.observe(frames, self.species) for target in targets]
+        ends = np.cumsum([part.shape[1] for part in observed])
+        self.columns = [
+            slice(int(end) - part.shape[1], int(end))
+            for end, part in zip(ends, observed, strict=True)
+        ]
         first = not self._lengths
+        for target, columns in zip(targets, self.columns, strict=True):
+            explicit = target.explicit(frames)
+            if explicit is not None:
+                old = self._explicit.get(columns.start)
+                self._explicit[columns.start] = (
+                    explicit if old is None else np.concatenate([old, explicit])
+                )
+        new = np.concatenate(observed, axis=1)
+        self._observed = new if first else np.concatenate([self._observed, new])
         self._counts = counts if first else np.concatenate([self._counts, counts])
-        self._observables = np.concatenate([self._observables, observables])
+        self.volume = np.concatenate([self.volume, frames.volume])
         n_pairs = len(species_pairs(len(self.species)))
-        present = [p for p in range(n_pairs) if frames.has_pairs(p)]
-        rdf = np.zeros((len(frames), n_pairs, len(frames.edges) - 1))
-        for pair in present:
-            rdf[:, pair] = frames.rdf(pair)
-        self._rdf = rdf if first else np.concatenate([self._rdf, rdf])
-        self._edges = frames.edges
-        self._density = frames.atoms / frames.volume.mean()
-        self._centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
-        self._counts_per_g = np.ones((n_pairs, len(self._centres)))
-        for pair in present:
-            self._counts_per_g[pair] = 1.0 / frames.one_pair(pair, frames.edges)
-        self._inefficiency.append(statistical_inefficiency(observables))
-        self.latest_error = np.hypot(
-            standard_error(observables), self._resolution / len(observables)
-        )
-        self._coefficients.append(coefficients.ravel())
+        self.counts_per_g = np.ones((n_pairs, len(frames.edges) - 1))
+        pairs = np.zeros((len(frames), n_pairs, len(frames.edges) - 1))
+        for pair in range(n_pairs):
+            if frames.has_pairs(pair):
+                self.counts_per_g[pair] = 1.0 / frames.one_pair(pair, frames.edges)
+                pairs[:, pair] = frames.distances[:, pair]
+        self.pairs = pairs if first else np.concatenate([self.pairs, pairs])
+        self._latest = frames
+        self._coefficients.append(flat)
         self._lengths.append(len(frames))
+        self._inefficiency.append(statistical_inefficiency(new))
+        self.latest_error = self._error_of_latest(new)
 
         # energies of the old frames in the new potential, and of the new frames in all potentials
         potentials = np.array(self._coefficients)
@@ -194,6 +172,56 @@ class Ensemble:
             self._reduced, np.array(self._lengths, dtype=np.float64)
         )
 
+    def _error_of_latest(self, observed: Array) -> Array:
+        jacobian = self._average(observed.mean(axis=0))[1]
+        frames = self.latest_frames
+        resolution = np.concatenate(
+            [target.resolution(frames, self.species) for target in self.system.targets]
+        )
+        # to first order an observable is the average of this series
+        return np.hypot(standard_error(observed @ jacobian.T), resolution / len(observed))
+
+    def _average(self, means: Array) -> tuple[Array, Array]:
+        """Observables (O,) from averages over frames (M,), and the Jacobian (O, M)."""
+        parts = [
+            target.average(means[columns], 1.0 / self.beta)
+            for target, columns in zip(self.system.targets, self.columns, strict=True)
+        ]
+        values = np.concatenate([value for value, _ in parts])
+        return values, block_diag(*[jacobian for _, jacobian in parts])
+
+    def latest(self) -> Weighted:
+        """The latest piece of simulation by itself, in the potential that was simulated."""
+        n = self.latest_length
+        weights = np.zeros(len(self))
+        weights[-n:] = 1.0 / n
+        observables, jacobian = self._average(self._observed[-n:].mean(axis=0))
+        return Weighted(weights, n, observables, self._coefficients[-1], jacobian)
+
+    def observed(self, coefficients: Array) -> Array:
+        """The quantities whose averages the observables are, of all frames, shape (F, M).
+
+        An explicit dependence on the potential is taken from the one that was simulated to the one
+        with these coefficients, exactly.
+        """
+        if not self._explicit:
+            return self._observed
+        result = self._observed.copy()
+        ends = np.cumsum(self._lengths)
+        for column, derivative in self._explicit.items():
+            for end, length, simulated in zip(ends, self._lengths, self._coefficients, strict=True):
+                frames = slice(end - length, end)
+                change = coefficients.ravel() - simulated
+                result[frames, column] += derivative[frames] @ change
+        return result
+
+    def explicit(self, cotangent: Array, weights: Array) -> Array:
+        """Explicit part of sum_m cotangent_m d<x_m>/dc, shape (P (K + 2),)."""
+        total = np.zeros(self._counts.shape[1])
+        for column, derivative in self._explicit.items():
+            total += cotangent[column] * (weights @ derivative)
+        return total
+
     def weighted(self, coefficients: Array) -> Weighted:
         """The ensemble under the potential with these coefficients (P, K + 2).
 
@@ -202,11 +230,13 @@ class Ensemble:
         SimulationError
             If an energy is not finite.
         """
-        reduced = self.beta * (self._counts @ coefficients.ravel())
+        flat = coefficients.ravel()
+        reduced = self.beta * (self._counts @ flat)
         log_w = reweighting.log_weights(reduced + self._log_mixture)
         weights = np.exp(log_w)
+        observables, jacobian = self._average(weights @ self.observed(flat))
         return Weighted(
-            weights, reweighting.effective_sample_size(log_w), weights @ self._observables
+            weights, reweighting.effective_sample_size(log_w), observables, flat, jacobian
         )
 
     def inefficiency(self) -> Array:
@@ -214,73 +244,3 @@ class Ensemble:
         # each piece is short, and its inefficiency noisy: take the average over pieces
         pieces = np.array(self._lengths, dtype=np.float64)
         return np.asarray(pieces @ np.array(self._inefficiency) / pieces.sum())
-
-    def linear_response(self, at: Weighted) -> Response:
-        """Response of the targets' observables to the potentials, and the errors of both.
-
-        See `diffsim.gradients.fluctuations`. Only bins below the cutoff count: the energy is a
-        function of them, so that given them the others tell nothing more of the potential. Bins in
-        which fewer than `FEWEST_PAIRS` pairs were seen in all frames have no usable fluctuations
-        and are left out. So are observables that need bins that are left out.
-
-        Raises
-        ------
-        InputError
-            If no observable is left.
-        """
-        g = np.tensordot(at.weights, self._rdf, axes=1)
-        # bins of the species that the system holds; the energy knows those below the cutoff
-        held = [
-            pair
-            for pair, (a, b) in enumerate(species_pairs(len(self.species)))
-            if self._density[a] > 0 and self._density[b] > 0
-        ]
-        seen = (g * self._counts_per_g * at.sample_size)[held]
-        inner = np.flatnonzero(((seen > FEWEST_PAIRS) & (self._centres < self._range)).ravel())
-        bins = (np.array(held)[:, None] * g.shape[1] + np.arange(g.shape[1])).ravel()[inner]
-        flat = self._rdf.reshape(len(self._rdf), -1)[:, bins]
-        sample = reweighting.covariance(at.weights, flat, flat)
-        prior = theoretical_covariance(
-            float(self._edges[1]),
-            g[held],
-            self._density[self._density > 0],
-            self._counts_per_g[held],
-            inner,
-        )
-        varying = self.observables.std(axis=0) > 0
-        n_independent = at.sample_size / float(np.mean(self.inefficiency()[varying]))
-        covariance, worth = posterior_covariance(prior, sample, n_independent)
-
-        gather = np.concatenate(
-            [target.gather(self._edges, self.species) for target in self.system.targets]
-        )
-        covered = np.abs(gather[:, bins].sum(axis=1) - gather.sum(axis=1)) < 1e-9
-        rows = np.flatnonzero((self.weights > 0) & covered)
-        if len(rows) == 0:
-            raise InputError(
-                f"No bin of the targets of system '{self.system.name}' lies below the cutoff "
-                "where pairs are seen; nothing can be learned from them. Check the range and the "
-                "unit of length of the targets."
-            )
-        gather = gather[np.ix_(rows, bins)]
-        observed = gather @ covariance @ gather.T
-        spread = np.sqrt(np.diag(observed))
-        given = np.concatenate(
-            [
-                np.zeros(len(target.g)) if target.error is None else target.error
-                for target in self.system.targets
-            ]
-        )[rows]
-        return Response(
-            residual=(self.target - at.observables)[rows],
-            weights=self.weights[rows],
-            matrix=-self.beta * gather @ covariance * self._counts_per_g.ravel()[bins],
-            bins=bins,
-            covariance=observed,
-            target_noise=observed * np.outer(given / spread, given / spread),
-            energy=self.beta**2
-            * covariance
-            * np.outer(self._counts_per_g.ravel()[bins], self._counts_per_g.ravel()[bins]),
-            independent_frames=n_independent,
-            worth=worth,
-        )

@@ -13,18 +13,19 @@ def error_scale(ensemble: Ensemble) -> Array:
     """Scale e_b of each observable in the loss, shape (O,).
 
     For targets with error bars e_b^2 = (target's error)^2 + (error of the latest piece's
-    average)^2, so that a loss of about one means agreement within the noise. One for targets
-    without.
+    average)^2, so that a loss of about one means agreement within the noise. For targets without,
+    a deviation that counts as large (`Target.scale`): one for distribution functions.
     """
     scales = []
     first = 0
     for target in ensemble.system.targets:
-        part = slice(first, first + len(target.g))
+        part = slice(first, first + len(target.values))
         first = part.stop
-        if target.error is None:
-            scales.append(np.ones(len(target.g)))
+        if target.errors is None:
+            scale = target.scale(ensemble.latest_frames, 1.0 / ensemble.beta)
+            scales.append(np.full(len(target.values), scale))
         else:
-            scales.append(np.hypot(target.error, ensemble.latest_error[part]))
+            scales.append(np.hypot(target.errors, ensemble.latest_error[part]))
     return np.concatenate(scales)
 
 
@@ -52,8 +53,9 @@ def loss(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
 def loss_gradient(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
     """The loss and its exact derivative dL/dc with respect to the spline's coefficients.
 
-    With z_f = sum_b dL/d<o_b> o_fb the chain rule gives dL/dc = -beta Cov(z, n): one product with
-    the pair counts.
+    With z_f = sum_b dL/d<x_b> x_fb the chain rule gives dL/dc = -beta Cov(z, n): one product with
+    the pair counts. Quantities x that depend on the potential explicitly, as energies do, add
+    sum_b dL/d<x_b> <dx_b/dc>.
 
     Returns
     -------
@@ -61,5 +63,7 @@ def loss_gradient(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
         The derivative is flat, of the size P (K + 2).
     """
     value, derivative = loss(ensemble, at)
-    z = ensemble.observables @ derivative
-    return value, reweighting.average_gradient(ensemble.beta, at.weights, ensemble.counts, z)
+    cotangent = derivative @ at.jacobian
+    z = ensemble.observed(at.coefficients) @ cotangent
+    gradient = reweighting.average_gradient(ensemble.beta, at.weights, ensemble.counts, z)
+    return value, gradient + ensemble.explicit(cotangent, at.weights)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Grid
+from diffsim.knots import Array, Grid
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,15 @@ class Update:
         Wall time of the gradient: from the stored frames to what the update of the weights needs.
     info
         Further numbers for the metrics.
+    uncertainty
+        Standard deviation of the potential at the knots that the frames leave, shape (P, K); None
+        where the optimizer knows none.
     """
 
     steps: int
     seconds_gradient: float
     info: Mapping[str, float] = field(default_factory=dict)
+    uncertainty: Array | None = None
 
 
 class Optimizer(Protocol):

@@ -6,6 +6,7 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag, cholesky, solve_triangular
@@ -63,10 +64,46 @@ def _kernel(x: Array, y: Array) -> Array:
     return np.asarray(np.exp(-0.5 * (x[:, None] - y[None, :]) ** 2))
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What a residual says of the correction d of a potential, d ~ N(0, a 1) before.
+
+    Attributes
+    ----------
+    mean
+        The most probable d, shape (m,).
+    amplitude
+        a of maximal evidence.
+    evidence
+        Logarithm of the evidence for that amplitude over that for no correction at all.
+    chi_square
+        y^T S^-1 y / B: about one where the residual is noise alone.
+    right, singular
+        Directions that the residual tells something of, shape (k, m), and how much, (k,): singular
+        vectors and values of S^(-1/2) M.
+    """
+
+    mean: Array
+    amplitude: float
+    evidence: float
+    chi_square: float
+    right: Array
+    singular: Array
+
+    def standard_deviation(self, basis: Array, amplitude: float) -> Array:
+        """Posterior standard deviation of basis d for a prior amplitude, shape (n,).
+
+        Cov(d) = a - sum_k (a^2 s_k^2 / (1 + a s_k^2)) v_k v_k^T
+        """
+        told = amplitude**2 * self.singular**2 / (1.0 + amplitude * self.singular**2)
+        variance = amplitude * (basis**2).sum(axis=1) - ((basis @ self.right.T) ** 2) @ told
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
 def most_probable_correction(
     response: Array, residual: Array, noise: Array, amplitude_bound: float
-) -> tuple[Array, float]:
-    """Whitened correction d of maximal probability, and the amplitude of maximal evidence.
+) -> Correction:
+    """Whitened correction d of maximal probability, with the amplitude of maximal evidence.
 
         ln p(y | a) = -y^T A^-1 y / 2 - ln det A / 2,   A = S + a M M^T,   d = a M^T A^-1 y
 
@@ -80,10 +117,6 @@ def most_probable_correction(
         S, covariance of the residual's error, shape (B, B).
     amplitude_bound
         Largest a.
-
-    Returns
-    -------
-    d (m,), a
     """
     factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
     y = solve_triangular(factor, residual, lower=True)
@@ -91,13 +124,21 @@ def most_probable_correction(
         solve_triangular(factor, response, lower=True), full_matrices=False
     )
     projected = left.T @ y
-    rest = float(y @ y - projected @ projected)
 
     amplitudes = AMPLITUDES * amplitude_bound
     variances = 1.0 + amplitudes[:, None] * singular**2
-    evidence = -0.5 * (projected**2 / variances + np.log(variances)).sum(axis=1) - 0.5 * rest
-    a = float(amplitudes[int(np.argmax(evidence))])
-    return right.T @ (a * singular / (1.0 + a * singular**2) * projected), a
+    # relative to no correction, for which all variances are one
+    gain = 0.5 * (projected**2 * (1.0 - 1.0 / variances) - np.log(variances)).sum(axis=1)
+    best = int(np.argmax(gain))
+    a = float(amplitudes[best])
+    return Correction(
+        mean=right.T @ (a * singular / (1.0 + a * singular**2) * projected),
+        amplitude=a,
+        evidence=float(gain[best]),
+        chi_square=float(y @ y / len(y)),
+        right=right,
+        singular=singular,
+    )
 
 
 def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:

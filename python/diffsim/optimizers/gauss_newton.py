@@ -27,16 +27,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
 
-from diffsim.gradients.ensemble import Ensemble, Response
+from diffsim.gradients.ensemble import Ensemble, Weighted
+from diffsim.gradients.linear_response import Response, linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
+    Correction,
     contact_distances,
     correction_basis,
     most_probable_correction,
@@ -46,12 +48,16 @@ from diffsim.optimizers.projection import fit_values
 
 FIT_ITERATIONS = 100  # of the projection on the potential's weights
 NOISE_ITERATIONS = 12  # of the noise, which depends on the step
+SEEN = 0.1  # of g: bins that count in what is reported
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Residual of one system as a linear function of the correction d, and the errors of both."""
+    """Residual of one system as a linear function of the correction d, and the errors of both.
+
+    `at_bins` d is the change of the potential in the bins where g is `g`.
+    """
 
     response: Array
     residual: Array
@@ -60,6 +66,8 @@ class LinearModel:
     energy: Array
     independent_frames: float
     worth: float
+    at_bins: Array
+    g: Array
 
     def energy_spread(self, correction: Array) -> float:
         """Variance of beta dU over the frames: what a step costs in effective sample size."""
@@ -117,13 +125,53 @@ class GaussNewton:
         self._start: Array | None = None  # energies at the knots that the prior was made for
         self._basis: Array | None = None
         self._grid: Grid | None = None
+        self._amplitude = 0.0  # the largest of all corrections
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
-        """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`."""
+        """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`.
+
+        The numbers for the metrics: `prior_amplitude` and `evidence` of the last correction,
+        `chi_square` of the residual before it (about one: nothing but noise), `correction` (root
+        mean square where g > 0.1) and `uncertainty` (the same mean of the standard deviation that
+        the frames leave), both in units of energy.
+        """
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
         values = knot_values(potential, grid).detach().numpy()
+        self._prepare(grid, values, kt)
+        assert self._basis is not None
+
+        steps, seconds = 0, 0.0
+        began = time.perf_counter()
+        while True:
+            coefficients = spline_coefficients(values)
+            states = [ensemble.weighted(coefficients) for ensemble in ensembles]
+            if steps and any(
+                state.sample_size < self.min_ess * ensemble.latest_length
+                for ensemble, state in zip(ensembles, states, strict=True)
+            ):
+                break
+            models = self._linear_models(ensembles, states, grid)
+            correction = self._correction(models, kt)
+            change = (self._basis @ correction.mean).reshape(values.shape)
+            self._amplitude = max(self._amplitude, correction.amplitude)
+            seconds += time.perf_counter() - began
+            fit_values(potential, grid, values + change, kt, FIT_ITERATIONS)
+            values = knot_values(potential, grid).detach().numpy()
+            steps += 1
+            began = time.perf_counter()
+            spread = max(model.energy_spread(correction.mean) for model in models)
+            if spread < NEGLIGIBLE or steps == self.max_steps:
+                break
+        info, uncertainty = self._report(models, correction)
+        return Update(
+            steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
+        )
+
+    def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
+        """The prior, which is made once for a training."""
         if self._grid is not None and self._grid != grid:  # of another training
             self._start = self._basis = None
+            self._amplitude = 0.0
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -135,81 +183,94 @@ class GaussNewton:
                 self.length,
             )
 
-        steps, seconds = 0, 0.0
-        info: dict[str, float] = {}
-        began = time.perf_counter()
-        while steps < self.max_steps:
-            coefficients = spline_coefficients(values)
-            states = [ensemble.weighted(coefficients) for ensemble in ensembles]
-            if steps and any(
-                state.sample_size < self.min_ess * ensemble.latest_length
-                for ensemble, state in zip(ensembles, states, strict=True)
-            ):
-                break
-            responses = [
-                ensemble.linear_response(state)
-                for ensemble, state in zip(ensembles, states, strict=True)
-            ]
-            # weights are relative: the noise is what it is
-            mean = float(np.mean(np.concatenate([part.weights for part in responses])))
-            models = [
-                self._linear_model(response, ensemble.centres, grid, mean)
-                for response, ensemble in zip(responses, ensembles, strict=True)
-            ]
-            correction, info = self._correction(models, kt)
-            change = (self._basis @ correction).reshape(values.shape)
-            seconds += time.perf_counter() - began
-            fit_values(potential, grid, values + change, kt, FIT_ITERATIONS)
-            values = knot_values(potential, grid).detach().numpy()
-            steps += 1
-            began = time.perf_counter()
-            if max(model.energy_spread(correction) for model in models) < NEGLIGIBLE:
-                break
-        return Update(steps, seconds + time.perf_counter() - began, info)
+    def _linear_models(
+        self, ensembles: Sequence[Ensemble], states: Sequence[Weighted], grid: Grid
+    ) -> list[LinearModel]:
+        responses = [
+            linear_response(ensemble, state, grid)
+            for ensemble, state in zip(ensembles, states, strict=True)
+        ]
+        # weights are relative: the noise is what it is
+        mean = float(np.mean(np.concatenate([part.weights for part in responses])))
+        return [
+            self._linear_model(response, ensemble.centres, grid, mean)
+            for response, ensemble in zip(responses, ensembles, strict=True)
+        ]
+
+    def _report(
+        self, models: Sequence[LinearModel], correction: Correction
+    ) -> tuple[dict[str, float], Array]:
+        """Numbers for the metrics, and the standard deviation of the potential at the knots.
+
+        The prior of what is not known is that of the largest correction of the training: that the
+        last one was small says little of the directions that the frames do not see.
+        """
+        assert self._basis is not None
+        seen = np.concatenate([model.at_bins[model.g > SEEN] for model in models])
+        left = correction.standard_deviation(seen, self._amplitude)
+        info = {
+            "prior_amplitude": correction.amplitude,
+            "evidence": correction.evidence,
+            "chi_square": correction.chi_square,
+            "correction": float(np.sqrt(np.mean((seen @ correction.mean) ** 2))),
+            "uncertainty": float(np.sqrt(np.mean(left**2))),
+        }
+        return info, correction.standard_deviation(self._basis, self._amplitude)
 
     def _linear_model(
         self, response: Response, centres: Array, grid: Grid, mean_weight: float
     ) -> LinearModel:
         assert self._basis is not None
         blocks = self._basis.reshape(-1, grid.knots, self._basis.shape[1])
-        at_bins = np.concatenate(
-            [
-                [np.interp(centres, grid.distances(pair), column, right=0.0) for column in block.T]
-                for pair, block in enumerate(blocks)
-            ],
-            axis=1,
-        ).T[response.bins]
+        at_bins, slope_at_bins = (
+            np.concatenate(
+                [
+                    [
+                        np.interp(centres, grid.distances(pair), column, right=0.0)
+                        for column in block
+                    ]
+                    for pair, block in enumerate(parts)
+                ],
+                axis=1,
+            ).T[response.bins]
+            for parts in (
+                [block.T for block in blocks],
+                [
+                    np.gradient(block, grid.distances(pair), axis=0).T
+                    for pair, block in enumerate(blocks)
+                ],
+            )
+        )
         scale = np.sqrt(mean_weight / response.weights)
         return LinearModel(
-            response.matrix @ at_bins,
+            response.matrix @ at_bins + response.slope_matrix @ slope_at_bins,
             response.residual,
             response.covariance * np.outer(scale, scale),
             response.target_noise * np.outer(scale, scale),
             at_bins.T @ response.energy @ at_bins,
             response.independent_frames,
             response.worth,
+            at_bins,
+            response.g,
         )
 
-    def _correction(
-        self, models: Sequence[LinearModel], kt: float
-    ) -> tuple[Array, dict[str, float]]:
+    def _correction(self, models: Sequence[LinearModel], kt: float) -> Correction:
         response = np.concatenate([model.response for model in models])
         residual = np.concatenate([model.residual for model in models])
-        correction, amplitude = np.zeros(response.shape[1]), 0.0
+        mean = np.zeros(response.shape[1])
         # the error of the response depends on the step: iterate
         for _ in range(NOISE_ITERATIONS):
-            noise = block_diag(*[model.noise(correction) for model in models])
-            proposed, amplitude = most_probable_correction(
-                response, residual, noise, (self.trust * kt) ** 2
-            )
-            correction = 0.5 * (correction + proposed)
-        return correction, {"prior_amplitude": amplitude}
+            noise = block_diag(*[model.noise(mean) for model in models])
+            proposed = most_probable_correction(response, residual, noise, (self.trust * kt) ** 2)
+            mean = 0.5 * (mean + proposed.mean)
+        return replace(proposed, mean=mean)
 
     def state_dict(self) -> dict[str, Any]:
-        """The energies at the knots that fix the prior."""
-        return {"start": self._start}
+        """The energies at the knots that fix the prior, and its largest amplitude."""
+        return {"start": self._start, "amplitude": self._amplitude}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the energies that fix the prior."""
+        """Take up what fixes the prior."""
         self._start = state["start"]
+        self._amplitude = state["amplitude"]
         self._basis = None

@@ -63,6 +63,8 @@ def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
     curves: list[list[tuple[RDF, float]]] = [[] for _ in pairs]
     for ensemble in ensembles:
         for target in ensemble.system.targets:
+            if not isinstance(target, RDF):
+                continue
             a, b = sorted(species.index(name) for name in target.pair)
             curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta))
 

@@ -13,6 +13,7 @@ import numpy as np
 from diffsim.errors import InputError
 from diffsim.simulation.lammps_engine import lammps_instance, run_script
 from diffsim.simulation.system import System
+from diffsim.targets import RDF, Coordination
 
 RANGE_IN_CUTOFFS = 2.0  # liquid state theory wants g(r) to about twice the cutoff
 SAFE_SHARE = 0.45  # of the box: volumes fluctuate
@@ -64,16 +65,17 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     InputError
         If a target reaches beyond half of the box.
     """
-    needed = max(float(target.edges[-1]) for target in system.targets)
+    rdfs = [target for target in system.targets if isinstance(target, RDF)]
+    spheres = [target for target in system.targets if isinstance(target, Coordination)]
+    needed = max([float(target.edges[-1]) for target in (*rdfs, *spheres)], default=0.0)
     if needed > box.half_width:
         raise InputError(
             f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the "
             f"smallest width of the box is {box.half_width:g}: beyond, a distribution function is "
             "not defined. Give the target a smaller range, or use a larger box."
         )
-    edges = np.concatenate([target.edges for target in system.targets])
-    width = min(float(np.diff(target.edges).min()) for target in system.targets)
-    if not _multiples(edges, width):
+    width = min([float(np.diff(target.edges).min()) for target in rdfs], default=cutoff)
+    if rdfs and not _multiples(np.concatenate([target.edges for target in rdfs]), width):
         width *= 0.5
     width /= int(np.ceil(width * BINS_PER_CUTOFF / cutoff))
     wanted = max(needed, min(RANGE_IN_CUTOFFS * cutoff, 2.0 * SAFE_SHARE * box.half_width))

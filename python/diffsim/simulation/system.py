@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffsim.errors import InputError
-from diffsim.targets import RDF
+from diffsim.targets import Target
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class System:
         In the units of the script. The thermostat of the script must hold it: the Boltzmann
         weights are those of this temperature.
     targets
-        Distribution functions to reproduce.
+        What it has to reproduce: distribution functions, pressure ... (`diffsim.targets`).
     name
         Appears in the metrics and file names; the script's stem by default.
     types
@@ -45,7 +45,7 @@ class System:
 
     script: Path
     temperature: float
-    targets: Sequence[RDF]
+    targets: Sequence[Target]
     name: str = ""
     types: Sequence[str] | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class System:
                     f"The {what} of system '{self.name}' is {value}; it must be a positive number."
                 )
         if not self.targets:
-            raise InputError(f"System '{self.name}' has no targets; give at least one RDF.")
+            raise InputError(f"System '{self.name}' has no targets; give at least one.")
         reserved = {"temperature", "seed"} & set(self.variables)
         if reserved:
             raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffsim.errors import InputError
 from diffsim.species import species_pairs
+from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
 
 if TYPE_CHECKING:
@@ -106,6 +107,27 @@ class RDF:
         edges.flags.writeable = False
         object.__setattr__(self, "edges", edges)
 
+    @property
+    def label(self) -> str:
+        """Name with the pair."""
+        return f"rdf {'-'.join(self.pair)}"
+
+    @property
+    def values(self) -> FloatArray:
+        """g, shape (n,)."""
+        return self.g
+
+    @property
+    def errors(self) -> FloatArray | None:
+        """The errors of g, shape (n,), or None."""
+        return self.error
+
+    @property
+    def value_weights(self) -> FloatArray:
+        """The target's weight times those of its bins, shape (n,)."""
+        bins = np.ones(len(self.g)) if self.bin_weights is None else self.bin_weights
+        return np.asarray(self.weight * bins)
+
     @classmethod
     def from_file(
         cls,
@@ -193,15 +215,43 @@ class RDF:
         """What one pair in one frame adds to each bin on average, shape (n,)."""
         return frames.one_pair(self._pair_index(species), self.edges)
 
+    def explicit(self, frames: Frames) -> None:
+        """None: distances do not depend on the potential explicitly."""
+        return
+
+    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
+        """The averages themselves."""
+        return identity_average(means)
+
+    def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation:
+        """Numbers of pairs, times the volume."""
+        bins = self.gather(fluid.edges, species)
+        return Fluctuation(bins, bins @ fluid.g.ravel() / fluid.volume)
+
+    def scale(self, frames: Frames, kt: float) -> float:
+        """One, the ideal gas."""
+        return 1.0
+
     def _pair_index(self, species: Sequence[str]) -> int:
-        unknown = [name for name in self.pair if name not in species]
-        if unknown:
-            raise InputError(
-                f"The RDF of the pair {self.pair[0]}-{self.pair[1]} names the species "
-                f"{unknown[0]}, but the potential has the species {', '.join(species)}."
-            )
-        a, b = sorted(list(species).index(name) for name in self.pair)
-        return species_pairs(len(species)).index((a, b))
+        return pair_index(self.pair, species, f"RDF of the pair {'-'.join(self.pair)}")
+
+
+def pair_index(pair: tuple[str, str], species: Sequence[str], name: str) -> int:
+    """Index of the pair of two species.
+
+    Raises
+    ------
+    InputError
+        If a species is not the potential's.
+    """
+    unknown = [each for each in pair if each not in species]
+    if unknown:
+        raise InputError(
+            f"The {name} names the species {unknown[0]}, but the potential has the species "
+            f"{', '.join(species)}."
+        )
+    a, b = sorted(list(species).index(each) for each in pair)
+    return species_pairs(len(species)).index((a, b))
 
 
 def range_weights(r: FloatArray, ranges: Sequence[tuple[float, float, float]]) -> FloatArray:

@@ -1,0 +1,265 @@
+"""Linear response of the observables of an ensemble to the potentials, and the errors of both.
+
+The fluctuating quantities are the numbers of pairs in the bins of distance and, where it
+fluctuates, the volume; observables are linear functions of them, to first order
+(`diffsim.targets.base.Fluctuation`). For their covariance see `diffsim.gradients.fluctuations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim.errors import InputError
+from diffsim.gradients import reweighting
+from diffsim.gradients.ensemble import Ensemble, Weighted
+from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
+from diffsim.knots import Array, Grid
+from diffsim.targets import RDF, Fluid, Scalar
+
+FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
+
+
+@dataclass(frozen=True)
+class Response:
+    """Residuals of one system's observables as a linear function of the potentials.
+
+    Attributes
+    ----------
+    residual
+        Target minus average, shape (O,), for the observables that have a response.
+    weights
+        Of the observables in the loss, shape (O,).
+    matrix, slope_matrix
+        Change of the observables with the potentials and with their slopes at the centres of bins,
+        shape (O, n) each.
+    bins
+        Which bins, as indices into the (P, B) recorded ones, shape (n,).
+    g
+        Distribution function in these bins, shape (n,).
+    covariance
+        Of the observables, per frame, shape (O, O).
+    target_noise
+        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
+        the frames: both come from the same kind of measurement.
+    energy
+        Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
+    independent_frames
+        Effective number of independent frames of the averages.
+    worth
+        Number of samples that the estimate of the covariance is worth.
+    """
+
+    residual: Array
+    weights: Array
+    matrix: Array
+    slope_matrix: Array
+    bins: NDArray[np.intp]
+    g: Array
+    covariance: Array
+    target_noise: Array
+    energy: Array
+    independent_frames: float
+    worth: float
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Observables as functions of what fluctuates, their explicit parts, their series of frames."""
+
+    linear: Array
+    energies: Array
+    slopes: Array
+    series: Array
+    usable: NDArray[np.bool_]
+    scalar: NDArray[np.bool_]
+    nonlinear: NDArray[np.bool_]
+
+
+def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
+    """Averages in the recorded bins, for the targets' linear response."""
+    frames = ensemble.latest_frames
+    energies, slopes = np.zeros((2, *ensemble.counts_per_g.shape))
+    inside = ensemble.centres < ensemble.cutoff
+    for pair, c in enumerate(at.coefficients.reshape(len(energies), -1)):
+        # central difference over the bin: the mean slope in it
+        low, middle, high = (
+            grid.basis(pair, r) @ c
+            for r in (
+                ensemble.edges[:-1][inside],
+                ensemble.centres[inside],
+                ensemble.edges[1:][inside],
+            )
+        )
+        energies[pair, inside] = middle
+        slopes[pair, inside] = (high - low) / np.diff(ensemble.edges)[inside]
+    return Fluid(
+        edges=ensemble.edges,
+        g=np.tensordot(at.weights, ensemble.pairs, axes=1) / ensemble.counts_per_g,
+        counts_per_g=ensemble.counts_per_g,
+        energies=energies,
+        slopes=slopes,
+        volume=float(at.weights @ ensemble.volume),
+        atoms=frames.atoms,
+        pressure_unit=frames.pressure_unit,
+    )
+
+
+def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
+    """Response of the targets' observables to the potentials, and the errors of both.
+
+    The fluctuating quantities are the numbers of pairs in the bins of distance and, where it
+    fluctuates, the volume; observables are linear functions of them, to first order
+    (`diffsim.targets.base.Fluctuation`). See `diffsim.gradients.fluctuations` for their
+    covariance. Only bins below the cutoff count: the energy is a function of them, so that
+    given them the others tell nothing more of the potential. Bins in which fewer than
+    `FEWEST_PAIRS` pairs were seen in all frames have no usable fluctuations and are left out.
+    So are distribution functions in bins that are left out.
+
+    Raises
+    ------
+    InputError
+        If no observable is left.
+    """
+    fluid = fluid_of(ensemble, at, grid)
+    bins = _usable_bins(ensemble, fluid, at.sample_size)
+    counts_per_g = ensemble.counts_per_g.ravel()[bins]
+    n_independent = _independent_frames(ensemble, at)
+    covariance, worth = _covariance(ensemble, at, fluid, bins, n_independent)
+
+    rows = _rows(ensemble, at, fluid, bins, grid)
+    chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable)
+    if len(chosen) == 0:
+        raise InputError(
+            f"No bin of the targets of system '{ensemble.system.name}' lies below the cutoff "
+            "where pairs are seen; nothing can be learned from them. Check the range and the "
+            "unit of length of the targets."
+        )
+    n = len(bins)
+    cross = rows.linear @ covariance
+    observed = cross @ rows.linear.T
+    # what a linear function of pairs and volume does not tell, the frames do
+    sample = reweighting.covariance(at.weights, rows.series, rows.series)
+    shrink = n_independent / worth
+    for row in np.flatnonzero(rows.nonlinear):
+        z = _fluctuating(ensemble, bins)
+        cross[row] = shrink * reweighting.covariance(at.weights, rows.series[:, [row]], z)[0]
+        observed[row] = observed[:, row] = shrink * sample[row]
+        observed[row, row] = sample[row, row]
+    extra = np.diag(sample) - np.diag(observed)
+    observed[np.diag_indices(len(observed))] += np.where(rows.scalar, np.maximum(extra, 0.0), 0)
+
+    cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
+    spread = np.sqrt(np.diag(observed))
+    given = np.concatenate(
+        [
+            np.zeros(len(target.values)) if target.errors is None else target.errors
+            for target in ensemble.system.targets
+        ]
+    )[chosen]
+    energies, slopes = rows.energies[chosen], rows.slopes[chosen]
+    return Response(
+        residual=(ensemble.target - at.observables)[chosen],
+        weights=ensemble.weights[chosen],
+        matrix=energies - ensemble.beta * cross[:, :n] * counts_per_g,
+        slope_matrix=slopes,
+        bins=bins,
+        g=fluid.g.ravel()[bins],
+        covariance=observed,
+        target_noise=observed * np.outer(given / spread, given / spread),
+        energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
+        independent_frames=n_independent,
+        worth=worth,
+    )
+
+
+def _usable_bins(ensemble: Ensemble, fluid: Fluid, sample_size: float) -> NDArray[np.intp]:
+    """Bins of pairs that the system holds, below the cutoff, that were seen often enough."""
+    held = [p for p in range(len(fluid.g)) if ensemble.latest_frames.has_pairs(p)]
+    seen = np.zeros(fluid.g.shape, dtype=bool)
+    seen[held] = (fluid.g * ensemble.counts_per_g * sample_size > FEWEST_PAIRS)[held]
+    return np.flatnonzero((seen & (ensemble.centres < ensemble.cutoff)).ravel())
+
+
+def _independent_frames(ensemble: Ensemble, at: Weighted) -> float:
+    varying = ensemble.observables.std(axis=0) > 0
+    return at.sample_size / float(np.mean(ensemble.inefficiency()[varying]))
+
+
+def _fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
+    """Numbers of pairs in the bins, in units of g at the mean volume, and the volume."""
+    pairs = ensemble.pairs.reshape(len(ensemble), -1)[:, bins] / ensemble.counts_per_g.ravel()[bins]
+    if np.ptp(ensemble.volume) == 0.0:
+        return pairs
+    return np.concatenate([pairs, ensemble.volume[:, None]], axis=1)
+
+
+def _covariance(
+    ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], n_independent: float
+) -> tuple[Array, float]:
+    """Covariance of what fluctuates, per frame, and its worth in samples."""
+    held = [p for p in range(len(fluid.g)) if ensemble.latest_frames.has_pairs(p)]
+    n_bins = fluid.g.shape[1]
+    place = np.full(len(fluid.g), -1)
+    place[held] = np.arange(len(held))
+    prior = theoretical_covariance(
+        float(ensemble.edges[1]),
+        fluid.g[held],
+        fluid.atoms[fluid.atoms > 0] / fluid.volume,
+        ensemble.counts_per_g[held],
+        place[bins // n_bins] * n_bins + bins % n_bins,
+    )
+    z = _fluctuating(ensemble, bins)
+    sample = reweighting.covariance(at.weights, z, z)
+    n = len(bins)
+    if z.shape[1] > n:
+        # the theory is of constant volume; what the volume adds is taken from the frames
+        variance, with_volume = sample[n, n], sample[:n, n]
+        prior = np.block(
+            [
+                [prior + np.outer(with_volume, with_volume) / variance, with_volume[:, None]],
+                [with_volume[None, :], np.array([[variance]])],
+            ]
+        )
+    return posterior_covariance(prior, sample, n_independent)
+
+
+def _rows(
+    ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], grid: Grid
+) -> _Rows:
+    """Every observable as a linear function of what fluctuates."""
+    n_z = _fluctuating(ensemble, bins).shape[1]
+    shape = (ensemble.observables.shape[1], len(bins))
+    linear = np.zeros((shape[0], n_z))
+    energies, slopes = np.zeros((2, *shape))
+    usable = np.ones(shape[0], dtype=bool)
+    scalar, nonlinear = np.zeros((2, shape[0]), dtype=bool)
+    for target, columns in zip(ensemble.system.targets, ensemble.columns, strict=True):
+        known = target.fluctuation(fluid, ensemble.species)
+        scalar[columns] = isinstance(target, Scalar)
+        if known is None:
+            nonlinear[columns] = True
+            continue
+        linear[columns, : len(bins)] = known.bins[:, bins]
+        if n_z > len(bins):
+            linear[columns, -1] = known.volume
+        if known.energies is not None:
+            energies[columns] = known.energies[:, bins]
+        if known.slopes is not None:
+            slopes[columns] = known.slopes[:, bins]
+        if isinstance(target, RDF):
+            left_out = known.bins.sum(axis=1) - known.bins[:, bins].sum(axis=1)
+            usable[columns] = np.abs(left_out) < 1e-9
+    jacobian = at.jacobian
+    kind = jacobian != 0.0
+    return _Rows(
+        linear=jacobian @ linear,
+        energies=jacobian @ energies,
+        slopes=jacobian @ slopes,
+        series=ensemble.observed(at.coefficients) @ jacobian.T,
+        usable=~(kind @ ~usable),
+        scalar=kind @ scalar,
+        nonlinear=kind @ nonlinear,
+    )

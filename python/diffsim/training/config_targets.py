@@ -1,0 +1,138 @@
+"""The targets of a system in a configuration: one observable each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from diffsim.targets import (
+    RDF,
+    Compressibility,
+    Coordination,
+    Density,
+    Energy,
+    Pressure,
+    Scalar,
+    Target,
+    range_weights,
+)
+from diffsim.training.config_types import (
+    ExistingFile,
+    Name,
+    Number,
+    Positive,
+    Range,
+    Section,
+    WeightedRange,
+)
+
+NUMBERS: dict[str, Callable[[float, float | None, float], Scalar]] = {
+    "pressure": Pressure,
+    "energy": Energy,
+    "density": Density,
+    "compressibility": Compressibility,
+}
+"""Observables that a number, its error and its weight say all of."""
+
+BESIDE = {
+    "rdf": {"pair", "weight", "range", "bin_weights"},
+    "coordination": {"pair", "distance", "error", "weight"},
+    **{name: {"error", "weight"} for name in NUMBERS},
+}
+"""The keys that may stand beside each observable."""
+
+
+class TargetConfig(Section):
+    """A target of a system: the RDF of one pair of species, or a number."""
+
+    rdf: ExistingFile | None = Field(
+        default=None, description="a file with the columns r, g and, optionally, the error of g"
+    )
+    coordination: Positive | None = Field(
+        default=None,
+        description="the number of neighbours of the second species of `pair` within `distance` "
+        "of an atom of the first",
+    )
+    pressure: Number | None = Field(
+        default=None, description="the pressure in LAMMPS's unit, of everything in the script"
+    )
+    energy: Number | None = Field(
+        default=None, description="the potential energy per atom, of everything in the script"
+    )
+    density: Positive | None = Field(
+        default=None, description="the number of atoms per volume, where a barostat lets it vary"
+    )
+    compressibility: Positive | None = Field(
+        default=None,
+        description="the isothermal compressibility in the inverse of LAMMPS's unit of pressure, "
+        "where a barostat lets the volume vary",
+    )
+    pair: tuple[Name, Name] | None = Field(
+        default=None, description="a list of the names of two species"
+    )
+    distance: Positive | None = Field(
+        default=None, description="the distance within which neighbours are counted"
+    )
+    error: Positive | None = Field(
+        default=None, description="the standard error of the number (by default it is exact)"
+    )
+    weight: Positive = Field(default=1.0, description="the weight among all targets")
+    range: Range | None = Field(
+        default=None,
+        description="a list of the smallest and the largest r that are kept (by default all)",
+    )
+    bin_weights: list[WeightedRange] | None = Field(
+        default=None,
+        description="lists of smallest r, largest r and weight of the bins (elsewhere 1)",
+    )
+
+    @property
+    def observable(self) -> str:
+        """Name of the observable."""
+        return next(name for name in BESIDE if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _check(self) -> TargetConfig:
+        given = [name for name in BESIDE if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "target",
+                "should have one of the keys {known}, but {found} was found",
+                {"known": ", ".join(BESIDE), "found": " and ".join(given) or "none of them"},
+            )
+        known = {given[0], *BESIDE[given[0]]}
+        for key in sorted(self.model_fields_set - known):
+            raise PydanticCustomError(
+                "target",
+                "should not have the key '{key}' beside '{observable}'; what can stand there is "
+                "{known}",
+                {
+                    "key": key,
+                    "observable": given[0],
+                    "known": ", ".join(sorted(BESIDE[given[0]])),
+                },
+            )
+        for key in ("pair", "distance"):
+            if key in known and getattr(self, key) is None:
+                raise PydanticCustomError(
+                    "target",
+                    "should have the key '{key}' beside '{observable}'",
+                    {"key": key, "observable": given[0]},
+                )
+        return self
+
+    def load(self) -> Target:
+        """The target; raises InputError where a file or its weights do not fit."""
+        if self.rdf is not None and self.pair is not None:
+            target = RDF.from_file(self.rdf, self.pair, weight=self.weight, range=self.range)
+            if self.bin_weights is None:
+                return target
+            return replace(target, bin_weights=range_weights(target.r, self.bin_weights))
+        if self.coordination is not None and self.pair is not None and self.distance is not None:
+            return Coordination(
+                self.coordination, self.error, self.weight, self.pair, self.distance
+            )
+        return NUMBERS[self.observable](getattr(self, self.observable), self.error, self.weight)
