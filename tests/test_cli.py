@@ -146,6 +146,26 @@ def test_rdf_of_a_dump(diffsim, gas, tmp_path, types):
     )
 
 
+def test_intermolecular_rdf(diffsim, tmp_path):
+    path = tmp_path / "dimers.dump"
+    # two dimers of length 1, 3 apart
+    atoms = "1 1 1 0 0 0\n2 1 1 1 0 0\n3 2 1 0 3 0\n4 2 1 1 3 0\n"
+    path.write_text(
+        "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n4\nITEM: BOX BOUNDS pp pp pp\n0 10\n0 10\n"
+        f"0 10\nITEM: ATOMS id mol type x y z\n{atoms}"
+    )
+    options = ("--types", 1, 1, "--range", 4, "--bin", 0.5, "--output", tmp_path / "g.csv")
+    shells = 4 / 3 * np.pi * np.diff((0.5 * np.arange(9)) ** 3)
+    for molecular, pairs, counts in (
+        ((), 6, [0, 0, 2, 0, 0, 0, 4, 0]),
+        (("--intermolecular",), 4, [0, 0, 0, 0, 0, 0, 4, 0]),
+    ):
+        code, said, _ = diffsim("rdf", path, *options, *molecular)
+        assert code == 0 and ("those of the molecule IDs" in said) == bool(molecular)
+        g = RDF.from_file(tmp_path / "g.csv", ("1", "1")).g
+        np.testing.assert_allclose(g, np.array(counts) * 1000 / (pairs * shells), rtol=1e-6)
+
+
 def test_rdf_of_a_triclinic_dump(diffsim, tmp_path):
     # vectors (10, 0, 0), (3, 10, 0), (0, 0, 10): two atoms on both sides of the tilted face
     bounds = "xy xz yz pp pp pp\n0 13 3\n0 10 0\n0 10 0"

@@ -67,6 +67,7 @@ def test_defaults(folder):
     assert config.potential.options == {}
     assert (system.name, system.script) == ("lj", folder / "in.lj")
     assert (system.types, system.variables, system.weight) == (None, {}, 1.0)
+    assert system.intermolecular is False
     assert system.targets[0].rdf == folder / "rdf.csv"
     assert config.simulation.model_dump() == {
         "steps": 2500,

@@ -17,12 +17,13 @@ from conftest import (
     execute,
     fluid,
     lj_energy,
-    lj_force,
     read_dump,
     since_2025,
 )
 from diffsim import _core
 from diffsim.simulation import lammps_instance
+from diffsim.simulation.frames import by_species
+from diffsim.species import species_pairs
 
 KNOTS = 300
 INNER = (0.8, 0.75, 0.7)  # of the species pairs A-A, A-B, B-B
@@ -43,10 +44,11 @@ for case in json.loads(Path(sys.argv[1]).read_text()):
         if not case["fix"]:
             continue
         frames = _core.take_frames(lammps.lmp.value, case["fix"])
-        names = ("counts", "rdf", "energy", "pressure", "temperature", "volume", "step", "atoms")
+        names = ("counts", "virial", "rdf", "energy", "pressure", "temperature", "volume", "step")
+        names += ("atoms", "pairs", "pressure_unit")
         arrays = {name: getattr(frames, name) for name in names}
         # every process has the whole of them
-        for name in ("counts", "rdf"):
+        for name in ("counts", "virial", "rdf", "pairs"):
             other = MPI.COMM_WORLD.bcast(arrays[name])
             assert (other == arrays[name]).all(), name
         if MPI.COMM_WORLD.rank == 0:
@@ -245,21 +247,36 @@ def test_the_other_potential_is_another_one(runs):
     assert np.abs(energies(frames["counts"], "other") / frames["energy"] - 1.0).min() > 0.1
 
 
+def kinetic_pressure(log, frames):
+    """Of the momenta, which sum to zero: (N - 1) kT / V in lj units."""
+    return (frames["atoms"].sum() - 1) * log["Temp"] / log["Volume"]
+
+
+def pair_pressure(frames, kind="lj"):
+    """-sum of r phi'(r) over the pairs / (3 V), from the virial counts."""
+    virial = np.einsum("fpb,pb->f", frames["virial"], coefficients(kind))
+    return -frames["pressure_unit"] * virial / (3.0 * frames["volume"])
+
+
 @each_case
-def test_virial_is_linear_in_the_counts(name, runs):
-    # d/dscale of the energy of the scaled frame = -3 V (P - N kT / V), from LAMMPS's own pressure;
-    # by the counts: sum of r phi'(r) over pairs, r phi' in the same basis to the spline's error
-    frames = runs.frames(name)
-    n = frames["atoms"].sum()
-    kinetic = (n - 1) * frames["temperature"] / frames["volume"]
-    virial = (frames["pressure"] - kinetic) * 3.0 * frames["volume"]
-    r_f = []
-    for pair, (i, j) in enumerate(((0, 0), (0, 1), (1, 1))):
-        r = knot_distances(INNER[pair])
-        values = r * lj_force(r * (1 - 1e-15), EPSILON[i][j], SIGMA[i][j])
-        r_f.append(values)
-    found = np.einsum("fpb,pb->f", frames["counts"], _core.spline_coefficients(np.array(r_f)))
-    np.testing.assert_allclose(found, virial, rtol=0, atol=2e-4 * np.abs(virial).max())
+def test_pressure_from_virial_counts_is_that_of_lammps(name, runs):
+    frames, log = runs.frames(name), runs.thermo(name)
+    log = {column: values[1:] for column, values in log.items()}
+    assert frames["pressure_unit"] == 1.0
+    expected = log["Press"] - kinetic_pressure(log, frames)
+    assert (np.abs(expected) > 0.1).all()
+    np.testing.assert_allclose(pair_pressure(frames), expected, rtol=1e-10)
+    # all pairs of species take part
+    each = np.einsum("fpb,pb->fp", frames["virial"], coefficients("lj"))
+    assert (np.abs(each) > 1.0).all()
+
+
+@each_case
+@pytest.mark.parametrize("kind", ["lj", "other"])
+def test_reweighted_pressure_is_that_of_a_rerun(name, kind, runs):
+    frames, log = runs.frames(name), runs.thermo(f"{name}-rerun-{kind}")
+    expected = log["Press"] - kinetic_pressure(log, frames)
+    np.testing.assert_allclose(pair_pressure(frames, kind), expected, rtol=1e-10)
 
 
 @each_case
@@ -321,6 +338,10 @@ def test_counts_of_a_configuration_do_not_depend_on_ranks_and_newton(system, all
     assert reference["counts"].max() > 10.0
     for frames in results.values():
         np.testing.assert_allclose(frames["counts"], reference["counts"], rtol=0, atol=1e-12 * 100)
+        largest = np.abs(reference["virial"]).max()
+        np.testing.assert_allclose(
+            frames["virial"], reference["virial"], rtol=0, atol=1e-12 * largest
+        )
         np.testing.assert_array_equal(frames["rdf"], reference["rdf"])
 
 
@@ -366,7 +387,29 @@ def test_shapes_and_types(fluid_instance):
     assert (frames.rdf.shape, frames.rdf.dtype) == ((3, 3, 40), np.float64)
     for name in ("step", "energy", "pressure", "temperature", "volume"):
         assert getattr(frames, name).shape == (3,)
-    assert frames.atoms.sum() == 256
+    assert (frames.virial.shape, frames.virial.dtype) == ((3, 3, KNOTS + 2), np.float64)
+    a, b = frames.atoms.tolist()
+    assert a + b == 256
+    assert frames.pairs.tolist() == [a * (a - 1) // 2, a * b, b * (b - 1) // 2]
+
+
+@pytest.mark.parametrize("units", ["lj", "real", "metal"])
+@pytest.mark.parametrize("r", [0.4, 0.79, 0.81, 1.1, 2.49])  # the first two below the inner knot
+def test_pressure_of_two_atoms_at_rest(r, units, tmp_path):
+    x = np.array([[9.9, 5, 5], [(9.9 + r) % 10.0, 5, 5]])
+    data = Configuration(10.0 * np.eye(3), x, np.array([1, 1])).write(tmp_path / "two.data", 2)
+    knots = potential("lj")
+    knots = _core.Knots(units, knots.species, CUTOFF, knots.inner, knots.values)
+    knots.write(str(tmp_path / "two.knots"))
+    script = system_script("orthogonal", "on", "two", data).replace("units lj", f"units {units}")
+    script = script.replace("two.knots", f'"{tmp_path / "two.knots"}"').replace("0.004", "0.0")
+    with lammps_instance(None, {}) as lammps:
+        lammps.commands_string(script + "fix counts all diffsim/counts 1\nrun 1")
+        frames = take(lammps)
+    names = ("virial", "volume", "pressure_unit")
+    found = pair_pressure({name: getattr(frames, name) for name in names})
+    assert np.abs(frames.pressure[0]) > 1e-7 * frames.pressure_unit
+    np.testing.assert_allclose(found, frames.pressure, rtol=1e-10)
 
 
 def test_without_rdf(fluid_instance):
@@ -394,8 +437,8 @@ def test_without_the_pair_style(tmp_path):
 def test_views_are_read_only_and_not_copies(fluid_instance):
     fluid_instance.commands_string("fix counts all diffsim/counts 2 rdf 40 2.0\nrun 4")
     frames = take(fluid_instance)
-    names = ("counts", "rdf", "energy", "pressure", "temperature", "volume", "step", "atoms")
-    for name in names:
+    names = ("counts", "virial", "rdf", "energy", "pressure", "temperature", "volume", "step")
+    for name in (*names, "atoms", "pairs"):
         array = getattr(frames, name)
         assert array.base is frames
         assert not array.flags.owndata
@@ -426,7 +469,7 @@ def test_two_runs_append_and_taking_empties(fluid_instance):
     frames = take(lammps)
     np.testing.assert_array_equal(frames.step, [4, 8, 12, 16, 20])
     np.testing.assert_allclose(energies(frames.counts), frames.energy, rtol=1e-10)
-    assert len(frames.rdf) == 5
+    assert len(frames.rdf) == len(frames.virial) == 5
     assert lammps.extract_fix("counts", 0, 0) == 0.0
     assert len(take(lammps)) == 0
     lammps.command("run 4")
@@ -674,6 +717,175 @@ def test_range_beyond_half_of_the_box_is_refused(tilt, ranks, run_lammps, tmp_pa
     assert "Use a smaller range or a larger box." in said
 
 
+# ---- intermolecular distribution functions ----
+
+MOLECULES = f"""
+{{before}}
+variable molecule atom (id<={{last}})*ceil(id/{{size}})
+set group all mol v_molecule
+velocity all create 1.2 17 loop geom
+fix 1 all nve
+fix counts all diffsim/counts 5 rdf {BINS} {RANGE} molecule {{molecule}}
+dump 1 all custom 5 {{name}}.dump id mol type x y z
+dump_modify 1 sort id format float %.17g
+run 30
+"""
+DIMERS = {"last": 400, "size": 2}  # the other hundred atoms are in no molecule
+CHAINS = {"last": 500, "size": 5}
+INTERMOLECULAR = {
+    "dimers": DIMERS,
+    "dimers-tilted": DIMERS,
+    "chains": CHAINS,
+    # without 'ghost yes': ghost atoms do not know their molecules
+    "property": {**CHAINS, "before": "fix 2 all property/atom mol"},
+    "off": {**DIMERS, "molecule": "off"},
+}
+
+
+@pytest.fixture(scope="module")
+def molecule_runs(tmp_path_factory):
+    """Frames and dumped atoms of each case, on one process and on two: (ranks, name)."""
+    found = {}
+    for ranks in RANKS:
+        folder = tmp_path_factory.mktemp(f"molecules{ranks}")
+        (folder / "runner.py").write_text(RUNNER)
+        potential("lj").write(str(folder / "lj.knots"))
+        cases = []
+        for name, options in INTERMOLECULAR.items():
+            configuration = fluid(cells=5, tilt=name.endswith("tilted"), n_types=2, seed=3)
+            # so that molecules cross the borders of the box and of the processes
+            inverse = np.linalg.inv(configuration.box)
+            configuration.x = ((configuration.x - 0.75) @ inverse % 1.0) @ configuration.box
+            system = "orthogonal" if name == "property" else "bonded0"
+            if system == "bonded0":
+                size, last = options["size"], options["last"]
+                configuration.bonds = [(k, k + 1) for k in range(last) if k % size != size - 1]
+            data = configuration.write(folder / f"{name}.data", n_types=2)
+            script = system_script(system, "on", "lj", data.name)
+            options = {"before": "", "molecule": "inter", "name": name, **options}
+            cases.append(
+                {"name": name, "script": script + MOLECULES.format(**options), "fix": "counts"}
+            )
+        (folder / "cases.json").write_text(json.dumps(cases))
+        command = [sys.executable, "-W", "ignore", "runner.py", "cases.json"]
+        result = execute(command, folder, ranks=ranks)
+        assert result.returncode == 0, result.log + result.stderr
+        for name in INTERMOLECULAR:
+            dump = read_dump(folder / f"{name}.dump")[1:]
+            found[ranks, name] = np.load(folder / f"{name}.npz"), dump
+    return found
+
+
+def brute_force(atoms, box, reach):
+    """Histogram (3, BINS) of a dumped frame without pairs within molecules; number of such pairs
+    (3,); and of those within reach across the border of the box."""
+    x = np.stack([atoms["x"], atoms["y"], atoms["z"]], axis=1)
+    here = Configuration(box, x, atoms["type"].astype(int))
+    r, _, i, j = here.pairs(reach)
+    every = np.triu_indices(len(x), 1)
+    molecule = atoms["mol"]
+
+    def within(i, j):
+        return (molecule[i] == molecule[j]) & (molecule[i] > 0)
+
+    pair, together = here.types[i] + here.types[j] - 2, within(i, j)
+    histogram = [np.histogram(r[~together & (pair == p)], BINS, (0.0, reach))[0] for p in range(3)]
+    both = here.types[every[0]] + here.types[every[1]] - 2
+    across = np.linalg.norm(x[i] - x[j], axis=1) > reach
+    return (
+        np.array(histogram),
+        np.bincount(both[within(*every)], minlength=3),
+        (together & across).sum(),
+    )
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("name", [name for name in INTERMOLECULAR if name != "off"])
+def test_intermolecular_histogram_is_that_of_brute_force(name, ranks, molecule_runs):
+    frames, dump = molecule_runs[ranks, name]
+    box = fluid(cells=5, tilt=name.endswith("tilted")).box
+    a, b = frames["atoms"]
+    for f, atoms in ((0, dump[0]), (5, dump[5])):
+        expected, within, across = brute_force(atoms, box, RANGE)
+        assert across > 20 and (within > 10).all()
+        np.testing.assert_array_equal(frames["rdf"][f], expected)
+        np.testing.assert_array_equal(
+            frames["pairs"], np.array([a * (a - 1) // 2, a * b, b * (b - 1) // 2]) - within
+        )
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_molecules_do_not_change_the_pair_counts(ranks, molecule_runs):
+    inter, off = (molecule_runs[ranks, name][0] for name in ("dimers", "off"))
+    for name in ("counts", "virial", "energy", "pressure"):
+        np.testing.assert_array_equal(inter[name], off[name])
+    assert off["rdf"].sum() > inter["rdf"].sum() + 100
+    a, b = off["atoms"]
+    np.testing.assert_array_equal(off["pairs"], [a * (a - 1) // 2, a * b, b * (b - 1) // 2])
+
+
+def test_intermolecular_g_of_an_ideal_gas_is_one(tmp_path):
+    # three molecules of a hundred atoms anywhere: a third of all pairs is within molecules
+    rng = np.random.default_rng(5)
+    gas = Configuration(12.0 * np.eye(3), 12.0 * rng.random((300, 3)), rng.integers(1, 3, 300))
+    with lammps_instance(None, {}) as lammps:
+        prepared(lammps, tmp_path, configuration=gas)
+        lammps.commands_string(
+            "unfix 1\npair_style zero 2.5\npair_coeff * *\nfix 2 all property/atom mol\n"
+            "variable molecule atom ceil(id/100)\nset group all mol v_molecule\n"
+            "fix counts all diffsim/counts 1 rdf 6 5.9 molecule inter\nrun 1"
+        )
+        recorded = take(lammps)
+    within = np.triu(np.kron(np.eye(3), np.ones((100, 100))), 1) == 1
+    i, j = np.nonzero(np.triu(~within, 1))
+    for species in ((0, 1), (0, 0), (-1, 0)):
+        frames = by_species(recorded, species, max(species) + 1)
+        types = np.array(species)[gas.types - 1]
+        for pair, (a, b) in enumerate(species_pairs(max(species) + 1)):
+            n_pairs = (np.sort([types[i], types[j]], axis=0) == [[a], [b]]).all(axis=0).sum()
+            assert frames.pairs[pair] == n_pairs
+            expected = n_pairs * 4.0 / 3.0 * np.pi * np.diff(frames.edges**3) / 12.0**3
+            # the statistical error of a number of pairs is its square root
+            error = 1.0 / np.sqrt(expected)
+            assert error.min() < 0.05
+            assert (np.abs(frames.rdf(pair)[0] - 1.0) < 4.0 * error).all()
+
+
+def prepared_molecules(lammps, tmp_path):
+    """Chains, and a fix that records their intermolecular distances."""
+    potential("lj").write(str(tmp_path / "lj.knots"))
+    data = configurations()["bonded0"].write(tmp_path / "start.data", n_types=2)
+    script = system_script("bonded0", "on", "lj", data)
+    lammps.commands_string(script.replace("lj.knots", f'"{tmp_path / "lj.knots"}"'))
+    lammps.commands_string(
+        "variable molecule atom ceil(id/5)\nset group all mol v_molecule\n"
+        "fix counts all diffsim/counts 1 rdf 20 2.0 molecule inter"
+    )
+    return lammps
+
+
+def test_molecules_that_change_between_runs_are_refused(tmp_path):
+    with lammps_instance(None, {}) as lammps:
+        prepared_molecules(lammps, tmp_path).commands_string("run 1\nset atom 1*9 mol 2")
+        with pytest.raises(Exception, match="the molecule IDs changed since an earlier run"):
+            lammps.command("run 1")
+        take(lammps)
+        lammps.command("run 1")
+        assert len(take(lammps)) == 1
+
+
+def test_molecules_that_change_during_a_run_are_refused(tmp_path):
+    def join(lammps, step, *_):
+        if step == 2:
+            lammps.numpy.extract_atom("molecule")[:] = 1
+
+    with lammps_instance(None, {}) as lammps:
+        prepared_molecules(lammps, tmp_path).command("fix join all external pf/callback 1 1")
+        lammps.set_fix_external_callback("join", join, lammps)
+        with pytest.raises(Exception, match="the molecule IDs changed during the run"):
+            lammps.command("run 3")
+
+
 WHOLE_MESSAGES = since_2025(reason="LAMMPS hands 99 characters of a message to Python")
 
 
@@ -691,6 +903,10 @@ WHOLE_MESSAGES = since_2025(reason="LAMMPS hands 99 characters of a message to P
             "fix c all diffsim/counts 5 rdf 10 -2.0", "has 10 and -2.0", marks=WHOLE_MESSAGES
         ),
         ("fix c all diffsim/counts 5 rdf 10 nan", "nan"),
+        ("fix c all diffsim/counts 5 rdf 10 2.0 molecule", "expected 'fix ID"),
+        ("fix c all diffsim/counts 5 rdf 10 2.0 molecule intra", "expected 'fix ID"),
+        ("fix c all diffsim/counts 5 molecule inter", "is about the distribution function"),
+        ("fix c all diffsim/counts 5 rdf 10 2.0 molecule inter\nrun 1", "needs molecule IDs"),
         ("group g type 1\nfix c g diffsim/counts 5", "the group must be 'all', but is 'g'"),
         (
             "pair_style lj/cut 2.5\npair_coeff * * 1 1\nfix c all diffsim/counts 5\nrun 1",

@@ -6,6 +6,7 @@ then for LAMMPS runs, within their statistical error.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 
@@ -78,13 +79,16 @@ def frames_of_states() -> Frames:
         histogram[near, pair, (r[near] / BIN).astype(int)] += 1
     return Frames(
         counts=counts,
+        virial=np.zeros_like(counts),
         distances=histogram,
         bin_width=BIN,
         atoms=np.array([2, 1]),
+        pairs=np.array([1, 2, 0]),
         volume=np.full(n, LENGTH**3),
         energy=np.zeros(n),
         pressure=np.zeros(n),
         temperature=np.ones(n),
+        pressure_unit=1.0,
     )
 
 
@@ -308,12 +312,9 @@ def test_pooled_ensembles_agree_with_the_quadrature(quadrature):
     n = 20_000
     for coefficients in c:
         states = rng.choice(len(every), n, p=exact_probabilities(coefficients, temperature))
-        fields = {name: getattr(every, name)[states] for name in ("counts", "distances")}
-        flat = {name: getattr(every, name)[states] for name in ("volume", "energy")}
-        rest = dict.fromkeys(("pressure", "temperature"), flat["energy"])
-        ensemble.add(
-            Frames(bin_width=BIN, atoms=every.atoms, **fields, **flat, **rest), coefficients
-        )
+        names = ("counts", "virial", "distances", "volume", "energy", "pressure", "temperature")
+        drawn = {name: getattr(every, name)[states] for name in names}
+        ensemble.add(dataclasses.replace(every, **drawn), coefficients)
     assert len(ensemble) == 2 * n and ensemble.latest_length == n
     assert np.array_equal(ensemble.latest_coefficients, c[1])
 

@@ -7,7 +7,13 @@ import pytest
 
 from diffsim.errors import InputError
 from diffsim.targets import RDF, range_weights, rebin_matrix, write_rdf
-from diffsim.targets.trajectory import bin_edges, frames_of, rdf_of_frames, read_trajectory
+from diffsim.targets.trajectory import (
+    bin_edges,
+    frames_of,
+    molecules_of,
+    rdf_of_frames,
+    read_trajectory,
+)
 
 PAIR = ("A", "A")
 
@@ -236,6 +242,26 @@ def test_two_species():
     np.testing.assert_allclose(measured.g, 1000 / (2 * 4 / 3 * np.pi * np.array([1, 7])), rtol=1e-6)
 
 
+def test_intermolecular_rdf_of_an_ideal_gas_is_one():
+    # three molecules of forty atoms anywhere, and thirty in no molecule
+    random = np.random.default_rng(4)
+    numbers = np.concatenate([np.repeat([1, 2, 3], 40), -np.arange(1, 31)])
+    first, second = np.arange(150) % 3 == 0, np.arange(150) % 3 > 0
+    edges = bin_edges(4.0, 0.5)
+    positions = [random.random((150, 3)) * 10.0 for _ in range(100)]
+    for a, b in ((first, first), (first, second)):
+        same_species = a is b
+        frames = [(x[a], None if same_species else x[b], CUBE) for x in positions]
+        measured = rdf_of_frames(frames, edges, (numbers[a], numbers[b]))
+        pairs = a[:, None] & b & (numbers[:, None] != numbers)
+        n_pairs = pairs.sum() / (2 if same_species else 1)
+        error = 1 / np.sqrt(100 * n_pairs * 4 / 3 * np.pi * np.diff(edges**3) / 1000)
+        assert error.min() < 0.02
+        assert np.all(np.abs(measured.g - 1.0) < 4 * error)
+    with pytest.raises(InputError, match="all atoms of the pair are in one molecule"):
+        rdf_of_frames([(positions[0][:9], None, CUBE)], edges, (numbers[:9], numbers[:9]))
+
+
 @pytest.mark.parametrize("range", [1.5, 3.25])  # by the grid and by all pairs
 def test_triclinic_box_against_all_images(range):
     from MDAnalysis.lib.mdamath import triclinic_vectors
@@ -316,3 +342,34 @@ def test_topology_from_a_data_file(tmp_path):
         write(tmp_path / "t.data", DATA.replace(" # molecular", text))
         with pytest.raises(InputError, match=words):
             read_trajectory(tmp_path / "t.dcd", tmp_path / "t.data")
+
+
+def test_molecules_of_topologies(tmp_path):
+    import MDAnalysis
+
+    def molecules(universe, pair, attribute="types"):
+        (first, second), source = molecules_of(universe, pair, attribute)
+        return first.tolist(), second.tolist(), source
+
+    dump = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n3\nITEM: BOX BOUNDS pp pp pp\n"
+    dump += 3 * "0 10\n" + "ITEM: ATOMS id type x y z\n1 1 0 0 0\n2 2 1 0 0\n3 1 2 0 0\n"
+    write(tmp_path / "t.dump", dump)
+    data = write(tmp_path / "t.data", DATA)
+    universe = read_trajectory(tmp_path / "t.dump", data)
+    assert molecules(universe, ("1", "2")) == ([1, 2], [1], "molecule IDs")
+    # atoms with the ID 0 are in no molecule, and not in one together
+    write(data, DATA.replace("\n1 1 1", "\n1 0 1").replace("\n2 1 2", "\n2 0 2"))
+    first, second, _ = molecules(read_trajectory(tmp_path / "t.dump", data), ("1", "2"))
+    assert first[0] < 0 and second[0] < 0 and first[0] != second[0]
+    with pytest.raises(InputError, match="by its molecule IDs the trajectory is one molecule"):
+        molecules_of(read_trajectory(tmp_path / "t.dump", None), ("1", "1"), "types")
+
+    universe = MDAnalysis.Universe.empty(3, n_residues=2, atom_resindex=[0, 0, 1], trajectory=True)
+    universe.add_TopologyAttr("types", ["1", "2", "1"])
+    assert molecules(universe, ("1", "1")) == ([0, 1], [0, 1], "residues")
+    universe.add_TopologyAttr("bonds", [(1, 2)])
+    first, second, source = molecules(universe, ("1", "2"))
+    assert (first[1] == second[0], first[0] != second[0], source) == (True, True, "bonds")
+    universe.add_TopologyAttr("molnums", [7, 7])
+    with pytest.raises(InputError, match="by its molecule numbers the trajectory is one molecule"):
+        molecules_of(universe, ("1", "2"), "types")

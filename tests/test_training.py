@@ -35,6 +35,9 @@ fix integrate all nve
 fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
 timestep 0.005
 """
+DIMERS = FLUID.replace("lattice", "atom_style bond\nlattice").replace(
+    "mass 1 1.0", "mass 1 1.0\nvariable molecule atom ceil(id/2)\nset group all mol v_molecule"
+)
 MIXTURE = FLUID.replace("create_box 1", "create_box 2").replace(
     "mass 1 1.0", "mass * 1.0\nset type 1 type/fraction 2 0.4 91"
 )
@@ -84,6 +87,7 @@ def inputs(tmp_path_factory):
     """Folder with scripts and a target."""
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "in.fluid").write_text(FLUID)
+    (folder / "in.dimers").write_text(DIMERS)
     (folder / "in.mixture").write_text(MIXTURE)
     r, g = target_rdf()
     np.savetxt(folder / "rdf.csv", np.stack([r, g], axis=1), delimiter=",")
@@ -208,6 +212,19 @@ def test_model_of_a_run_is_the_best(run):
     assert all(torch.equal(best[key], state[key]) for key in best)
     # it was learned: not the start
     assert float(best["log_sigma"].exp()) != 0.4 * 1.8
+
+
+def test_intermolecular_distribution_functions_leave_out_the_pairs_within_molecules(
+    inputs, tmp_path
+):
+    changes = {"iterations": 1, "systems.0.intermolecular": True}
+    with pytest.raises(InputError, match="'fluid' are intermolecular, but its atoms have no"):
+        train(inputs, tmp_path / "atoms", changes=changes)
+    out = train(inputs, tmp_path / "dimers", changes=changes | {"systems.0.script": "in.dimers"})
+    frames = np.load(out / "frames" / "00001.npz")
+    # 62 dimers and an atom
+    assert frames["0_pairs"].tolist() == [125 * 124 // 2 - 62]
+    assert metrics(out)[0]["md_steps"] == 600
 
 
 # ---- going on ----

@@ -18,14 +18,17 @@ class PotentialError(Exception): ...
 
 class Frames:
     n_types: int
+    pressure_unit: float
     rdf_width: float
     atoms: Integers
+    pairs: Integers
     step: Integers
     volume: Array
     energy: Array
     pressure: Array
     temperature: Array
     counts: Array
+    virial: Array
     rdf: Array
     def __len__(self) -> int: ...
 

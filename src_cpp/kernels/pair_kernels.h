@@ -84,11 +84,15 @@ class PairForces {
 void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms,
                             const PairTablesView &tables);
 
-// Adds this process's share of the pair counts n_b = sum_{i<j} special B_b(r_ij^2) of a
-// configuration, per pair of types: counts[unordered_pairs(ntypes)][knots+2].  The energy of the pairs
-// of types (i, j) is the dot product with the spline coefficients of their table, exactly.
+// Adds this process's share of the pair counts and the virial counts of a configuration,
+//
+//     n_b = sum_{i<j} special B_b(s),   v_b = sum_{i<j} special 2 s B_b'(s),   s = r_ij^2,
+//
+// per pair of types: counts and virial[unordered_pairs(ntypes)][knots+2].  The dot products with the
+// spline coefficients of the table of the types (i, j) are the energy of their pairs and the sum of
+// r phi'(r) over them, exactly.
 void pair_counts(const Atoms &atoms, const NeighborPairs &pairs, const PairTablesView &tables,
-                 double *counts);
+                 double *counts, double *virial);
 
 }    // namespace diffsim
 

@@ -5,6 +5,7 @@
 
 #include "pair_kernels.h"
 
+#include <cstdint>
 #include <vector>
 
 namespace diffsim {
@@ -14,15 +15,18 @@ namespace diffsim {
 // over all processes each pair of atoms is counted once; rounding of periodic images may put the
 // halves of a pair at the edge of a bin on either side of it.  The ghosts must
 // reach at least bins * w beyond the local atoms.  Bonded and excluded pairs are counted like all
-// others: a distribution function knows positions only.  O(N) by cells.
+// others: a distribution function knows positions only; but pairs within a molecule are left out if
+// molecules are given.  O(N) by cells.
 class RdfHistogram {
  public:
   RdfHistogram(int ntypes, int bins, double width) : ntypes_(ntypes), bins_(bins), width_(width) {}
 
-  void add(const Atoms &atoms, double *histogram);
+  // `molecule` is null, or [nall] the molecules of the atoms; an atom with a number below one is in no
+  // molecule.
+  void add(const Atoms &atoms, const std::int64_t *molecule, double *histogram);
 
  private:
-  void sort_into_cells(const Atoms &atoms);
+  void sort_into_cells(const Atoms &atoms, const std::int64_t *molecule);
 
   int ntypes_;
   int bins_;
@@ -36,7 +40,7 @@ class RdfHistogram {
   std::vector<int> cell_of_;    // [nall]
   std::vector<double> sorted_x_, sorted_y_, sorted_z_;
   std::vector<int> sorted_type_;
-  std::vector<int> original_;    // [nall] index before sorting
+  std::vector<std::int64_t> sorted_label_;    // atoms with the same label are not counted as a pair
 };
 
 }    // namespace diffsim

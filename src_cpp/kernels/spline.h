@@ -94,6 +94,24 @@ inline void spline_weights(const SplinePosition &at, double *w)
   w[3] = t3 / 6.0;
 }
 
+// Their derivatives with respect to t, the slopes of what spline_weights() gives.
+inline void spline_slopes(const SplinePosition &at, double *dw_dt)
+{
+  if (at.row == 0) {
+    dw_dt[0] = -0.5;
+    dw_dt[1] = 0.0;
+    dw_dt[2] = 0.5;
+    dw_dt[3] = 0.0;
+    return;
+  }
+  const double t = at.t;
+  const double one = 1.0 - t;
+  dw_dt[0] = -0.5 * one * one;
+  dw_dt[1] = t * (1.5 * t - 2.0);
+  dw_dt[2] = 0.5 + t * (1.0 - 1.5 * t);
+  dw_dt[3] = 0.5 * t * t;
+}
+
 }    // namespace diffsim
 
 #endif

@@ -1,5 +1,6 @@
 #include "fix_diffsim_counts.h"
 
+#include "intramolecular_pairs.h"
 #include "pair_diffsim.h"
 
 #include "../kernels/pair_kernels.h"
@@ -30,9 +31,7 @@ using namespace diffsim;
 
 FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) : Fix(lammps, narg, arg)
 {
-  if (narg != 4 && (narg != 7 || strcmp(arg[4], "rdf") != 0))
-    error->all(FLERR, "Fix diffsim/counts: expected 'fix ID all diffsim/counts N' and optionally "
-                      "'rdf BINS RANGE'.");
+  read_keywords(narg, arg);
   if (igroup != group->find("all"))
     error->all(FLERR,
                "Fix diffsim/counts: the group must be 'all', but is '{}': the energy of a frame is "
@@ -44,19 +43,42 @@ FixDiffSimCounts::FixDiffSimCounts(LAMMPS *lammps, int narg, char **arg) : Fix(l
         FLERR,
         "Fix diffsim/counts: the number of steps between frames must be positive, but is {}.",
         arg[3]);
-  if (narg == 7) {
-    rdf_bins = utils::inumeric(FLERR, arg[5], false, lmp);
-    rdf_range = utils::numeric(FLERR, arg[6], false, lmp);
-    if (rdf_bins <= 0 || !(rdf_range > 0.0))
-      error->all(FLERR,
-                 "Fix diffsim/counts: 'rdf BINS RANGE' needs a positive number of bins and a "
-                 "positive range, but has {} and {}.",
-                 arg[5], arg[6]);
-  }
   scalar_flag = 1;
   extscalar = 0;
   global_freq = 1;
+  if (intermolecular) comm_forward = 1;
   completed = std::make_unique<Frames>();
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimCounts::read_keywords(int narg, char **arg)
+{
+  int at = 4;
+  while (at < narg) {
+    if (strcmp(arg[at], "rdf") == 0 && at + 2 < narg) {
+      rdf_bins = utils::inumeric(FLERR, arg[at + 1], false, lmp);
+      rdf_range = utils::numeric(FLERR, arg[at + 2], false, lmp);
+      if (rdf_bins <= 0 || !(rdf_range > 0.0))
+        error->all(FLERR,
+                   "Fix diffsim/counts: 'rdf BINS RANGE' needs a positive number of bins and a "
+                   "positive range, but has {} and {}.",
+                   arg[at + 1], arg[at + 2]);
+      at += 3;
+    } else if (strcmp(arg[at], "molecule") == 0 && at + 1 < narg &&
+               (strcmp(arg[at + 1], "off") == 0 || strcmp(arg[at + 1], "inter") == 0)) {
+      intermolecular = strcmp(arg[at + 1], "inter") == 0;
+      at += 2;
+    } else {
+      break;
+    }
+  }
+  if (narg < 4 || at != narg)
+    error->all(FLERR, "Fix diffsim/counts: expected 'fix ID all diffsim/counts N' and optionally "
+                      "'rdf BINS RANGE' and 'molecule off' or 'molecule inter'.");
+  if (intermolecular && rdf_bins == 0)
+    error->all(FLERR, "Fix diffsim/counts: 'molecule inter' is about the distribution function, "
+                      "which is not asked for. Add 'rdf BINS RANGE', or leave it out.");
 }
 
 /* ---------------------------------------------------------------------- */
@@ -89,6 +111,11 @@ void FixDiffSimCounts::init()
                "Fix diffsim/counts: pair style hybrid/scaled multiplies the energy by a factor "
                "that the pair counts do not know. Use hybrid or hybrid/overlay.");
   check_potential();
+  if (intermolecular && !atom->molecule_flag)
+    error->all(FLERR,
+               "Fix diffsim/counts: 'molecule inter' needs molecule IDs, but atoms of atom_style "
+               "{} have none. Use a style that has them, as 'full', or 'fix property/atom mol'.",
+               atom->get_style());
   energy = modify->get_compute_by_id("thermo_pe");
   pressure = modify->get_compute_by_id("thermo_press");
   temperature = modify->get_compute_by_id("thermo_temp");
@@ -187,8 +214,9 @@ void FixDiffSimCounts::new_frames()
   potential = pair ? pair->potentials_read() : 0;
   current->rdf_bins = rdf_bins;
   current->rdf_width = rdf_bins ? rdf_range / rdf_bins : 0.0;
-
+  current->pressure_unit = force->nktv2p;
   current->atoms = atoms_of_types();
+  current->pairs = pairs_of_types();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -199,6 +227,49 @@ std::vector<std::int64_t> FixDiffSimCounts::atoms_of_types() const
   for (int i = 0; i < atom->nlocal; i++) local[atom->type[i] - 1]++;
   MPI_Allreduce(local.data(), total.data(), atom->ntypes, MPI_INT64_T, MPI_SUM, world);
   return total;
+}
+
+/* ----------------------------------------------------------------------
+   numbers of pairs of atoms that the histogram counts, at whatever distance
+------------------------------------------------------------------------- */
+
+std::vector<std::int64_t> FixDiffSimCounts::pairs_of_types() const
+{
+  const std::vector<std::int64_t> n = atoms_of_types();
+  std::vector<std::int64_t> pairs;
+  for (size_t a = 0; a < n.size(); a++)
+    for (size_t b = a; b < n.size(); b++)
+      pairs.push_back(a == b ? n[a] * (n[a] - 1) / 2 : n[a] * n[b]);
+  if (intermolecular) {
+    const std::vector<std::int64_t> molecule(atom->molecule, atom->molecule + atom->nlocal);
+    const std::vector<std::int64_t> within =
+        intramolecular_pairs(atom->nlocal, atom->type, molecule.data(), atom->ntypes, world);
+    for (size_t p = 0; p < pairs.size(); p++) pairs[p] -= within[p];
+  }
+  return pairs;
+}
+
+/* ----------------------------------------------------------------------
+   molecules of local and ghost atoms; fix property/atom tells ghosts only if it is asked to
+------------------------------------------------------------------------- */
+
+void FixDiffSimCounts::find_molecules()
+{
+  molecules.resize(atom->nlocal + atom->nghost);
+  std::copy_n(atom->molecule, atom->nlocal, molecules.begin());
+  comm->forward_comm(this);
+}
+
+int FixDiffSimCounts::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/,
+                                        int * /*pbc*/)
+{
+  for (int k = 0; k < n; k++) buf[k] = ubuf(molecules[list[k]]).d;
+  return n;
+}
+
+void FixDiffSimCounts::unpack_forward_comm(int n, int first, double *buf)
+{
+  for (int k = 0; k < n; k++) molecules[first + k] = ubuf(buf[k]).i;
 }
 
 /* ----------------------------------------------------------------------
@@ -231,13 +302,17 @@ void FixDiffSimCounts::end_of_step()
   frames.temperature.push_back(temperature->compute_scalar());
   frames.pressure.push_back(pressure->compute_scalar());
   if (pair) {
-    frames.counts.resize(frames.counts.size() + pairs * frames.basis, 0.0);
+    const size_t before = frames.counts.size();
+    frames.counts.resize(before + pairs * frames.basis, 0.0);
+    frames.virial.resize(before + pairs * frames.basis, 0.0);
     pair_counts(atoms, pair->neighbor_pairs(), pair->potential().view(),
-                frames.counts.data() + frames.counts.size() - pairs * frames.basis);
+                frames.counts.data() + before, frames.virial.data() + before);
   }
   if (histogram) {
     frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0.0);
-    histogram->add(atoms, frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
+    if (intermolecular) find_molecules();
+    histogram->add(atoms, intermolecular ? molecules.data() : nullptr,
+                   frames.rdf.data() + frames.rdf.size() - pairs * rdf_bins);
   }
   modify->addstep_compute_all(update->ntimestep + nevery);
 }
@@ -248,22 +323,14 @@ void FixDiffSimCounts::end_of_step()
 
 namespace {
 
-template <class Value>
-void sum_over_processes(std::vector<Value> &values, MPI_Datatype type, MPI_Comm world)
+void sum_over_processes(std::vector<double> &values, MPI_Comm world)
 {
   // MPI counts are ints; a long run has more numbers than that
   constexpr size_t PIECE = 1 << 27;
   for (size_t first = 0; first < values.size(); first += PIECE)
     MPI_Allreduce(MPI_IN_PLACE, values.data() + first,
-                  static_cast<int>(std::min(PIECE, values.size() - first)), type, MPI_SUM, world);
-}
-
-template <class Value> void append(std::vector<Value> &to, std::vector<Value> &from)
-{
-  if (to.empty())
-    to.swap(from);
-  else
-    to.insert(to.end(), from.begin(), from.end());
+                  static_cast<int>(std::min(PIECE, values.size() - first)), MPI_DOUBLE, MPI_SUM,
+                  world);
 }
 
 }    // namespace
@@ -275,8 +342,13 @@ void FixDiffSimCounts::post_run()
     error->all(FLERR, "Fix diffsim/counts: the number of atoms changed during the run; its frames "
                       "do not belong to one ensemble. Keep the atoms, or find out why they are "
                       "lost.");
-  sum_over_processes(current->counts, MPI_DOUBLE, world);
-  sum_over_processes(current->rdf, MPI_DOUBLE, world);
+  if (intermolecular && pairs_of_types() != current->pairs)
+    error->all(FLERR,
+               "Fix diffsim/counts: the molecule IDs changed during the run; its frames do "
+               "not belong to one ensemble. Keep the molecules, or leave out 'molecule inter'.");
+  sum_over_processes(current->counts, world);
+  sum_over_processes(current->virial, world);
+  sum_over_processes(current->rdf, world);
 
   if (completed->frames == 0) {
     completed.swap(current);
@@ -287,14 +359,10 @@ void FixDiffSimCounts::post_run()
       error->all(FLERR, "Fix diffsim/counts: the potential or the number of atoms changed "
                         "since an earlier run whose frames have not been taken. Define the fix "
                         "anew before such a change.");
-    completed->frames += current->frames;
-    append(completed->step, current->step);
-    append(completed->volume, current->volume);
-    append(completed->energy, current->energy);
-    append(completed->pressure, current->pressure);
-    append(completed->temperature, current->temperature);
-    append(completed->counts, current->counts);
-    append(completed->rdf, current->rdf);
+    if (completed->pairs != current->pairs)
+      error->all(FLERR, "Fix diffsim/counts: the molecule IDs changed since an earlier run whose "
+                        "frames have not been taken. Define the fix anew before such a change.");
+    append(*completed, *current);
   }
   current.reset();
 }
@@ -321,10 +389,11 @@ double FixDiffSimCounts::compute_scalar()
 
 double FixDiffSimCounts::memory_usage()
 {
-  double bytes = 0.0;
+  auto bytes = static_cast<double>(molecules.capacity() * sizeof(std::int64_t));
   for (const auto *frames : {completed.get(), current.get()})
     if (frames)
-      bytes += static_cast<double>(frames->counts.capacity() * sizeof(double) +
-                                   frames->rdf.capacity() * sizeof(std::int64_t));
+      bytes += static_cast<double>(frames->counts.capacity() + frames->virial.capacity() +
+                                   frames->rdf.capacity()) *
+               sizeof(double);
   return bytes;
 }

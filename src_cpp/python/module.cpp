@@ -75,6 +75,15 @@ py::ssize_t type_pairs(const Frames &frames)
   return unordered_pairs(frames.ntypes);
 }
 
+// A property of Frames with one number a frame and B-spline of each pair of types
+auto per_basis(std::vector<double> Frames::*member)
+{
+  return [member](const py::object &self) {
+    const auto &frames = self.cast<const Frames &>();
+    return view(frames.*member, {frames.frames, type_pairs(frames), frames.basis}, self);
+  };
+}
+
 Doubles rows(const Doubles &input, py::ssize_t expected, const char *what)
 {
   if (input.ndim() != 2 || input.shape(1) != expected)
@@ -143,6 +152,7 @@ PYBIND11_MODULE(_core, m)
 
   py::class_<Frames>(m, "Frames", "Frames of a run, as recorded by fix diffsim/counts.")
       .def_property_readonly("n_types", [](const Frames &f) { return f.ntypes; })
+      .def_property_readonly("pressure_unit", [](const Frames &f) { return f.pressure_unit; })
       .def_property_readonly("rdf_width", [](const Frames &f) { return f.rdf_width; })
       .def("__len__", [](const Frames &f) { return f.frames; })
       .def_property_readonly("atoms",
@@ -150,16 +160,18 @@ PYBIND11_MODULE(_core, m)
                                const auto &f = self.cast<const Frames &>();
                                return view(f.atoms, {f.ntypes}, self);
                              })
+      .def_property_readonly("pairs",
+                             [](const py::object &self) {
+                               const auto &f = self.cast<const Frames &>();
+                               return view(f.pairs, {type_pairs(f)}, self);
+                             })
       .def_property_readonly("step", per_frame(&Frames::step))
       .def_property_readonly("volume", per_frame(&Frames::volume))
       .def_property_readonly("energy", per_frame(&Frames::energy))
       .def_property_readonly("pressure", per_frame(&Frames::pressure))
       .def_property_readonly("temperature", per_frame(&Frames::temperature))
-      .def_property_readonly("counts",
-                             [](const py::object &self) {
-                               const auto &f = self.cast<const Frames &>();
-                               return view(f.counts, {f.frames, type_pairs(f), f.basis}, self);
-                             })
+      .def_property_readonly("counts", per_basis(&Frames::counts))
+      .def_property_readonly("virial", per_basis(&Frames::virial))
       .def_property_readonly("rdf", [](const py::object &self) {
         const auto &f = self.cast<const Frames &>();
         return view(f.rdf, {f.frames, type_pairs(f), f.rdf_bins}, self);

@@ -7,6 +7,7 @@
 #include "../../src_cpp/potential/knots.h"
 
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -136,13 +137,29 @@ void check(const Configuration &configuration, const PairTables &tables, Instruc
 
 void check_counts(const Configuration &configuration, const PairTables &tables, int ntypes)
 {
+  const Atoms atoms = configuration.atoms();
   std::vector<double> counts(static_cast<size_t>(unordered_pairs(ntypes)) *
                              basis_size(tables.knots));
-  pair_counts(configuration.atoms(), configuration.pairs(), tables.view(), counts.data());
+  std::vector<double> virial(counts.size());
+  pair_counts(atoms, configuration.pairs(), tables.view(), counts.data(), virial.data());
   const int bins = random_int(1, 50);
+  const double width = random_double(0.2) + 0.01;
+  std::vector<std::int64_t> molecule(random_int(0, 1) ? atoms.nall : 0);
+  for (std::int64_t &each : molecule) each = random_int(0, 9);
   std::vector<double> histogram(static_cast<size_t>(unordered_pairs(ntypes)) * bins);
-  RdfHistogram rdf(ntypes, bins, random_double(0.2) + 0.01);
-  for (int repeat = 0; repeat < 2; repeat++) rdf.add(configuration.atoms(), histogram.data());
+  RdfHistogram rdf(ntypes, bins, width);
+  for (int repeat = 0; repeat < 2; repeat++)
+    rdf.add(atoms, molecule.empty() ? nullptr : molecule.data(), histogram.data());
+  double found = 0.0, reference = 0.0;
+  for (const double pairs : histogram) found += pairs;
+  for (int i = 0; i < atoms.nlocal; i++)
+    for (int j = 0; j < atoms.nall; j++) {
+      const bool together = !molecule.empty() && molecule[i] > 0 && molecule[i] == molecule[j];
+      double rsq = 0.0;
+      for (int d = 0; d < 3; d++) rsq += std::pow(atoms.x[3 * i + d] - atoms.x[3 * j + d], 2);
+      if (i != j && !together && rsq < bins * width * (bins * width)) reference += 1.0;
+    }
+  expect(found, reference, 1.0, "histogram");
 }
 
 void check_all(Instructions instructions)

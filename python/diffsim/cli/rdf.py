@@ -33,16 +33,26 @@ def rdf(
         int | None, typer.Option(min=1, help="Frame before which to stop.", show_default="the end")
     ] = None,
     step: Annotated[int, typer.Option(min=1, help="Frames from one to the next.")] = 1,
+    intermolecular: Annotated[
+        bool, typer.Option("--intermolecular", help="Leave out pairs of atoms of one molecule.")
+    ] = False,
     output: Annotated[Path, typer.Option(help="CSV file that is written.")] = Path("rdf.csv"),
 ) -> None:
     """Average the RDF of a pair of species over a trajectory.
 
     Distances are in the unit of the file (LAMMPS, DCD) or in Angstrom (formats with a unit of
     their own). The periodic box of each frame is used; errors are standard errors of the mean that
-    take the correlation of the frames into account.
+    take the correlation of the frames into account. Molecules are told by LAMMPS's molecule IDs, or
+    by the topology's molecules, bonds or residues, whichever it has first.
     """
     from diffsim.targets import write_rdf
-    from diffsim.targets.trajectory import bin_edges, frames_of, rdf_of_frames, read_trajectory
+    from diffsim.targets.trajectory import (
+        bin_edges,
+        frames_of,
+        molecules_of,
+        rdf_of_frames,
+        read_trajectory,
+    )
 
     if (pair is None) == (types is None):
         raise InputError(
@@ -52,14 +62,18 @@ def rdf(
     species, attribute = (pair, "names") if pair is not None else (types, "types")
     assert species is not None
     edges = bin_edges(range, bin)
-    frames = frames_of(
-        read_trajectory(trajectory, topology), species, attribute, slice(start, stop, step)
+    universe = read_trajectory(trajectory, topology)
+    frames = frames_of(universe, species, attribute, slice(start, stop, step))
+    molecules, source = (
+        molecules_of(universe, species, attribute) if intermolecular else (None, None)
     )
-    measured = rdf_of_frames(frames, edges)
+    measured = rdf_of_frames(frames, edges, molecules)
     comments = [
         f"RDF of the pair {species[0]}-{species[1]} ({attribute}) in {trajectory.name}",
         f"{measured.frames} frames from {start} in steps of {step}; hard bins of {bin:g}",
     ]
+    if intermolecular:
+        comments.append(f"without pairs of atoms of one molecule, which are those of the {source}")
     error = measured.error
     if error is None or ((error <= ROUNDING * measured.g) & (measured.g > 0.0)).any():
         error = None

@@ -19,11 +19,23 @@ Array = NDArray[np.float64]
 class Frames:
     """Frames of one run of one system, per species pair.
 
+    Energy and pressure are linear in the coefficients c of the potential's splines. In any
+    potential on the simulated knots, with V the volume and K the `pressure_unit`,
+
+        U = sum_pb c_pb n_pb,    n_pb = sum over pairs of B_b(r^2)
+        W = sum_pb c_pb v_pb,    v_pb = sum over pairs of 2 r^2 B_b'(r^2),  W = sum of r u'(r)
+
+    so that a change dc of the coefficients changes the pressure of a frame by -K dc . v / (3 V),
+    exactly (the virial equation: Hansen and McDonald, Theory of Simple Liquids, section 2.2). The
+    sums weigh bonded pairs as ``special_bonds`` does.
+
     Attributes
     ----------
     counts
         Pair counts n_b in the basis of the simulated spline, shape (F, P, K + 2): the energy of
         frame f in a potential with coefficients c is sum_pb c[p, b] counts[f, p, b].
+    virial
+        Virial counts v_b of the same basis, shape (F, P, K + 2); dimensionless like `counts`.
     distances
         Numbers of pairs per bin of distance, each pair once, shape (F, P, B). A pair at the very
         edge of a bin may be halved between two.
@@ -31,19 +43,28 @@ class Frames:
         Of `distances`, whose bins begin at r = 0.
     atoms
         Number of atoms of each species, shape (S,).
+    pairs
+        Number of pairs of atoms that `distances` counts, at whatever distance, shape (P,):
+        N (N - 1) / 2 or N_a N_b, less the pairs within molecules where those are left out.
     volume, energy, pressure, temperature
         Of every frame, shape (F,), as LAMMPS computes them: potential energy of the whole system,
         pressure, kinetic temperature.
+    pressure_unit
+        The pressure, in LAMMPS's unit, of an energy of one in a volume of one (LAMMPS's nktv2p): 1
+        in lj units, 68568.415 atm in real units.
     """
 
     counts: Array
+    virial: Array
     distances: Array
     bin_width: float
     atoms: NDArray[np.int64]
+    pairs: NDArray[np.int64]
     volume: Array
     energy: Array
     pressure: Array
     temperature: Array
+    pressure_unit: float
 
     def __len__(self) -> int:
         return len(self.volume)
@@ -56,9 +77,10 @@ class Frames:
     def rdf(self, pair: int, rebin: Array | None = None, edges: Array | None = None) -> Array:
         """Radial distribution function of each frame, shape (F, bins).
 
-            g(r) = n(r) V / (N_pairs v(r)),   N_pairs = N (N - 1) / 2 or N_a N_b
+            g(r) = n(r) V / (N_pairs v(r))
 
-        with n the pairs in a bin and v the volume of its shell, so that an ideal gas has g = 1.
+        with n the pairs in a bin, v the volume of its shell and N_pairs the number of `pairs`, so
+        that an ideal gas has g = 1.
 
         Parameters
         ----------
@@ -71,7 +93,7 @@ class Frames:
         Raises
         ------
         InputError
-            If the system holds no pair of these species.
+            If the system holds no pair of these species that is counted.
         """
         counts = self.distances[:, pair]
         if rebin is not None:
@@ -80,9 +102,8 @@ class Frames:
         return np.asarray(counts * self.volume[:, None] / ideal)
 
     def has_pairs(self, pair: int) -> bool:
-        """Whether the system holds at least one pair of these species."""
-        a, b = species_pairs(len(self.atoms))[pair]
-        return bool(self.atoms[a] > 1 if a == b else self.atoms[a] * self.atoms[b] > 0)
+        """Whether the system holds at least one pair of these species that is counted."""
+        return bool(self.pairs[pair] > 0)
 
     def one_pair(self, pair: int, edges: Array) -> Array:
         """What a single pair adds to the g(r) of one frame on average, per bin (bins,)."""
@@ -90,15 +111,13 @@ class Frames:
 
     def _ideal_pairs(self, pair: int, edges: Array) -> Array:
         """Number of pairs times the volume of the shells."""
-        a, b = species_pairs(len(self.atoms))[pair]
-        n_a, n_b = int(self.atoms[a]), int(self.atoms[b])
-        n_pairs = n_a * (n_a - 1) / 2 if a == b else float(n_a * n_b)
-        if n_pairs == 0:
+        if not self.has_pairs(pair):
             raise InputError(
                 "A radial distribution function was asked for a species pair of which the system "
-                "has no atoms. Correct the species of its types or the pair of the target."
+                "has no atoms, or none in different molecules if it is intermolecular. Correct the "
+                "species of its types, its molecules or the pair of the target."
             )
-        return np.asarray(n_pairs * 4.0 / 3.0 * np.pi * np.diff(edges**3))
+        return np.asarray(float(self.pairs[pair]) * 4.0 / 3.0 * np.pi * np.diff(edges**3))
 
 
 def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) -> Frames:
@@ -119,13 +138,15 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
         a, b = sorted((species_of_type[i], species_of_type[j]))
         target.append(index.get((a, b), -1))
 
-    def gather(values: NDArray[Any]) -> NDArray[Any]:
+    def gather(values: NDArray[Any], axis: int = 1) -> NDArray[Any]:
         if target == list(range(len(index))):
             return values
-        result = np.zeros((values.shape[0], len(index), values.shape[2]), dtype=values.dtype)
+        shape = (*values.shape[:axis], len(index), *values.shape[axis + 1 :])
+        result = np.zeros(shape, dtype=values.dtype)
+        into, of_types = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
         for source, p in enumerate(target):
             if p >= 0:
-                result[:, p] += values[:, source]
+                into[p] += of_types[source]
         return result
 
     of_species = np.asarray(species_of_type)
@@ -133,11 +154,14 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
     np.add.at(atoms, of_species[of_species >= 0], recorded.atoms[of_species >= 0])
     return Frames(
         counts=gather(recorded.counts),
+        virial=gather(recorded.virial),
         distances=gather(recorded.rdf),
         bin_width=recorded.rdf_width,
         atoms=atoms,
+        pairs=gather(recorded.pairs, axis=0),
         volume=recorded.volume,
         energy=recorded.energy,
         pressure=recorded.pressure,
         temperature=recorded.temperature,
+        pressure_unit=recorded.pressure_unit,
     )

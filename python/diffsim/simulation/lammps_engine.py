@@ -31,7 +31,8 @@ STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
 class Recording:
     """What is recorded: a frame every `every` of `steps` steps, after `relaxation` steps.
 
-    `rdf_bins` bins of distance cover [0, `rdf_range`).
+    `rdf_bins` bins of distance cover [0, `rdf_range`). If they are `intermolecular`, they leave out
+    the pairs of atoms within a molecule.
     """
 
     relaxation: int
@@ -39,6 +40,7 @@ class Recording:
     every: int
     rdf_bins: int
     rdf_range: float
+    intermolecular: bool = False
 
 
 @contextlib.contextmanager
@@ -149,7 +151,8 @@ def simulate(
             "reset_timestep 0",
             *([f"run {recording.relaxation}"] if recording.relaxation else []),
             f"fix {FIX_ID} all diffsim/counts {recording.every} "
-            f"rdf {recording.rdf_bins} {recording.rdf_range:.17g}",
+            f"rdf {recording.rdf_bins} {recording.rdf_range:.17g} "
+            f"molecule {'inter' if recording.intermolecular else 'off'}",
             f"run {recording.steps}",
             "reset_timestep 0",
             f'write_dump all custom "{state_file}" {STATE_WRITTEN}',
@@ -170,7 +173,8 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
     SimulationError
         With LAMMPS's message and input line, if the script has an error.
     InputError
-        If it made no atoms, or another number of types.
+        If it made no atoms, atoms without the molecule IDs that are needed, or another number of
+        types.
     """
     processes = lammps.extract_setting("world_size")
     if processes > 1:
@@ -196,6 +200,12 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
         raise InputError(
             f"The script {system.script} of system '{system.name}' made no atoms; it must define "
             "the box and the atoms (create_atoms, read_data, read_restart ...)."
+        )
+    if system.intermolecular and not lammps.extract_setting("molecule_flag"):
+        raise InputError(
+            f"The distribution functions of system '{system.name}' are intermolecular, but its "
+            "atoms have no molecule IDs. Use an atom_style that has them, as full, or leave out "
+            "'intermolecular'."
         )
     n_types = lammps.extract_setting("ntypes")
     if n_types != len(types):

@@ -36,6 +36,9 @@ class System:
         Values of further variables of the script.
     weight
         Of the system in the loss.
+    intermolecular
+        Whether the distribution functions are those of atoms of different molecules only, by
+        LAMMPS's molecule IDs; an atom with the ID 0 is in no molecule.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class System:
     types: Sequence[str] | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
+    intermolecular: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "script", Path(self.script))

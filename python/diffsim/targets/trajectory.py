@@ -23,6 +23,10 @@ Frame: TypeAlias = tuple[NDArray[np.floating], NDArray[np.floating] | None, NDAr
 """Positions of one species (n, 3); of the other one (m, 3), None if it is the same; the periodic
 box (6,) as three lengths and three angles in degrees."""
 
+Molecules: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Numbers of the molecules of the atoms of one species (n,) and of the other one (m,), twice the
+same if they are one species."""
+
 ATOM_STYLES = {
     "angle": "id resid type x y z",
     "atomic": "id type x y z",
@@ -61,11 +65,14 @@ class MeasuredRDF:
     frames: int
 
 
-def rdf_of_frames(frames: Iterable[Frame], edges: FloatArray) -> MeasuredRDF:
+def rdf_of_frames(
+    frames: Iterable[Frame], edges: FloatArray, molecules: Molecules | None = None
+) -> MeasuredRDF:
     r"""Average the RDF of a pair of species over frames.
 
     Each frame is normalized with its own volume :math:`V`, and with :math:`N (N - 1) / 2` pairs
-    of one species or :math:`N M` of two, so that an ideal gas gives exactly one on average:
+    of one species or :math:`N M` of two, less the pairs within molecules where those are left
+    out, so that an ideal gas gives exactly one on average:
 
     .. math:: g_b = \left\langle \frac{V}{N_\mathrm{pairs}}
         \frac{n_b}{\frac{4}{3} \pi (R_{b+1}^3 - R_b^3)} \right\rangle
@@ -80,6 +87,8 @@ def rdf_of_frames(frames: Iterable[Frame], edges: FloatArray) -> MeasuredRDF:
         atom, and a single species at least two.
     edges : (n + 1,) array
         Edges of the bins, increasing from zero or above, in the same unit.
+    molecules : Molecules or None
+        Pairs of atoms of the same molecule are left out, if they are given.
 
     Returns
     -------
@@ -88,7 +97,8 @@ def rdf_of_frames(frames: Iterable[Frame], edges: FloatArray) -> MeasuredRDF:
     Raises
     ------
     InputError
-        If there are no frames, or the last edge lies beyond half of a box's shortest width.
+        If there are no frames, the last edge lies beyond half of a box's shortest width, or no
+        pair of atoms is of different molecules.
     """
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     series = []
@@ -102,11 +112,19 @@ def rdf_of_frames(frames: Iterable[Frame], edges: FloatArray) -> MeasuredRDF:
             )
         method = "nsgrid" if edges[-1] <= GRID_RANGE * widths.min() else "bruteforce"
         if second is None:
-            _, distances = self_capped_distance(first, edges[-1], box=box, method=method)
+            close, distances = self_capped_distance(first, edges[-1], box=box, method=method)
             pairs = len(first) * (len(first) - 1) / 2
         else:
-            _, distances = capped_distance(first, second, edges[-1], box=box, method=method)
+            close, distances = capped_distance(first, second, edges[-1], box=box, method=method)
             pairs = len(first) * len(second)
+        if molecules is not None:
+            distances = distances[molecules[0][close[:, 0]] != molecules[1][close[:, 1]]]
+            pairs -= _pairs_within(molecules, same_species=second is None)
+            if pairs == 0:
+                raise InputError(
+                    "An intermolecular RDF was asked for, but all atoms of the pair are in one "
+                    "molecule; check the molecules of the topology."
+                )
         counts, _ = np.histogram(distances, bins=edges)
         series.append(counts * volume / (pairs * shells))
     if not series:
@@ -213,6 +231,68 @@ def frames_of(
     InputError
         If the trajectory does not know the attribute, the atoms or a periodic box.
     """
+    indices = _atoms_of(universe, pair, attribute)
+    for step in universe.trajectory[frames]:
+        if step.dimensions is None or not np.all(step.dimensions > 0.0):
+            raise InputError(
+                f"An RDF needs the periodic box of every frame, but frame {step.frame} has none; "
+                f"use a format that keeps it."
+            )
+        second = None if pair[0] == pair[1] else step.positions[indices[1]]
+        yield step.positions[indices[0]], second, step.dimensions
+
+
+def molecules_of(universe: Any, pair: tuple[str, str], attribute: str) -> tuple[Molecules, str]:
+    """Molecules of the atoms of a pair of species, and what the topology says them by.
+
+    They are the molecule IDs of LAMMPS's files, where 0 is no molecule, and otherwise the molecule
+    numbers of the topology, the atoms that its bonds connect, or its residues, whichever is there
+    first.
+
+    Parameters
+    ----------
+    universe, pair, attribute
+        As for :func:`frames_of`.
+
+    Raises
+    ------
+    InputError
+        If the trajectory does not know the attribute or the atoms, or what a molecule is.
+    """
+    indices = _atoms_of(universe, pair, attribute)
+    atoms = universe.atoms
+    if universe.kwargs.get("topology_format") in ("DATA", "LAMMPSDUMP"):
+        # MDAnalysis reads molecule IDs as those of residues
+        numbers, source = np.array(atoms.resids, dtype=np.int64), "molecule IDs"
+        alone = np.flatnonzero(numbers <= 0)
+        numbers[alone] = -1 - alone
+    elif hasattr(atoms, "molnums"):
+        numbers, source = atoms.molnums, "molecule numbers"
+    elif hasattr(atoms, "bonds"):
+        numbers, source = atoms.fragindices, "bonds"
+    else:
+        numbers, source = atoms.resindices, "residues"
+    if len(np.unique(numbers)) == 1:
+        raise InputError(
+            f"An intermolecular RDF was asked for, but by its {source} the trajectory is one "
+            "molecule; give a topology that says which atoms are a molecule, as a LAMMPS data file "
+            "of an atom style with molecule IDs."
+        )
+    first, second = (np.asarray(numbers, dtype=np.int64)[of_species] for of_species in indices)
+    return (first, second), source
+
+
+def _pairs_within(molecules: Molecules, same_species: bool) -> int:
+    """Number of pairs of atoms of the same molecule."""
+    numbers = np.unique(np.concatenate(molecules))
+    first, second = (
+        np.bincount(np.searchsorted(numbers, each), minlength=len(numbers)) for each in molecules
+    )
+    return int((first * (first - 1) // 2 if same_species else first * second).sum())
+
+
+def _atoms_of(universe: Any, pair: tuple[str, str], attribute: str) -> list[NDArray[np.intp]]:
+    """Indices of the atoms of both species."""
     values = getattr(universe.atoms, attribute, None)
     if values is None:
         other = "types" if attribute == "names" else "names"
@@ -230,14 +310,7 @@ def frames_of(
                 f"'{name}' among the {attribute}, but the trajectory has {atoms.size}; it knows "
                 f"the {attribute} {known}."
             )
-    for step in universe.trajectory[frames]:
-        if step.dimensions is None or not np.all(step.dimensions > 0.0):
-            raise InputError(
-                f"An RDF needs the periodic box of every frame, but frame {step.frame} has none; "
-                f"use a format that keeps it."
-            )
-        second = None if pair[0] == pair[1] else step.positions[indices[1]]
-        yield step.positions[indices[0]], second, step.dimensions
+    return indices
 
 
 def _widths_and_volume(box: NDArray[np.floating]) -> tuple[FloatArray, float]:

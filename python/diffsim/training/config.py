@@ -132,6 +132,10 @@ class SystemConfig(Section):
         description="variables of the script, named with letters, digits and _, and their values",
     )
     weight: Positive = Field(default=1.0, description="the weight among all systems")
+    intermolecular: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="whether the RDFs leave out the pairs of atoms within a molecule",
+    )
     targets: Annotated[list[TargetConfig], Field(min_length=1)] = Field(
         description="a list of what the simulation has to reproduce"
     )

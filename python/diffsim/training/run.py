@@ -60,6 +60,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
             types=system.types,
             variables=system.variables,
             weight=system.weight,
+            intermolecular=system.intermolecular,
         )
         for system in config.systems
     ]

@@ -157,6 +157,7 @@ class RunDirectory:
             values = {
                 entry.name: arrays[f"{index}_{entry.name}"] for entry in dataclasses.fields(Frames)
             }
-            values["bin_width"] = float(values["bin_width"])
+            for name in ("bin_width", "pressure_unit"):
+                values[name] = float(values[name])
             result.append(Frames(**values))
         return result

@@ -252,7 +252,9 @@ class Trainer:
         bins, reach = self._bins[index]
         protocol = self.protocol
         relaxation = protocol.equilibration if state is None else protocol.relaxation
-        recording = Recording(relaxation, protocol.steps, protocol.every, bins, reach)
+        recording = Recording(
+            relaxation, protocol.steps, protocol.every, bins, reach, system.intermolecular
+        )
         # a new, reproducible seed for every piece of simulation; LAMMPS wants a positive int
         sequence = np.random.SeedSequence([self.seed, self.iteration, index])
         seed = int(sequence.generate_state(1)[0] % 900_000_000) + 1

@@ -14,9 +14,15 @@ static inline int cell_at(double position, int cells)
   return position < cells ? static_cast<int>(position) : cells - 1;
 }
 
+// An atom in no molecule has a label of its own, a molecule's are positive.
+static inline std::int64_t label(int i, const std::int64_t *molecule)
+{
+  return molecule && molecule[i] > 0 ? molecule[i] : -1 - static_cast<std::int64_t>(i);
+}
+
 // Cells are a third of the range wide, but never so many that most of them are empty: a gas of few atoms in
 // a large volume must not ask for memory that grows with the volume.
-void RdfHistogram::sort_into_cells(const Atoms &atoms)
+void RdfHistogram::sort_into_cells(const Atoms &atoms, const std::int64_t *molecule)
 {
   const int nall = atoms.nall;
   const double *const x = atoms.x;
@@ -54,7 +60,7 @@ void RdfHistogram::sort_into_cells(const Atoms &atoms)
   sorted_y_.resize(nall);
   sorted_z_.resize(nall);
   sorted_type_.resize(nall);
-  original_.resize(nall);
+  sorted_label_.resize(nall);
   std::vector<int> next(first_.begin(), first_.end() - 1);
   for (int i = 0; i < nall; i++) {
     const int at = next[cell_of_[i]]++;
@@ -62,7 +68,7 @@ void RdfHistogram::sort_into_cells(const Atoms &atoms)
     sorted_y_[at] = x[3 * i + 1];
     sorted_z_[at] = x[3 * i + 2];
     sorted_type_[at] = atoms.type[i];
-    original_[at] = i;
+    sorted_label_[at] = label(i, molecule);
   }
 }
 
@@ -74,10 +80,10 @@ static inline double gap(double c, double lo, double inv_cell, int k)
   return std::max({left - c, c - right, 0.0});
 }
 
-void RdfHistogram::add(const Atoms &atoms, double *histogram)
+void RdfHistogram::add(const Atoms &atoms, const std::int64_t *molecule, double *histogram)
 {
   if (atoms.nlocal == 0) return;
-  sort_into_cells(atoms);
+  sort_into_cells(atoms, molecule);
 
   const double range = bins_ * width_;
   const double range_sq = range * range;
@@ -86,6 +92,7 @@ void RdfHistogram::add(const Atoms &atoms, double *histogram)
   std::vector<int> type_within(atoms.nall);
   for (int i = 0; i < atoms.nlocal; i++) {
     const double at[3] = {atoms.x[3 * i], atoms.x[3 * i + 1], atoms.x[3 * i + 2]};
+    const std::int64_t own = label(i, molecule);
     // cells from at - reach to at + reach in direction d
     auto cells_within = [&](int d, double reach, int &from, int &to) {
       from = cell_at((at[d] - reach - lo_[d]) * inv_cell_[d], cells_[d]);
@@ -113,7 +120,7 @@ void RdfHistogram::add(const Atoms &atoms, double *histogram)
           const double rsq = dx * dx + dy * dy + dz * dz;
           rsq_within[within] = rsq;
           type_within[within] = sorted_type_[j];
-          within += static_cast<int>(rsq < range_sq) & static_cast<int>(original_[j] != i);
+          within += static_cast<int>(rsq < range_sq) & static_cast<int>(sorted_label_[j] != own);
         }
       }
     }
