@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diffsim import gradients, optimizers, potentials, report, simulation, targets, training
     from diffsim.simulation import System
-    from diffsim.training.trainer import Protocol, Trainer
+    from diffsim.training.records import Protocol
+    from diffsim.training.trainer import Trainer
 
 __version__ = "0.1.0"
 
@@ -34,7 +35,7 @@ _MODULES = (
     "training",
 )
 _CLASSES = {
-    "Protocol": "diffsim.training.trainer",
+    "Protocol": "diffsim.training.records",
     "System": "diffsim.simulation",
     "Trainer": "diffsim.training.trainer",
 }

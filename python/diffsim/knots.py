@@ -213,7 +213,7 @@ def knot_values(potential: Any, grid: Grid) -> torch.Tensor:
         pair, knot = (int(i) for i in torch.nonzero(~finite)[0])
         a, b = pairs[pair]
         raise ModelError(
-            f"The potential of {grid.species[a]}-{grid.species[b]} is {float(values[pair, knot])} "
+            f"The potential of {grid.species[a]}-{grid.species[b]} is {values[pair, knot].item()} "
             f"at distance {grid.distances(pair)[knot]:.6g}; it must be finite. If this happened "
             "in a training, the last step was too large."
         )

@@ -12,20 +12,23 @@ from diffsim.knots import Array
 def error_scale(ensemble: Ensemble) -> Array:
     """Scale e_b of each observable in the loss, shape (O,).
 
-    For targets with error bars e_b^2 = (target's error)^2 + (error of the latest piece's
-    average)^2, so that a loss of about one means agreement within the noise. For targets without,
-    a deviation that counts as large (`Target.scale`): one for distribution functions.
+    Where at least one target of the system has error bars, e_b^2 = (target's error)^2 + (error of
+    the latest piece's average)^2, so that a loss of about one means agreement within the noise;
+    a target without is exact. Where none has, a deviation that counts as large (`Target.scale`):
+    one for distribution functions.
     """
+    without = all(target.errors is None for target in ensemble.system.targets)
     scales = []
     first = 0
     for target in ensemble.system.targets:
         part = slice(first, first + len(target.values))
         first = part.stop
-        if target.errors is None:
+        if without:
             scale = target.scale(ensemble.latest_frames, 1.0 / ensemble.beta)
             scales.append(np.full(len(target.values), scale))
         else:
-            scales.append(np.hypot(target.errors, ensemble.latest_error[part]))
+            given = 0.0 if target.errors is None else target.errors
+            scales.append(np.hypot(given, ensemble.latest_error[part]))
     return np.concatenate(scales)
 
 

@@ -52,6 +52,14 @@ class Optimizer(Protocol):
         """
         ...
 
+    def retreat(self) -> None:
+        """Make the next steps smaller: the last one led to a failure or to a worse loss.
+
+        Where the last step is taken back, the trainer calls `load_state_dict` with the state from
+        before that step first. How far the optimizer has retreated is part of its state.
+        """
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold for the optimizer to continue to the same numbers."""
         ...

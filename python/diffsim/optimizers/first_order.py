@@ -16,6 +16,7 @@ from diffsim.optimizers.base import Update, check_option
 
 # need a function that evaluates the loss again, sparse gradients, or are no optimizer
 NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Optimizer")
+RETREAT = 0.5  # of the learning rate, for good
 
 
 class FirstOrder:
@@ -60,6 +61,7 @@ class FirstOrder:
         self.min_ess = min_ess
         self.max_steps = max_steps
         self.options = options
+        self._share = 1.0  # of the learning rate of the options
         self._torch: torch.optim.Optimizer | None = None
         self._state: dict[str, Any] | None = None
 
@@ -71,6 +73,8 @@ class FirstOrder:
                 f"This optimizer ({self.name}) belongs to another potential; make a new one for "
                 "each."
             )
+        for group in optimizer.param_groups:
+            group["lr"] = self._share * optimizer.defaults["lr"]
         seconds, steps = 0.0, 0
         while steps < self.max_steps:
             began = time.perf_counter()
@@ -109,11 +113,17 @@ class FirstOrder:
                 self._torch.load_state_dict(self._state)
         return self._torch
 
+    def retreat(self) -> None:
+        """Halve the learning rate for good."""
+        self._share *= RETREAT
+
     def state_dict(self) -> dict[str, Any]:
-        """The state of the torch optimizer."""
-        return {"torch": self._torch.state_dict() if self._torch else None}
+        """The state of the torch optimizer, and what retreats have left of the learning rate."""
+        state = self._torch.state_dict() if self._torch else self._state
+        return {"torch": state, "share": self._share}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of the torch optimizer."""
+        """Take up a state that `state_dict` returned."""
+        self._share = state["share"]
         self._state = state["torch"]
         self._torch = None

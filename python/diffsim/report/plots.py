@@ -109,6 +109,15 @@ def plot_loss(path: Path, metrics: Path) -> None:
     for name in records[0]["systems"]:
         errors = [float(np.mean(record["systems"][name]["rdf_mse"])) for record in records]
         axes.semilogy(steps, errors, "o-", label=name)
+    held_out = {name for record in records for name in record.get("validation", {})}
+    for name in sorted(held_out):
+        tested = [record for record in records if name in record.get("validation", {})]
+        axes.semilogy(
+            [record["md_steps"] for record in tested],
+            [float(np.mean(record["validation"][name]["rdf_mse"])) for record in tested],
+            "s--",
+            label=f"{name} (validation)",
+        )
     axes.set_xlabel("MD steps")
     axes.set_ylabel("mean square error of g(r)")
     axes.legend(frameon=False)

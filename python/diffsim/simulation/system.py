@@ -39,6 +39,8 @@ class System:
     intermolecular
         Whether the distribution functions are those of atoms of different molecules only, by
         LAMMPS's molecule IDs; an atom with the ID 0 is in no molecule.
+    validation
+        Whether the system is only simulated and reported: a test of what was learned from others.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class System:
     variables: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
     intermolecular: bool = False
+    validation: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "script", Path(self.script))

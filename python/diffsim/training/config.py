@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,19 +12,18 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from diffsim.errors import InputError
-from diffsim.targets import RDF, range_weights
 from diffsim.training.config_errors import describe
+from diffsim.training.config_targets import TargetConfig
 from diffsim.training.config_types import (
     ExistingFile,
+    Flag,
     Integer,
     Name,
     Number,
     Positive,
-    Range,
     Section,
     VariableName,
     VariableValue,
-    WeightedRange,
 )
 from diffsim.training.yaml_file import read_yaml, write_yaml
 
@@ -87,31 +85,6 @@ class PotentialConfig(Section):
         return self
 
 
-class TargetConfig(Section):
-    """A target of a system: the RDF of one pair of species."""
-
-    rdf: ExistingFile = Field(
-        description="a file with the columns r, g and, optionally, the error of g"
-    )
-    pair: tuple[Name, Name] = Field(description="a list of the names of two species")
-    weight: Positive = Field(default=1.0, description="the weight among all targets")
-    range: Range | None = Field(
-        default=None,
-        description="a list of the smallest and the largest r that are kept (by default all)",
-    )
-    bin_weights: list[WeightedRange] | None = Field(
-        default=None,
-        description="lists of smallest r, largest r and weight of the bins (elsewhere 1)",
-    )
-
-    def load(self) -> RDF:
-        """Read the target; raises InputError where the file or the weights do not fit."""
-        target = RDF.from_file(self.rdf, self.pair, weight=self.weight, range=self.range)
-        if self.bin_weights is None:
-            return target
-        return replace(target, bin_weights=range_weights(target.r, self.bin_weights))
-
-
 class SystemConfig(Section):
     """A LAMMPS simulation at one state point and the targets it is compared with."""
 
@@ -132,9 +105,13 @@ class SystemConfig(Section):
         description="variables of the script, named with letters, digits and _, and their values",
     )
     weight: Positive = Field(default=1.0, description="the weight among all systems")
-    intermolecular: Annotated[bool, Field(strict=True)] = Field(
+    intermolecular: Flag = Field(
         default=False,
-        description="whether the RDFs leave out the pairs of atoms within a molecule",
+        description="true if the RDFs leave out the pairs of atoms within a molecule",
+    )
+    validation: Flag = Field(
+        default=False,
+        description="true for a system that is simulated and reported, but not trained on",
     )
     targets: Annotated[list[TargetConfig], Field(min_length=1)] = Field(
         description="a list of what the simulation has to reproduce"
@@ -239,6 +216,11 @@ class Config(Section):
     iterations: Annotated[Integer, Field(gt=0)] = Field(
         default=10, description="the number of times that the systems are simulated"
     )
+    validate_every: Annotated[Integer, Field(gt=0)] | None = Field(
+        default=None,
+        description="the number of iterations between simulations of the systems for validation "
+        "(by default only at the end)",
+    )
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=1.0e-4, description="the relative tolerance of the spline, as in pair_style diffsim"
     )
@@ -274,6 +256,19 @@ class Config(Section):
     def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], Any, dict[str, str]]]:
         """Yield key, message and its values of everything in the systems that cannot be."""
         species = self.potential.species
+        tests = [system.validation for system in self.systems]
+        if all(tests):
+            yield (
+                ("systems",),
+                "should have at least one system to learn from, but all have 'validation: true'",
+                {},
+            )
+        if self.validate_every is not None and not any(tests):
+            yield (
+                ("validate_every",),
+                "should be left out, because no system has 'validation: true'",
+                {},
+            )
         repeated = Counter(system.name for system in self.systems)
         for i, system in enumerate(self.systems):
             if repeated[system.name] > 1:
@@ -292,7 +287,7 @@ class Config(Section):
                     )
             present = species if system.types is None else system.types
             for j, target in enumerate(system.targets):
-                for name in target.pair:
+                for name in target.pair or ():
                     if present is not None and (name not in present or name == UNUSED_TYPE):
                         yield (
                             ("systems", i, "targets", j, "pair"),

@@ -44,6 +44,7 @@ def _variable(value: Any) -> str | int | float:
     return value
 
 
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Integer: TypeAlias = Annotated[int, Field(strict=True)]
 Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive: TypeAlias = Annotated[Number, Field(gt=0)]

@@ -8,7 +8,8 @@ from types import TracebackType
 
 from rich.console import Console
 
-from diffsim.training.trainer import Iteration, Trainer
+from diffsim.training.records import Iteration
+from diffsim.training.trainer import Trainer
 
 
 class Progress:
@@ -45,9 +46,13 @@ class Progress:
         """Say what is about to be trained."""
         self._steps = trainer.md_steps
         error = trainer.spline_error
-        names = ", ".join(f"{s.name} (T = {s.temperature:g})" for s in trainer.systems)
+        tests = [simulator.system for simulator in trainer.validation.simulators]
+        names, held_out = (
+            ", ".join(f"{s.name} (T = {s.temperature:g})" for s in systems)
+            for systems in (trainer.systems, tests)
+        )
         weights = sum(p.numel() for p in trainer.potential.parameters() if p.requires_grad)
-        self._console.print(f"systems: {names}")
+        self._console.print(f"systems: {names}" + (f"; validation: {held_out}" if tests else ""))
         self._console.print(
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
@@ -68,6 +73,14 @@ class Progress:
             f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11.3g} {record.ess:>7.0f} "
             f"{record.md_steps:>9} {speed:>8.0f}  {pressures}"
         )
+        for name, entry in record.validation.items():
+            errors = ", ".join(
+                f"{mse:.3g} (noise {noise:.2g})"
+                for mse, noise in zip(entry["rdf_mse"], entry["noise"], strict=True)
+            )
+            self._console.print(
+                f"  validation of {name}: rdf mse {errors}, pressure {entry['pressure']:.4g}"
+            )
         for event in record.events:
             self._console.print(f"  note: {event}", style="yellow")
         done = record.iteration - self._first

@@ -11,15 +11,17 @@ import torch
 import yaml
 
 from diffsim import optimizers, potentials
-from diffsim.errors import InputError
+from diffsim.errors import InputError, SimulationError
 from diffsim.export import write_lammps_table
 from diffsim.knots import pair_ranges
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.simulation import System
+from diffsim.targets import RDF
 from diffsim.training.config import Config, dump_config
 from diffsim.training.progress import Progress
+from diffsim.training.records import Iteration, Protocol
 from diffsim.training.run_directory import RunDirectory
-from diffsim.training.trainer import Iteration, Protocol, Trainer
+from diffsim.training.trainer import Trainer
 
 TABLE_POINTS = 2000
 
@@ -61,6 +63,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
             variables=system.variables,
             weight=system.weight,
             intermolecular=system.intermolecular,
+            validation=system.validation,
         )
         for system in config.systems
     ]
@@ -73,6 +76,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
         tolerance=config.tolerance,
         seed=config.seed,
         scratch=scratch,
+        validate_every=config.validate_every,
     )
 
 
@@ -109,13 +113,26 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
     with Progress(config.iterations, trainer.iteration) as progress:
         progress.start(trainer)
 
-        def after(record: Iteration) -> None:
-            directory.append_metrics(record)
+        def keep() -> None:
             directory.write_checkpoint(trainer, trainer.ensembles[0].latest_coefficients)
             write_potential(directory, trainer)
+
+        def after(record: Iteration) -> None:
+            directory.append_metrics(record)
+            keep()
             progress.show(record)
 
-        trainer.fit(config.iterations - trainer.iteration, after)
+        try:
+            trainer.fit(config.iterations - trainer.iteration, after)
+        except SimulationError as error:
+            if not trainer.iteration:
+                raise
+            keep()
+            write_plots(directory, trainer)
+            raise SimulationError(
+                f"{error} The folder {out} holds the best potential so far; --resume continues the "
+                "run in it with smaller steps."
+            ) from None
     write_potential(directory, trainer)
     write_plots(directory, trainer)
     progress.finish(out, time.perf_counter() - began)
@@ -135,13 +152,11 @@ def _check_resumable(config: Config, text: str) -> None:
 
 def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
     """Write the best potential as a model file and as a table."""
-    present = {key: value.clone() for key, value in trainer.potential.state_dict().items()}
-    trainer.use_best()
-    trainer.potential.save(directory.model)
-    write_lammps_table(
-        directory.table, trainer.potential, pair_ranges(trainer.potential), TABLE_POINTS
-    )
-    trainer.potential.load_state_dict(present)
+    with trainer.at_best():
+        trainer.potential.save(directory.model)
+        write_lammps_table(
+            directory.table, trainer.potential, pair_ranges(trainer.potential), TABLE_POINTS
+        )
 
 
 def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
@@ -150,8 +165,19 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
         trainer.systems, trainer.ensembles, trainer.latest, strict=True
     ):
         for target in system.targets:
+            if not isinstance(target, RDF):
+                continue
             measured = target.observe(frames, ensemble.species).mean(axis=0)
             name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
             plot_rdf(directory.path / name, target, measured, system.name)
-    plot_potential(directory.path / "potential.png", trainer.potential, trainer.grid)
+    for simulator in trainer.validation.simulators:
+        system = simulator.system
+        averages = trainer.validation.averages.get(system.name, [])
+        for target, average in zip(system.targets, averages, strict=False):
+            if not isinstance(target, RDF):
+                continue
+            name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
+            plot_rdf(directory.path / name, target, average, f"{system.name} (validation)")
+    with trainer.at_best():
+        plot_potential(directory.path / "potential.png", trainer.potential, trainer.grid)
     plot_loss(directory.path / "loss.png", directory.metrics)

@@ -4,7 +4,7 @@ config.yaml       the configuration with all defaults and absolute paths
 model.pt          the best potential so far
 potential.table   the same as a LAMMPS table
 metrics.jsonl     a line for each iteration
-checkpoint.pt     weights, optimizer, atoms; with frames/ all that a resumed run needs
+checkpoint.pt     weights, optimizer, atoms, the way back; with frames/ all that a resumed run needs
 frames/           pair counts of every iteration
 lammps/           logs and working files of LAMMPS
 *.png             plots
@@ -24,7 +24,8 @@ import torch
 from diffsim.errors import InputError
 from diffsim.knots import Array
 from diffsim.simulation import Frames
-from diffsim.training.trainer import Iteration, Trainer
+from diffsim.training.records import Iteration
+from diffsim.training.trainer import Trainer
 
 
 class RunDirectory:

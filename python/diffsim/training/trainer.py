@@ -1,103 +1,37 @@
-"""The training loop: simulate, add to the ensembles, update the potential."""
+"""The training loop: simulate, add to the ensembles, update the potential.
+
+A step that leads to a simulation that fails is taken back, and a smaller one is taken. A step that
+only makes the loss worse stays, as its frames are good, but the next one is smaller.
+"""
 
 from __future__ import annotations
 
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from diffsim import optimizers
-from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.ensemble import Ensemble, Weighted
+from diffsim.errors import InputError, ModelError, SimulationError
+from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss
-from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
-from diffsim.optimizers import Optimizer
+from diffsim.knots import Array, choose_grid, core_knots, knot_values, spline_coefficients
+from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_mean_force
-from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
+from diffsim.simulation import Frames, System
+from diffsim.training.checks import check_species, check_systems
+from diffsim.training.measurement import latest_series, loss_change, measured, temperature_event
+from diffsim.training.pieces import Simulator, final_temperature
+from diffsim.training.records import Iteration, Protocol
+from diffsim.training.validation import Validation
 from diffsim.units import boltzmann
 
 JUDGED = 0.5  # frames of the latest piece that must be effective for a loss to be trusted
-TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Lengths in MD steps.
-
-    Attributes
-    ----------
-    steps
-        Sampled in every iteration; a multiple of `every`.
-    every
-        Steps between frames.
-    equilibration
-        Not sampled, before the first iteration.
-    relaxation
-        Not sampled, at the start of every later iteration.
-    """
-
-    steps: int = 2500
-    every: int = 20
-    equilibration: int = 2000
-    relaxation: int = 250
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "every", "equilibration", "relaxation"):
-            lowest = 1 if name in ("steps", "every") else 0
-            if getattr(self, name) < lowest:
-                raise InputError(
-                    f"The number of MD steps '{name}' is {getattr(self, name)}; it must be at "
-                    f"least {lowest}."
-                )
-        if self.steps % self.every or self.steps < 2 * self.every:
-            raise InputError(
-                f"An iteration of {self.steps} steps with a frame every {self.every} steps does "
-                "not end on a frame or has fewer than two frames; make 'steps' a larger multiple "
-                "of 'every'."
-            )
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """What an iteration measured, of the potential that it simulated.
-
-    Attributes
-    ----------
-    iteration
-        From 1.
-    loss
-        Mean over systems of the weighted mean square deviation from the targets, of these frames.
-    systems
-        Per system: loss, rdf_mse (mean square deviation of each target's g(r), unweighted), ess
-        (effective number of all stored frames under this potential), pressure, temperature.
-    ess
-        Smallest of the systems'.
-    md_steps
-        Of all systems and iterations so far, equilibration counted.
-    seconds_simulation, seconds_gradient, seconds_update
-        Wall time: in LAMMPS; from frames to gradient or linear response; fitting weights.
-    optimizer
-        Number of steps, and further numbers of the optimizer.
-    events
-        Sentences about what the user should know.
-    """
-
-    iteration: int
-    loss: float
-    systems: dict[str, dict[str, Any]]
-    ess: float
-    md_steps: int
-    seconds_simulation: float
-    seconds_gradient: float
-    seconds_update: float
-    optimizer: dict[str, float] = field(default_factory=dict)
-    events: list[str] = field(default_factory=list)
+MOST_FAILURES = 5  # in a row, each after a smaller step
 
 
 class Trainer:
@@ -108,7 +42,7 @@ class Trainer:
     potential
         A `torch.nn.Module` that keeps the model contract; changed in place.
     systems
-        State points with targets.
+        State points with targets; those with `validation` are simulated and reported only.
     optimizer
         ``"gauss-newton"``, the name of a class of torch.optim, or an object of `optimizers`.
     protocol
@@ -123,6 +57,8 @@ class Trainer:
         Of all random numbers.
     scratch
         Folder for LAMMPS's files; a temporary one by default.
+    validate_every
+        Iterations between simulations of the validation systems; only at the end by default.
 
     Raises
     ------
@@ -142,18 +78,13 @@ class Trainer:
         tolerance: float = 1e-4,
         seed: int = 1,
         scratch: Path | None = None,
+        validate_every: int | None = None,
     ) -> None:
-        if not systems:
-            raise InputError("A training needs at least one system.")
-        names = [system.name for system in systems]
-        if len(set(names)) != len(names):
-            raise InputError(
-                f"The names of the systems ({', '.join(names)}) are not unique; name them apart."
-            )
+        check_systems(systems, validate_every)
         if start not in ("pmf", "potential"):
             raise InputError(f"The start is '{start}'; it must be 'pmf' or 'potential'.")
         self.potential = potential
-        self.systems = list(systems)
+        self.systems = [system for system in systems if not system.validation]
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         self.protocol = protocol or Protocol()
         self.seed = seed
@@ -163,11 +94,13 @@ class Trainer:
         species = tuple(potential.species)
         k_b = boltzmann(potential.units)
         self.ensembles = [Ensemble(s, k_b, species, potential.cutoff) for s in self.systems]
-        self._bins = []
-        for system in self.systems:
-            self._check_species(system)
-            box = inspect(system, potential.units, system.types or species, self._log(system))
-            self._bins.append(rdf_bins(system, potential.cutoff, box))
+        ordered = self.systems + [system for system in systems if system.validation]
+        simulators = []
+        for index, system in enumerate(ordered):
+            check_species(system, species)
+            simulators.append(Simulator.of(system, index, potential, self.protocol, self.scratch))
+        self._simulators = simulators[: len(self.systems)]
+        self.validation = Validation(simulators[len(self.systems) :], validate_every)
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
         self.grid, self.spline_error = choose_grid(potential, tolerance)
@@ -175,7 +108,14 @@ class Trainer:
         self.iteration = 0
         self.md_steps = 0
         self.latest: list[Frames] = []
+        self._usual: list[float] = []  # temperatures of the first frames, per system
+        self._series: list[Array] = []  # observables of the latest frames, per system
         self._best: dict[str, Any] | None = None
+        # what the latest piece that went well was simulated with, the optimizer before it made the
+        # next step, and the best weights then
+        self._back: dict[str, Any] | None = None
+        self._failures = 0  # since that piece
+        self._events: list[str] = []  # for the next record
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
@@ -196,11 +136,15 @@ class Trainer:
         Raises
         ------
         SimulationError
-            If LAMMPS stops.
+            If a simulation fails in the first iteration, or in a later one `MOST_FAILURES` times
+            in a row. Then the potential has the weights of a still smaller step, with which
+            another `fit` goes on; those of `use_best` are the best so far.
         """
         records = []
-        for _ in range(iterations):
+        for number in range(1, iterations + 1):
             record = self._iterate()
+            if self.validation.is_due(self.iteration, last=number == iterations):
+                record = self._validate(record)
             records.append(record)
             if after:
                 after(record)
@@ -212,143 +156,197 @@ class Trainer:
         if self._best is not None:
             self.potential.load_state_dict(self._best)
 
+    @contextmanager
+    def at_best(self) -> Iterator[None]:
+        """Give the potential its best weights for a while."""
+        present = copy.deepcopy(self.potential.state_dict())
+        self.use_best()
+        try:
+            yield
+        finally:
+            self.potential.load_state_dict(present)
+
     @property
     def best(self) -> dict[str, Any]:
         """Weights of lowest loss, as a state_dict."""
         return self._best if self._best is not None else self.potential.state_dict()
 
     def _iterate(self) -> Iteration:
-        self.iteration += 1
-        values = knot_values(self.potential, self.grid).detach().numpy()
-        coefficients = spline_coefficients(values)
-        knots = core_knots(self.grid, values)
         began = time.perf_counter()
-        self.latest = [self._simulate(index, knots) for index in range(len(self.systems))]
+        coefficients, predicted, retries = self._simulate()
         simulated = time.perf_counter()
-        for ensemble, frames in zip(self.ensembles, self.latest, strict=True):
-            ensemble.add(frames, coefficients)
-        measured, events = self._measure(coefficients)
-        self._judge()
-        pooled = time.perf_counter()
-        update = self.optimizer.update(self.potential, self.grid, self.ensembles)
-        updated = time.perf_counter()
-        self._judge()
         total = sum(system.weight for system in self.systems)
+        entries = self._measure(coefficients)
+        value = sum(s.weight * entries[s.name]["loss"] for s in self.systems) / total
+        if self._series:
+            change = loss_change(self.ensembles, self._series)
+            if change.is_rise:
+                self.optimizer.retreat()
+                foreseen = "an unknown loss" if predicted is None else f"{predicted:.4g}"
+                self._events.append(
+                    f"The loss rose from {change.before:.4g} to {change.now:.4g} (standard error "
+                    f"of the difference {change.error:.2g}) where {foreseen} was predicted, so "
+                    "that the next step is smaller; the frames are kept."
+                )
+        self._series = [latest_series(ensemble) for ensemble in self.ensembles]
+        self._judge()
+        self._back = {
+            "potential": copy.deepcopy(self.potential.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "best": self._best,
+        }
+        pooled = time.perf_counter()
+        update = self._step()
+        updated = time.perf_counter()
+        events, self._events = self._events, []
         return Iteration(
             iteration=self.iteration,
-            loss=sum(s.weight * measured[s.name]["loss"] for s in self.systems) / total,
-            systems=measured,
-            ess=min(entry["ess"] for entry in measured.values()),
+            loss=value,
+            systems=entries,
+            ess=min(entry["ess"] for entry in entries.values()),
             md_steps=self.md_steps,
-            seconds_simulation=simulated - began,
+            seconds_simulation=simulated - began - retries,
             seconds_gradient=pooled - simulated + update.seconds_gradient,
-            seconds_update=updated - pooled - update.seconds_gradient,
+            seconds_update=updated - pooled - update.seconds_gradient + retries,
             optimizer={"steps": update.steps, **update.info},
             events=events,
+            predicted_loss=predicted,
+            validation_md_steps=self.validation.md_steps,
         )
 
-    def _simulate(self, index: int, knots: Any) -> Frames:
-        system, state = self.systems[index], self.states[index]
-        bins, reach = self._bins[index]
-        protocol = self.protocol
-        relaxation = protocol.equilibration if state is None else protocol.relaxation
-        recording = Recording(
-            relaxation, protocol.steps, protocol.every, bins, reach, system.intermolecular
-        )
-        # a new, reproducible seed for every piece of simulation; LAMMPS wants a positive int
-        sequence = np.random.SeedSequence([self.seed, self.iteration, index])
-        seed = int(sequence.generate_state(1)[0] % 900_000_000) + 1
-        frames, self.states[index] = simulate(system, knots, recording, seed, state, self.scratch)
-        if not np.all(np.isfinite(frames.energy)):
-            raise SimulationError(
-                f"The energy of system '{system.name}' is not finite in iteration "
-                f"{self.iteration}: its simulation is unstable. Use a smaller time step or a "
-                f"smaller trust region. The log is {self._log(system)}."
-            )
-        self.md_steps += relaxation + protocol.steps
-        return frames
+    def _simulate(self) -> tuple[Array, float | None, float]:
+        """Simulate all systems, and add their frames to the ensembles.
 
-    def _measure(self, coefficients: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        measured: dict[str, dict[str, Any]] = {}
-        events = []
-        for system, ensemble, frames in zip(self.systems, self.ensembles, self.latest, strict=True):
-            latest = ensemble.observables[-len(frames) :].mean(axis=0)
-            state = Weighted(np.full(len(frames), 1.0 / len(frames)), len(frames), latest)
-            deviation = (state.observables - ensemble.target) ** 2
-            ends = np.cumsum([len(target.g) for target in system.targets])[:-1]
-            temperature = float(frames.temperature.mean())
-            measured[system.name] = {
-                "loss": loss(ensemble, state)[0],
-                "rdf_mse": [float(part.mean()) for part in np.split(deviation, ends)],
-                "ess": ensemble.weighted(coefficients).sample_size,
-                "pressure": float(frames.pressure.mean()),
-                "temperature": temperature,
-            }
-            if abs(temperature / system.temperature - 1.0) > TEMPERATURE_TOLERANCE:
-                events.append(
-                    f"The kinetic temperature of system '{system.name}' was {temperature:.4g} on "
-                    f"average, but its temperature is given as {system.temperature:.4g}. If it "
-                    "does not settle, the thermostat of the script holds another one, and the "
-                    "gradient is wrong."
+        Where that fails, take the last step back, take a smaller one and try again.
+
+        Returns
+        -------
+        coefficients, predicted, seconds
+            Of the spline that was simulated at last; its loss as foreseen; wall time of the
+            smaller steps.
+        """
+        number = self.iteration + 1
+        seconds, failures = 0.0, 0
+        while True:
+            try:
+                values = knot_values(self.potential, self.grid).detach().numpy()
+                coefficients = spline_coefficients(values)
+                predicted = self._pooled_loss(coefficients) if self.latest else None
+                pieces = self._pieces(core_knots(self.grid, values), number)
+                break
+            except (SimulationError, ModelError) as error:
+                if self._back is None:
+                    raise
+                failures += 1
+                began = time.perf_counter()
+                self._retreat()
+                self._events.append(
+                    "The last step was taken back and made smaller, as a simulation failed "
+                    f"({failures} of at most {MOST_FAILURES} times in a row): {_cause(error)}"
                 )
-        return measured, events
+                self._step()
+                seconds += time.perf_counter() - began
+                if failures == MOST_FAILURES:
+                    raise SimulationError(
+                        f"Iteration {number} was given up after {failures} simulations in a row "
+                        f"that failed, each after a smaller step; the last one so: {error}"
+                    ) from None
+        self.iteration = number
+        self._failures = 0
+        self.states = [state for _, state in pieces]
+        self._add([frames for frames, _ in pieces], coefficients)
+        return coefficients, predicted, seconds
+
+    def _add(self, latest: Sequence[Frames], coefficients: Array) -> None:
+        self.latest = list(latest)
+        self._usual = self._usual or [final_temperature(frames) for frames in latest]
+        for ensemble, frames in zip(self.ensembles, latest, strict=True):
+            ensemble.add(frames, coefficients)
+
+    def _pieces(self, knots: Any, number: int) -> list[tuple[Frames, str]]:
+        usual: Sequence[float | None] = self._usual or [None] * len(self.systems)
+        pieces = []
+        for simulator, state, value in zip(self._simulators, self.states, usual, strict=True):
+            # a piece that fails counts as a whole: how far it came is not known
+            self.md_steps += simulator.md_steps(state)
+            seed = (self.seed, number, self._failures)
+            pieces.append(simulator.piece(knots, state, value, seed))
+        return pieces
+
+    def _retreat(self) -> None:
+        """Put weights and optimizer back to before the last step, and ask for smaller ones."""
+        assert self._back is not None
+        self._failures += 1
+        self.potential.load_state_dict(self._back["potential"])
+        self._best = self._back["best"]
+        self.optimizer.load_state_dict(copy.deepcopy(self._back["optimizer"]))
+        self.optimizer.retreat()
+        self._back["optimizer"] = copy.deepcopy(self.optimizer.state_dict())
+
+    def _step(self) -> Update:
+        """Update the potential and judge it; make a step to infinite energies smaller."""
+        for _ in range(MOST_FAILURES):
+            try:
+                update = self.optimizer.update(self.potential, self.grid, self.ensembles)
+                self._judge()
+                return update
+            except (SimulationError, ModelError) as error:
+                self._retreat()
+                self._events.append(f"A step was taken back and made smaller: {error}")
+        return Update(0, 0.0)
+
+    def _measure(self, coefficients: Array) -> dict[str, dict[str, Any]]:
+        result = {}
+        for ensemble, frames in zip(self.ensembles, self.latest, strict=True):
+            system = ensemble.system
+            entry = measured(ensemble, frames)
+            entry["ess"] = ensemble.weighted(coefficients).sample_size
+            result[system.name] = entry
+            event = temperature_event(system.name, system.temperature, entry["temperature"])
+            if event:
+                self._events.append(event)
+        return result
+
+    def _validate(self, record: Iteration) -> Iteration:
+        """Simulate the validation systems with the best weights, and add what they say."""
+        with self.at_best():
+            entries, events = self.validation.run(
+                self.potential, self.grid, self.seed, self.iteration
+            )
+        return replace(
+            record,
+            validation=entries,
+            validation_md_steps=self.validation.md_steps,
+            events=record.events + events,
+        )
 
     def _judge(self) -> None:
         """Keep the present weights if all frames say that they are the best so far."""
-        present = copy.deepcopy(self.potential.state_dict())
         value = self._pooled_loss()
         if value is None:
             return
         if self._best is not None:
-            self.potential.load_state_dict(self._best)
-            best = self._pooled_loss()
-            self.potential.load_state_dict(present)
+            with self.at_best():
+                best = self._pooled_loss()
             if best is not None and best <= value:
                 return
-        self._best = present
+        self._best = copy.deepcopy(self.potential.state_dict())
 
-    def _pooled_loss(self) -> float | None:
-        """Loss of the present weights over all stored frames; None where too few are effective."""
-        coefficients = spline_coefficients(knot_values(self.potential, self.grid).detach().numpy())
+    def _pooled_loss(self, coefficients: Array | None = None) -> float | None:
+        """Loss of a spline over all stored frames; None where too few are effective.
+
+        The spline is that of the present weights, if no other is given.
+        """
+        if coefficients is None:
+            values = knot_values(self.potential, self.grid).detach().numpy()
+            coefficients = spline_coefficients(values)
         total = 0.0
         for ensemble in self.ensembles:
             state = ensemble.weighted(coefficients)
-            if state.sample_size < JUDGED * ensemble.latest_length:
+            if not state.sample_size >= JUDGED * ensemble.latest_length:
                 return None
             total += ensemble.system.weight * loss(ensemble, state)[0]
-        return total
-
-    def _check_species(self, system: System) -> None:
-        known = list(self.potential.species)
-        errors = [target.error is None for target in system.targets]
-        if any(errors) and not all(errors):
-            raise InputError(
-                f"Some targets of system '{system.name}' have error bars and some have none, so "
-                "that they cannot be weighed against each other. Give errors to all or to none."
-            )
-        for name in system.types or []:
-            if name == "NULL":
-                raise InputError(
-                    f"System '{system.name}' leaves a type out of the potential (NULL), but "
-                    "this version "
-                    "cannot give its pairs another potential. Name a species for every type."
-                )
-            if name not in known:
-                raise InputError(
-                    f"System '{system.name}' has the species {name} among its types, but the "
-                    f"potential has {', '.join(known)}."
-                )
-        for target in system.targets:
-            for name in target.pair:
-                if name not in known:
-                    raise InputError(
-                        f"A target of system '{system.name}' is for the pair "
-                        f"{'-'.join(target.pair)}, but the potential has the species "
-                        f"{', '.join(known)}."
-                    )
-
-    def _log(self, system: System) -> Path:
-        return self.scratch / f"{system.name}.log"
+        return total / sum(system.weight for system in self.systems)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, except the stored frames."""
@@ -357,9 +355,13 @@ class Trainer:
             "md_steps": self.md_steps,
             "potential": self.potential.state_dict(),
             "best": self._best,
+            "back": self._back,
+            "failures": self._failures,
+            "events": list(self._events),
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
             "states": list(self.states),
+            "validation": self.validation.state_dict(),
         }
 
     def load_state_dict(
@@ -379,10 +381,19 @@ class Trainer:
         self.md_steps = state["md_steps"]
         self.potential.load_state_dict(state["potential"])
         self._best = state["best"]
+        self._back = state["back"]
+        self._failures = state["failures"]
+        self._events = list(state["events"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
         self.states = list(state["states"])
+        self.validation.load_state_dict(state["validation"])
         for frames, coefficients in pieces:
-            self.latest = list(frames)
-            for ensemble, piece in zip(self.ensembles, frames, strict=True):
-                ensemble.add(piece, coefficients)
+            self._add(frames, coefficients)
+        if self.latest:
+            self._series = [latest_series(ensemble) for ensemble in self.ensembles]
+
+
+def _cause(error: Exception) -> str:
+    """The text of an error without the log, which the next simulation overwrites."""
+    return str(error).split(" The log is ")[0]

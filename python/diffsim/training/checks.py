@@ -1,0 +1,65 @@
+"""Checks of the systems of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diffsim.errors import InputError
+from diffsim.simulation import System
+
+
+def check_systems(systems: Sequence[System], validate_every: int | None) -> None:
+    """Raise InputError unless systems can make up a training.
+
+    Their names must differ, at least one must be trained on, and a number of iterations between
+    validations needs a system to validate with.
+    """
+    if not systems:
+        raise InputError("A training needs at least one system.")
+    names = [system.name for system in systems]
+    if len(set(names)) != len(names):
+        raise InputError(
+            f"The names of the systems ({', '.join(names)}) are not unique; name them apart."
+        )
+    if all(system.validation for system in systems):
+        raise InputError(
+            f"A training needs at least one system to learn from, but all ({', '.join(names)}) are "
+            "for validation. Leave out 'validation' for one of them."
+        )
+    if validate_every is None:
+        return
+    if validate_every < 1:
+        raise InputError(
+            f"The number of iterations between validations, validate_every, is {validate_every}; "
+            "it must be at least 1."
+        )
+    if not any(system.validation for system in systems):
+        raise InputError(
+            f"The systems are to be validated every {validate_every} iterations, but none of them "
+            f"({', '.join(names)}) is for validation. Leave out 'validate_every', or give a system "
+            "'validation'."
+        )
+
+
+def check_species(system: System, known: Sequence[str]) -> None:
+    """Raise InputError unless a system's types and targets fit the potential's species `known`."""
+    for name in system.types or []:
+        if name == "NULL":
+            raise InputError(
+                f"System '{system.name}' leaves a type out of the potential (NULL), but "
+                "this version "
+                "cannot give its pairs another potential. Name a species for every type."
+            )
+        if name not in known:
+            raise InputError(
+                f"System '{system.name}' has the species {name} among its types, but the "
+                f"potential has {', '.join(known)}."
+            )
+    for target in system.targets:
+        for name in getattr(target, "pair", ()):
+            if name not in known:
+                raise InputError(
+                    f"A target of system '{system.name}' is for the pair "
+                    f"{'-'.join(target.pair)}, but the potential has the species "
+                    f"{', '.join(known)}."
+                )

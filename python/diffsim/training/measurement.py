@@ -1,0 +1,151 @@
+"""What a piece of simulation says of the loss, and how well it knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.loss import error_scale
+from diffsim.gradients.statistics import standard_error, statistical_inefficiency
+from diffsim.knots import Array
+from diffsim.simulation import Frames
+from diffsim.targets import RDF
+
+TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
+SIGNIFICANT = 2.0  # standard errors
+
+
+@dataclass(frozen=True)
+class LossChange:
+    """Losses of the latest two pieces of simulation, and the standard error of their difference."""
+
+    before: float
+    now: float
+    error: float
+
+    @property
+    def is_rise(self) -> bool:
+        """Whether the loss rose by more than its noise explains."""
+        return self.now - self.before > SIGNIFICANT * self.error
+
+
+def latest_series(ensemble: Ensemble) -> Array:
+    """Observables of the frames of the latest piece of simulation, shape (F, O).
+
+    Observables that are functions of averages are linearised about them.
+    """
+    latest = ensemble.latest()
+    x = ensemble.observables[-ensemble.latest_length :]
+    return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
+
+
+def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float]:
+    """Loss of the averages over the frames of a piece of simulation, and its standard error.
+
+    With averages that deviate by d from the targets and have errors of the covariance C, and with
+    W = diag(w_b / (e_b^2 sum w)), the loss L = d W d has the variance
+
+        Var(L) = 4 d0 W C W d0 + 2 tr (W C W C)
+
+    for the deviation d0 without errors; the measured d contains errors, by which the first term
+    comes out too large by twice the second. From a piece of few frames the second term is too
+    large by a share of about (number of independent bins) / (number of independent frames).
+
+    Parameters
+    ----------
+    ensemble
+        Targets, weights and scale of the loss.
+    series
+        Observables of consecutive frames, shape (F, O).
+
+    Source: moments of a quadratic form of Gaussian variables.
+    """
+    weights = ensemble.weights / (ensemble.weights.sum() * error_scale(ensemble) ** 2)
+    deviation = series.mean(axis=0) - ensemble.target
+    linear = float(standard_error(series @ (2.0 * weights * deviation))) ** 2
+    n = len(series)
+    scaled = (series - series.mean(axis=0)) * np.sqrt(weights * statistical_inefficiency(series))
+    quadratic = 2.0 * float(np.sum((scaled @ scaled.T / (n * (n - 1))) ** 2))
+    return float(weights @ deviation**2), float(np.sqrt(max(linear - quadratic, quadratic)))
+
+
+def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> LossChange:
+    """Compare the latest piece of simulation with the one before.
+
+    Both losses are in units of the latest piece's errors, where targets have error bars, so that
+    only their averages differ.
+
+    Parameters
+    ----------
+    ensembles
+        One per system.
+    previous
+        `latest_series` of each, as it was before the latest piece.
+    """
+    total = sum(ensemble.system.weight for ensemble in ensembles)
+    before, now, variance = 0.0, 0.0, 0.0
+    for ensemble, series in zip(ensembles, previous, strict=True):
+        share = ensemble.system.weight / total
+        old, old_error = loss_with_error(ensemble, series)
+        new, new_error = loss_with_error(ensemble, latest_series(ensemble))
+        before += share * old
+        now += share * new
+        variance += share**2 * (old_error**2 + new_error**2)
+    return LossChange(before, now, float(np.sqrt(variance)))
+
+
+def split_by_target(ensemble: Ensemble, values: Array) -> list[Array]:
+    """Values of all observables (O,) as one array per target."""
+    ends = np.cumsum([len(target.values) for target in ensemble.system.targets])[:-1]
+    return np.split(values, ends)
+
+
+def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
+    """What the latest piece of simulation of a system says, for the metrics.
+
+    Returns
+    -------
+    dict
+        loss; rdf_mse: mean square deviation from each target g(r), unweighted; noise: what rdf_mse
+        would be on average if the potential were perfect, from the standard errors of the averages
+        and of the targets; values: of every target that is a number, its value and standard error;
+        pressure; temperature.
+    """
+    series = latest_series(ensemble)
+    result: dict[str, Any] = {
+        "loss": loss_with_error(ensemble, series)[0],
+        "rdf_mse": [],
+        "noise": [],
+        "values": {},
+    }
+    for target, values, errors in zip(
+        ensemble.system.targets,
+        split_by_target(ensemble, series.mean(axis=0)),
+        split_by_target(ensemble, standard_error(series)),
+        strict=True,
+    ):
+        if isinstance(target, RDF):
+            given = 0.0 if target.error is None else target.error
+            result["rdf_mse"].append(float(np.mean((values - target.values) ** 2)))
+            result["noise"].append(float(np.mean(errors**2 + given**2)))
+        else:
+            result["values"][target.label] = [float(values[0]), float(errors[0])]
+    return result | {
+        "pressure": float(frames.pressure.mean()),
+        "temperature": float(frames.temperature.mean()),
+    }
+
+
+def temperature_event(name: str, given: float, found: float) -> str | None:
+    """A sentence where the kinetic temperature of a system is not the one that is given."""
+    if abs(found / given - 1.0) <= TEMPERATURE_TOLERANCE:
+        return None
+    return (
+        f"The kinetic temperature of system '{name}' was {found:.4g} on average, but its "
+        f"temperature is given as {given:.4g}. If it does not settle, the thermostat of the script "
+        "holds another one, and the gradient is wrong."
+    )

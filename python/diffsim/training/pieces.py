@@ -1,0 +1,138 @@
+"""A piece of simulation: its seed, its lengths, and whether it can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import SimulationError
+from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
+from diffsim.training.records import Protocol
+
+FAR = 0.25  # of the temperature: no thermostat that works is so far off
+FLUCTUATIONS = 4.0  # standard deviations of the temperature of a few atoms
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """Simulates pieces of one system.
+
+    Attributes
+    ----------
+    system
+        What is simulated.
+    index
+        Of the system in the training: its random numbers are its own.
+    bins, reach
+        In which distances are counted.
+    protocol
+        Lengths of the pieces.
+    scratch
+        Folder for LAMMPS's files.
+    """
+
+    system: System
+    index: int
+    bins: int
+    reach: float
+    protocol: Protocol
+    scratch: Path
+
+    @classmethod
+    def of(
+        cls, system: System, index: int, potential: Any, protocol: Protocol, scratch: Path
+    ) -> Simulator:
+        """Run the script of a system once, to find its mistakes and the size of its box.
+
+        Raises
+        ------
+        InputError, SimulationError
+            As `diffsim.simulation.inspect` and `rdf_bins`.
+        """
+        types = system.types or tuple(potential.species)
+        box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
+        bins, reach = rdf_bins(system, potential.cutoff, box)
+        return cls(system, index, bins, reach, protocol, scratch)
+
+    def md_steps(self, state: str | None) -> int:
+        """MD steps of a piece that starts from a state, or from the script."""
+        return self._relaxation(state) + self.protocol.steps
+
+    def piece(
+        self, knots: Any, state: str | None, usual: float | None, seed: tuple[int, ...]
+    ) -> tuple[Frames, str]:
+        """Simulate a piece.
+
+        Parameters
+        ----------
+        knots
+            The potential.
+        state
+            Where an earlier piece ended; None for the atoms as the script makes them.
+        usual
+            Temperature at the end of the first piece, if this is a later one: where it is as wrong
+            as that of this one, the script holds it, and it is no failure.
+        seed
+            Of the training, iteration and attempt.
+
+        Returns
+        -------
+        frames, state
+            As `diffsim.simulation.simulate`.
+
+        Raises
+        ------
+        SimulationError
+            If LAMMPS stops, an energy is not finite, or the temperature at the end is far from
+            both the system's and `usual`.
+        """
+        protocol = self.protocol
+        recording = Recording(
+            self._relaxation(state),
+            protocol.steps,
+            protocol.every,
+            self.bins,
+            self.reach,
+            self.system.intermolecular,
+        )
+        # a new, reproducible seed for every piece; LAMMPS wants a positive int
+        training, iteration, *attempt = seed
+        sequence = np.random.SeedSequence([training, iteration, self.index, *attempt])
+        number = int(sequence.generate_state(1)[0] % 900_000_000) + 1
+        frames, end = simulate(self.system, knots, recording, number, state, self.scratch)
+        advice = (
+            f"in iteration {iteration}: its simulation is unstable. Use a smaller time step or "
+            f"smaller steps of the optimizer. The log is {self.scratch / self.system.name}.log."
+        )
+        if not np.all(np.isfinite(frames.energy)):
+            raise SimulationError(
+                f"The energy of system '{self.system.name}' is not finite {advice}"
+            )
+        if usual is not None and self._too_far(frames, usual):
+            raise SimulationError(
+                f"The kinetic temperature of system '{self.system.name}' ended at "
+                f"{final_temperature(frames):.4g}, where {self.system.temperature:.4g} is given, "
+                f"{advice}"
+            )
+        return frames, end
+
+    def _relaxation(self, state: str | None) -> int:
+        return self.protocol.equilibration if state is None else self.protocol.relaxation
+
+    def _too_far(self, frames: Frames, usual: float) -> bool:
+        # Var(T) = 2 T^2 / (3 N) in one frame: an average over frames varies no more than that
+        atoms = max(int(frames.atoms.sum()), 1)
+        allowed = max(FAR, FLUCTUATIONS * np.sqrt(2.0 / (3.0 * atoms)))
+        final = final_temperature(frames)
+        # written so that NaN is too far
+        return not any(
+            abs(final / value - 1.0) <= allowed for value in (self.system.temperature, usual)
+        )
+
+
+def final_temperature(frames: Frames) -> float:
+    """Kinetic temperature, averaged over the later half of a piece."""
+    return float(frames.temperature[len(frames) // 2 :].mean())

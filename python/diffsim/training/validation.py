@@ -1,0 +1,91 @@
+"""Systems that are simulated and reported, but from which nothing is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from diffsim.errors import SimulationError
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.knots import Array, Grid, core_knots, knot_values, spline_coefficients
+from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
+from diffsim.training.pieces import Simulator
+from diffsim.units import boltzmann
+
+
+class Validation:
+    """Validation systems, and what was measured of them last.
+
+    Every validation starts from the atoms as the script makes them, and equilibrates: its numbers
+    depend on the potential and the iteration, not on the validations before.
+
+    Parameters
+    ----------
+    simulators
+        One per validation system; may be empty.
+    every
+        Iterations between validations; None for the end of the training only.
+
+    Attributes
+    ----------
+    md_steps
+        Of all validations so far.
+    averages
+        Per system, the averages of each target's observables in the latest validation.
+    """
+
+    def __init__(self, simulators: Sequence[Simulator], every: int | None) -> None:
+        self.simulators = list(simulators)
+        self.every = every
+        self.md_steps = 0
+        self.averages: dict[str, list[Array]] = {}
+
+    def is_due(self, iteration: int, last: bool) -> bool:
+        """Whether to simulate after an iteration, the last one of a training or not."""
+        regular = self.every is not None and iteration % self.every == 0
+        return bool(self.simulators) and (last or regular)
+
+    def run(
+        self, potential: Any, grid: Grid, seed: int, iteration: int
+    ) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """Simulate all validation systems with a potential.
+
+        Returns
+        -------
+        measured, events
+            Per system what `measurement.measured` says; and sentences about what the user
+            should know. A simulation that fails is one of them, and is left out of `measured`.
+        """
+        values = knot_values(potential, grid).detach().numpy()
+        knots = core_knots(grid, values)
+        result: dict[str, dict[str, Any]] = {}
+        events = []
+        for simulator in self.simulators:
+            system = simulator.system
+            self.averages.pop(system.name, None)
+            self.md_steps += simulator.md_steps(None)
+            try:
+                frames, _ = simulator.piece(knots, None, None, (seed, iteration))
+            except SimulationError as error:
+                events.append(f"The validation of system '{system.name}' failed: {error}")
+                continue
+            ensemble = Ensemble(
+                system, boltzmann(grid.units), tuple(grid.species), potential.cutoff
+            )
+            ensemble.add(frames, spline_coefficients(values))
+            result[system.name] = entry = measured(ensemble, frames)
+            average = latest_series(ensemble).mean(axis=0)
+            self.averages[system.name] = split_by_target(ensemble, average)
+            event = temperature_event(system.name, system.temperature, entry["temperature"])
+            if event:
+                events.append(event)
+        return result, events
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"md_steps": self.md_steps, "averages": self.averages}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state_dict` returned."""
+        self.md_steps = state["md_steps"]
+        self.averages = dict(state["averages"])
