@@ -103,6 +103,11 @@ class Ensemble:
         return self.latest_frames.edges
 
     @property
+    def resolution(self) -> Array:
+        """What one pair in one frame of the latest piece adds to an observable on average, (B,)."""
+        return self._resolution
+
+    @property
     def centres(self) -> Array:
         """Centres of the bins in which distances were counted, shape (B,)."""
         return np.asarray(0.5 * (self.edges[:-1] + self.edges[1:]))
