@@ -52,7 +52,8 @@ class FirstOrder:
         }
         if name.lower() not in classes:
             raise InputError(
-                f"The optimizer '{name}' is not known; use gauss-newton or a class of torch.optim "
+                f"The optimizer '{name}' is not known; use gauss-newton, ibi, imc, "
+                "relative-entropy or a class of torch.optim "
                 f"({', '.join(sorted(classes.values()))})."
             )
         self.name = classes[name.lower()]

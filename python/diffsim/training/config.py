@@ -147,11 +147,13 @@ class SimulationConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """The optimizer: ``gauss-newton`` or a class of ``torch.optim``, with its options."""
+    """The optimizer, one of `diffsim.optimizers` or a class of torch.optim, with its options."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field(description="gauss-newton or a class of torch.optim")
+    name: str = Field(
+        description="gauss-newton, ibi, imc, relative-entropy or a class of torch.optim"
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -172,9 +174,12 @@ class OptimizerConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value.lower() == "gauss-newton":
-            return "gauss-newton"
         import torch
+
+        from diffsim.optimizers import NAMED
+
+        if value.lower() in NAMED:
+            return value.lower()
 
         classes = {
             name.lower(): name
@@ -186,8 +191,12 @@ class OptimizerConfig(Section):
         if value.lower() not in classes:
             raise PydanticCustomError(
                 "optimizer",
-                "should be gauss-newton or one of {names} (torch.optim), but '{value}' was found",
-                {"names": ", ".join(sorted(classes.values())), "value": value},
+                "should be {named} or one of {names} (torch.optim), but '{value}' was found",
+                {
+                    "named": ", ".join(NAMED),
+                    "names": ", ".join(sorted(classes.values())),
+                    "value": value,
+                },
             )
         return classes[value.lower()]
 
