@@ -27,6 +27,7 @@ CUTOFF = 2.5
 
 OPTIONS = {
     "neural": {},
+    "embedding": {},
     "bspline": {"n_knots": 20, "inner": 0.8},
     "mie": {"n": 14, "m": 7},
     "lennard-jones": {},

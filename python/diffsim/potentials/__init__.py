@@ -15,6 +15,7 @@ from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential, pair_index
 from diffsim.potentials.bspline import BSpline
 from diffsim.potentials.buckingham import Buckingham
+from diffsim.potentials.embedding import Embedding
 from diffsim.potentials.mie import LennardJones, Mie
 from diffsim.potentials.model_file import ScriptedPotential, check_model, load
 from diffsim.potentials.morse import Morse
@@ -28,6 +29,7 @@ __all__ = [
     "UNITS",
     "BSpline",
     "Buckingham",
+    "Embedding",
     "LennardJones",
     "Mie",
     "Morse",
@@ -57,6 +59,7 @@ def _create_sum(*, terms: Any, **shared: Any) -> Sum:
 
 FORMS: dict[str, Callable[..., PairPotential]] = {
     "neural": Neural,
+    "embedding": Embedding,
     "bspline": BSpline,
     "mie": Mie,
     "lennard-jones": LennardJones,

@@ -13,6 +13,9 @@ from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
 from diffsim.potentials.options import UNITS, PairValues, check_count, pair_values
 
+BASIS_SQUARES = math.pi**0.5
+"""Sum of the squares of Gaussians as wide as their spacing, at any distance."""
+
 
 class RadialNetwork(torch.nn.Module):
     """Multilayer perceptron on Gaussians of the distance.
@@ -37,34 +40,22 @@ class RadialNetwork(torch.nn.Module):
 
     def __init__(self, hidden: Sequence[int], n_basis: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.inverse_width = float(n_basis - 1)
-        self.register_buffer("centers", torch.linspace(0.0, 1.0, n_basis, dtype=torch.float64))
-        layers: list[torch.nn.Module] = []
-        # Unit variance in front of each tanh: the squares of Gaussians as wide as their spacing
-        # sum to sqrt(pi) at any distance.
-        square_norm = math.pi**0.5
-        n_in = n_basis
-        for n_out in hidden:
-            layers += [_linear(n_in, n_out, square_norm**-0.5, generator), torch.nn.Tanh()]
-            n_in = n_out
-            square_norm = float(n_out)
-        layers.append(_linear(n_in, 1, 0.1 * square_norm**-0.5, generator))
-        self.layers = torch.nn.Sequential(*layers)
+        self.register_buffer("centers", basis_centers(n_basis))
+        self.layers = perceptron(n_basis, BASIS_SQUARES, hidden, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Evaluate f at x = r/cutoff, shape (n,), float64; returns shape (n,), float64."""
-        offset = (x.unsqueeze(1) - self.centers) * self.inverse_width
-        value: torch.Tensor = self.layers(torch.exp(-0.5 * offset * offset))
+        value: torch.Tensor = self.layers(radial_basis(x, self.centers))
         return value.squeeze(1)
 
 
-class Neural(PairPotential):
-    """Neural network per unordered pair of species on a repulsive prior.
+class NetworkOnWall(PairPotential):
+    """What potentials made of networks share: the repulsive wall and the smooth end.
 
     ``u(r) = E s(r/cutoff) [f(r/cutoff) + (sigma/r)^12]`` with
 
-    - f a ``RadialNetwork``: bounded, so that the wall wins at small r whatever f has learned and
-      where there are no data to learn from;
+    - f a network, for the subclass to evaluate: bounded, so that the wall wins at small r whatever
+      f has learned and where there are no data to learn from;
     - sigma > 0 learnable;
     - E a fixed energy that makes f of order one, which first- and second-order optimizers want;
     - ``s(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2)`` with p = 6: one at
@@ -75,24 +66,16 @@ class Neural(PairPotential):
     ----------
     species, cutoff, units
         See ``PairPotential``.
-    hidden
-        Units of each hidden layer.
-    n_basis
-        Number of Gaussians between 0 and the cutoff; at least 2.
     sigma
         Initial range of the wall, in distance units: a positive number, or a symmetric array-like
         of shape (n_species, n_species). 0.4 of the cutoff by default.
     energy_scale
         E, in energy units: likewise. By default epsilon in lj units and k_B 300 K in others.
-    seed
-        Seed of the initial weights. torch's global generator is neither read nor advanced.
 
     Attributes
     ----------
     log_sigma : torch.nn.Parameter
         Natural logarithm of sigma, shape (n_pairs,), in the order of ``pair_index``.
-    networks : torch.nn.ModuleList
-        One ``RadialNetwork`` per unordered pair of species, in the same order.
 
     Raises
     ------
@@ -106,6 +89,57 @@ class Neural(PairPotential):
         self,
         species: Sequence[str],
         cutoff: float,
+        units: str,
+        sigma: PairValues | None,
+        energy_scale: PairValues | None,
+    ) -> None:
+        super().__init__(species, cutoff, units)
+        sigma = 0.4 * self.cutoff if sigma is None else sigma
+        energy_scale = UNITS[self.units] if energy_scale is None else energy_scale
+        self.log_sigma = torch.nn.Parameter(pair_values("sigma", sigma, self.n_species).log())
+        self.register_buffer(
+            "energy_scale", pair_values("energy_scale", energy_scale, self.n_species)
+        )
+
+    def on_wall(self, network: torch.Tensor, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+        """Energies u from values f of the network; all shapes (n,), see ``pair_energy``."""
+        wall = (self.log_sigma.exp()[pair] / r) ** 12
+        return self.energy_scale[pair] * _envelope(r / self.cutoff) * (network + wall)
+
+
+class Neural(NetworkOnWall):
+    """Neural network per unordered pair of species on a repulsive wall; see ``NetworkOnWall``.
+
+    Parameters
+    ----------
+    species, cutoff, units
+        See ``PairPotential``.
+    hidden
+        Units of each hidden layer.
+    n_basis
+        Number of Gaussians between 0 and the cutoff; at least 2.
+    sigma, energy_scale
+        See ``NetworkOnWall``.
+    seed
+        Seed of the initial weights. torch's global generator is neither read nor advanced.
+
+    Attributes
+    ----------
+    log_sigma : torch.nn.Parameter
+        See ``NetworkOnWall``.
+    networks : torch.nn.ModuleList
+        One ``RadialNetwork`` per unordered pair of species, in the order of ``pair_index``.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described.
+    """
+
+    def __init__(
+        self,
+        species: Sequence[str],
+        cutoff: float,
         units: str = "lj",
         hidden: Sequence[int] = (32, 32),
         n_basis: int = 24,
@@ -113,15 +147,9 @@ class Neural(PairPotential):
         energy_scale: PairValues | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(species, cutoff, units)
-        widths = _check_hidden(hidden)
+        super().__init__(species, cutoff, units, sigma, energy_scale)
+        widths = check_hidden(hidden)
         check_count("n_basis", n_basis, minimum=2)
-        sigma = 0.4 * self.cutoff if sigma is None else sigma
-        energy_scale = UNITS[self.units] if energy_scale is None else energy_scale
-        self.log_sigma = torch.nn.Parameter(pair_values("sigma", sigma, self.n_species).log())
-        self.register_buffer(
-            "energy_scale", pair_values("energy_scale", energy_scale, self.n_species)
-        )
         generator = torch.Generator().manual_seed(check_count("seed", seed, minimum=0))
         self.networks = torch.nn.ModuleList(
             RadialNetwork(widths, n_basis, generator) for _ in range(self.n_pairs)
@@ -130,15 +158,60 @@ class Neural(PairPotential):
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""
         x = r / self.cutoff
-        energy = (self.log_sigma.exp()[pair] / r) ** 12
+        value = torch.zeros_like(r)
         for k, network in enumerate(self.networks):
             rows = torch.nonzero(pair == k).squeeze(1)
-            energy = energy.index_add(0, rows, network(x[rows]))
-        return self.energy_scale[pair] * _envelope(x) * energy
+            value = value.index_add(0, rows, network(x[rows]))
+        return self.on_wall(value, r, pair)
+
+
+def basis_centers(n_basis: int) -> torch.Tensor:
+    """Centres x_k of the Gaussians of ``RadialNetwork``, shape (n_basis,), float64."""
+    return torch.linspace(0.0, 1.0, n_basis, dtype=torch.float64)
+
+
+def radial_basis(x: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """Gaussians g_k of ``RadialNetwork`` at x = r/cutoff, shape (n, n_basis) (scriptable)."""
+    offset = (x.unsqueeze(1) - centers) * float(centers.numel() - 1)
+    return torch.exp(-0.5 * offset * offset)
+
+
+def perceptron(
+    n_in: int, squares: float, hidden: Sequence[int], generator: torch.Generator
+) -> torch.nn.Sequential:
+    """Multilayer perceptron with tanh between its layers and one output, in float64.
+
+    Parameters
+    ----------
+    n_in
+        Number of inputs.
+    squares
+        Sum of the squares of the inputs, as typical: the initial weights give unit variance in
+        front of each tanh.
+    hidden
+        Units of each hidden layer.
+    generator
+        Source of the initial weights.
+    """
+    layers: list[torch.nn.Module] = []
+    for n_out in hidden:
+        layers += [_linear(n_in, n_out, squares**-0.5, generator), torch.nn.Tanh()]
+        n_in, squares = n_out, float(n_out)
+    layers.append(_linear(n_in, 1, 0.1 * squares**-0.5, generator))
+    return torch.nn.Sequential(*layers)
+
+
+def check_hidden(hidden: Any) -> list[int]:
+    """Return the widths of the hidden layers, or raise InputError."""
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
+        raise InputError(
+            f"hidden must be a list of layer widths such as [32, 32]; found {hidden!r}."
+        )
+    return [check_count("Each width in hidden", width, minimum=1) for width in hidden]
 
 
 def _envelope(x: torch.Tensor) -> torch.Tensor:
-    """s(x) of ``Neural``, p = 6: above 0.85 up to half the cutoff."""
+    """s(x) of ``NetworkOnWall``, p = 6: above 0.85 up to half the cutoff."""
     return 1.0 - x**6 * (28.0 - 48.0 * x + 21.0 * x**2)
 
 
@@ -151,12 +224,3 @@ def _linear(n_in: int, n_out: int, scale: float, generator: torch.Generator) -> 
     torch.nn.init.normal_(layer.weight, std=scale, generator=generator)
     torch.nn.init.zeros_(layer.bias)
     return layer
-
-
-def _check_hidden(hidden: Any) -> list[int]:
-    """Return the widths of the hidden layers, or raise InputError."""
-    if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
-        raise InputError(
-            f"hidden must be a list of layer widths such as [32, 32]; found {hidden!r}."
-        )
-    return [check_count("Each width in hidden", width, minimum=1) for width in hidden]

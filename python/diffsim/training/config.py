@@ -40,7 +40,17 @@ class PotentialConfig(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     form: (
-        Literal["neural", "bspline", "mie", "lennard-jones", "morse", "yukawa", "buckingham", "sum"]
+        Literal[
+            "neural",
+            "embedding",
+            "bspline",
+            "mie",
+            "lennard-jones",
+            "morse",
+            "yukawa",
+            "buckingham",
+            "sum",
+        ]
         | None
     ) = Field(default=None, description="the functional form of a new potential")
     file: ExistingFile | None = Field(default=None, description="the model file to start from")

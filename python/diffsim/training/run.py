@@ -44,7 +44,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
     else:
         assert config.potential.form is not None  # the schema asks for one of the two
         options = dict(config.potential.options)
-        if config.potential.form == "neural":
+        if config.potential.form in ("neural", "embedding"):
             options.setdefault("seed", config.seed)
         potential = potentials.create(
             config.potential.form,

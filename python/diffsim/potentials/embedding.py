@@ -1,0 +1,101 @@
+"""One neural network for all pairs of species, which are told apart by learned embeddings."""
+
+# Without "from __future__ import annotations": torch.jit reads the classes' annotations below and
+# cannot resolve them from strings.
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import torch
+
+from diffsim.potentials.neural import (
+    BASIS_SQUARES,
+    NetworkOnWall,
+    basis_centers,
+    check_hidden,
+    perceptron,
+    radial_basis,
+)
+from diffsim.potentials.options import PairValues, check_count
+
+
+class Embedding(NetworkOnWall):
+    """One network for all pairs of species, on a repulsive wall; see ``NetworkOnWall``.
+
+    Each species a has a learned vector e_a, its embedding. The network of the pair a-b,
+
+    ``f_ab(x) = F(g(x), (e_a + e_b) / sqrt(2), e_a * e_b)``
+
+    with the Gaussians g of ``RadialNetwork`` and the product taken element by element, is symmetric
+    in a and b as the sum and the product are. What is seen of one pair moves the weights of
+    all: pairs that are rare learn from those that are frequent, and the number of weights grows by
+    one vector with each species and by one range of the wall with each pair. The idea of species
+    as vectors that are learned: K. T. Schuett et al., J. Chem. Phys. 148, 241722 (2018).
+
+    Parameters
+    ----------
+    species, cutoff, units
+        See ``PairPotential``.
+    hidden
+        Units of each hidden layer.
+    n_basis
+        Number of Gaussians between 0 and the cutoff; at least 2.
+    size
+        Length of the embeddings; at least 1.
+    sigma, energy_scale
+        See ``NetworkOnWall``.
+    seed
+        Seed of the initial weights and embeddings. torch's global generator is neither read nor
+        advanced.
+
+    Attributes
+    ----------
+    embeddings : torch.nn.Parameter
+        Shape (n_species, size); normal with unit variance at first.
+    log_sigma : torch.nn.Parameter
+        See ``NetworkOnWall``.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described.
+    """
+
+    centers: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+
+    def __init__(
+        self,
+        species: Sequence[str],
+        cutoff: float,
+        units: str = "lj",
+        hidden: Sequence[int] = (32, 32),
+        n_basis: int = 24,
+        size: int = 4,
+        sigma: PairValues | None = None,
+        energy_scale: PairValues | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(species, cutoff, units, sigma, energy_scale)
+        widths = check_hidden(hidden)
+        check_count("n_basis", n_basis, minimum=2)
+        check_count("size", size, minimum=1)
+        generator = torch.Generator().manual_seed(check_count("seed", seed, minimum=0))
+        self.embeddings = torch.nn.Parameter(
+            torch.randn(self.n_species, size, generator=generator, dtype=torch.float64)
+        )
+        pairs = list(combinations_with_replacement(range(self.n_species), 2))
+        first, second = torch.tensor(pairs).unbind(1)
+        self.register_buffer("first", first)
+        self.register_buffer("second", second)
+        self.register_buffer("centers", basis_centers(n_basis))
+        # the sum and the product of two normal vectors have unit variance in each element
+        self.layers = perceptron(n_basis + 2 * size, BASIS_SQUARES + 2 * size, widths, generator)
+
+    def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+        """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""
+        a, b = self.embeddings[self.first], self.embeddings[self.second]
+        features = torch.cat([(a + b) * 0.5**0.5, a * b], dim=1)
+        inputs = torch.cat([radial_basis(r / self.cutoff, self.centers), features[pair]], dim=1)
+        return self.on_wall(self.layers(inputs).squeeze(1), r, pair)
