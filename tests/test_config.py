@@ -197,7 +197,7 @@ def test_one_sentence_for_each_problem(folder, old, new, words):
         ("iterations: 1.5", ["iterations should be a valid integer", "1.5 was found"]),
         ("seed: -1", ["seed should be greater than or equal to 0", "-1 was found"]),
         ("tolerance: 2", ["tolerance should be less than 1", "2 was found"]),
-        ("start: here", ["start should be 'pmf' or 'potential'", "'here' was found"]),
+        ("start: here", ["start should be 'pmf', 'hnc' or 'potential'", "'here' was found"]),
         ("optimizer: adm", ["optimizer.name should be gauss-newton, ibi", "AdamW", "'adm' was"]),
         ("optimizer: optimizer", ["optimizer.name should be gauss-newton, ibi"]),
         ("optimizer: {lr: 1}", ["optimizer.name is missing"]),

@@ -345,7 +345,7 @@ def test_start_from_the_potential_as_it_is(inputs):
 
     fitted = trainer("pmf")
     assert fitted.potential.log_epsilon.exp().item() != pytest.approx(0.9, rel=0.01)
-    with pytest.raises(InputError, match="'pmf' or 'potential'"):
+    with pytest.raises(InputError, match="'pmf', 'hnc' or 'potential'"):
         trainer("zero")
 
 

@@ -1,20 +1,24 @@
-"""Response of distribution functions to the pair potentials, from liquid state theory.
+"""Distribution functions and pair potentials in the hypernetted chain approximation.
 
-In the hypernetted chain approximation a small change of the potentials changes the correlation
-functions h = g - 1 and c by
+The closure of the theory gives the potentials from the correlation functions h = g - 1 and c,
 
-    dh_ab / g_ab = -beta du_ab + dh_ab - dc_ab
+    beta u_ab = h_ab - c_ab - ln g_ab
 
-and the Ornstein-Zernike equation ties dc to dh. With the densities in H_ab = sqrt(rho_a rho_b)
-h_ab(k),
+and the Ornstein-Zernike equation gives c from h. With the densities in H_ab = sqrt(rho_a rho_b)
+h_ab(k), and C likewise,
 
-    C = H (1 + H)^-1,    dC = (1 + H)^-1 dH (1 + H)^-1
+    C = H (1 + H)^-1
+
+so that g alone determines the potentials. A small change of them changes the functions by
+
+    dh_ab / g_ab = -beta du_ab + dh_ab - dc_ab,    dC = (1 + H)^-1 dH (1 + H)^-1
 
 Both are linear, so that dg = dh follows from du by one linear solve, with the measured g as the
 only input. Unlike a covariance over frames it carries almost no statistical noise.
 
 Sources: Hansen and McDonald, Theory of Simple Liquids, chapters 3 and 4; Delbary, Hanke and
-Ivanizki, Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems.
+Ivanizki, Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems; Verlet, Phys. Rev.
+165, 201 (1968) for the continuation of g beyond the range that was measured.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, gmres
 
 from diffsim.knots import Array
 from diffsim.species import species_pairs
@@ -29,6 +35,112 @@ from diffsim.species import species_pairs
 TAPER = 0.6  # of the range: from there on h is taken smoothly to zero, against ripples in h(k)
 PADDING = 4  # the transform's grid reaches this many times as far as g is known
 SMALLEST = 0.02  # eigenvalue of the structure factors: noise at small k must not blow up
+NEWTON_STEPS = 50  # at most, of the continuation
+RESIDUAL = 1e-8  # of g, where the continuation has converged
+SHORTEST_STEP = 1e-3  # of a Newton step: below, there is no solution nearby
+LARGEST_INDIRECT = 3.0  # in kT, beyond the cutoff: no Newton step may overflow the exponential
+
+
+def hnc_potential(width: float, g: Array, density: Array) -> Array:
+    """Potentials of a mixture from its distribution functions.
+
+        beta u_ab = h_ab - c_ab - ln g_ab
+
+    Parameters
+    ----------
+    width
+        Width of the bins of distance, which begin at zero.
+    g
+        Distribution functions of all species pairs, shape (P, B); one beyond the last bin, see
+        `hnc_continuation`.
+    density
+        Number densities of the species, shape (S,), all positive.
+
+    Returns
+    -------
+    beta u, shape (P, B); infinite where g is zero.
+    """
+    with np.errstate(divide="ignore"):
+        return np.asarray(indirect_correlation(width, g, density) - np.log(g))
+
+
+def indirect_correlation(width: float, g: Array, density: Array) -> Array:
+    """What h - c of `hnc_potential` is, (P, B): a smooth function, also where c has a step.
+
+    With H as in the module's text, H - C = H^2 (1 + H)^-1; arguments as `hnc_potential`.
+    """
+    forward, inverse = _transform(g.shape[1], width)
+    root = np.sqrt(density)
+    values, vectors = _eigen((g - 1.0) @ forward.T, root)
+    gamma = _function(vectors, values**2 / np.maximum(1.0 + values, SMALLEST))
+    return np.asarray(_of_pairs(gamma, root) @ inverse.T)
+
+
+def hnc_continuation(
+    width: float, g: Array, density: Array, known: NDArray[np.bool_]
+) -> Array | None:
+    """Distribution functions continued to where they are not known and the potentials are zero.
+
+    Solves g = exp(h - c) there, which is the closure with u = 0, by Newton's method. A measured g
+    that just stops makes ripples in h(k), and at a liquid's density these become large errors of c.
+
+    Parameters
+    ----------
+    width, g, density
+        As `hnc_potential`; the values of g where it is not known do not matter.
+    known
+        Where g is known, shape (P, B).
+
+    Returns
+    -------
+    g, shape (P, B), or None if there is no solution, or only one that is not a fluid (a structure
+    factor near zero or below): g is not known far enough.
+    """
+    forward, inverse = _transform(g.shape[1], width)
+    root = np.sqrt(density)
+    unknown = ~known
+    h = np.where(known, g - 1.0, 0.0)
+    if not unknown.any():
+        return np.asarray(g)
+
+    def state(h: Array) -> tuple[Array, Array, Array, Array]:
+        values, vectors = _eigen(h @ forward.T, root)
+        floored = np.maximum(1.0 + values, SMALLEST)
+        gamma = _of_pairs(_function(vectors, values**2 / floored), root) @ inverse.T
+        outside = np.exp(np.clip(gamma[unknown], -LARGEST_INDIRECT, LARGEST_INDIRECT))
+        residual = h[unknown] + 1.0 - outside
+        return residual, outside, _function(vectors, 1.0 / floored), values
+
+    residual, outside, inverted, values = state(h)
+    for _ in range(NEWTON_STEPS):
+        if np.abs(residual).max() < RESIDUAL:
+            return np.where(known, g, 1.0 + h) if values.min() > SMALLEST - 1.0 else None
+
+        def derivative(
+            step: Array, outside: Array = outside, inverted: Array = inverted
+        ) -> Array:  # of the residual: (1 - g d gamma / dh) step
+            change = np.zeros(known.shape)
+            change[unknown] = step.ravel()
+            dh = _matrices(change @ forward.T, root)
+            d_gamma = _of_pairs(dh - inverted @ dh @ inverted, root) @ inverse.T
+            return np.asarray(step.ravel() - outside * d_gamma[unknown])
+
+        size = len(residual)
+        operator = LinearOperator((size, size), matvec=derivative, dtype=np.float64)
+        step, _ = gmres(operator, -residual, rtol=1e-4, atol=0.0, maxiter=5, restart=60)
+        length = 1.0
+        while length >= SHORTEST_STEP:
+            trial = h.copy()
+            trial[unknown] += length * step
+            found = state(trial)
+            if np.linalg.norm(found[0]) < np.linalg.norm(residual):
+                break
+            length *= 0.5
+        else:
+            return None
+        h = trial
+        residual, outside, inverted, values = found
+    return None
 
 
 def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Array:
@@ -58,15 +170,8 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
     taper = np.where(r < start, 1.0, np.cos(0.5 * np.pi * (r - start) / (r[-1] - start)) ** 2)
     h_k = ((g - 1.0) * taper) @ forward.T
     root = np.sqrt(density)
-    n_species = len(density)
-    structure = np.zeros((h_k.shape[1], n_species, n_species))
-    for pair, (a, b) in enumerate(pairs):
-        structure[:, a, b] = structure[:, b, a] = root[a] * root[b] * h_k[pair]
-    structure += np.eye(n_species)
-    values, vectors = np.linalg.eigh(structure)
-    inverted = np.einsum(
-        "kai,ki,kbi->kab", vectors, 1.0 / np.maximum(values, SMALLEST), vectors, optimize=True
-    )
+    values, vectors = _eigen(h_k, root)
+    inverted = _function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
 
     # gamma = h - c; d gamma = T dh; (1 - g T) dh = -g beta du
     size = len(pairs) * n_bins
@@ -82,6 +187,30 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
             operator[rows, columns] -= g[p][:, None] * (inverse @ (d_gamma[:, None] * forward))
     source = -(g[:, :, None] * beta_du).reshape(size, -1)
     return np.asarray(np.linalg.solve(operator, source).reshape(beta_du.shape))
+
+
+def _matrices(h_k: Array, root: Array) -> Array:
+    """Matrices H_ab = sqrt(rho_a rho_b) h_ab(k), (M, S, S), from functions of pairs (P, M)."""
+    matrices = np.zeros((h_k.shape[1], len(root), len(root)))
+    for pair, (a, b) in enumerate(species_pairs(len(root))):
+        matrices[:, a, b] = matrices[:, b, a] = root[a] * root[b] * h_k[pair]
+    return matrices
+
+
+def _of_pairs(matrices: Array, root: Array) -> Array:
+    """Functions of pairs (P, M) from matrices (M, S, S): the inverse of `_matrices`."""
+    return np.array([matrices[:, a, b] / (root[a] * root[b]) for a, b in species_pairs(len(root))])
+
+
+def _eigen(h_k: Array, root: Array) -> tuple[Array, Array]:
+    """Eigenvalues (M, S) and eigenvectors (M, S, S) of H; 1 + H are the structure factors."""
+    values, vectors = np.linalg.eigh(_matrices(h_k, root))
+    return values, vectors
+
+
+def _function(vectors: Array, values: Array) -> Array:
+    """The symmetric matrices with these eigenvectors and eigenvalues, (M, S, S)."""
+    return np.asarray((vectors * values[:, None, :]) @ np.swapaxes(vectors, 1, 2))
 
 
 @lru_cache(maxsize=8)

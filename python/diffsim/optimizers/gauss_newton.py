@@ -45,12 +45,11 @@ from diffsim.optimizers.correction import (
     prior_magnitude,
 )
 from diffsim.optimizers.projection import fit_values
+from diffsim.optimizers.trust import Trust
 
 FIT_ITERATIONS = 100  # of the projection on the potential's weights
 NOISE_ITERATIONS = 12  # of the noise, which depends on the step
 SEEN = 0.1  # of g: bins that count in what is reported
-RETREAT = 0.5  # of the trust, where a step went too far
-RECOVERY = 1.5  # of the trust, with every update that follows no retreat
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
@@ -124,8 +123,7 @@ class GaussNewton:
         self.length = length
         self.min_ess = min_ess
         self.max_steps = max_steps
-        self._share = 1.0  # of the configured trust
-        self._retreated = False  # since the last update
+        self._trust = Trust()
         self._start: Array | None = None  # energies at the knots that the prior was made for
         self._basis: Array | None = None
         self._grid: Grid | None = None
@@ -139,9 +137,7 @@ class GaussNewton:
         mean square where g > 0.1) and `uncertainty` (the same mean of the standard deviation that
         the frames leave), both in units of energy, and `trust`.
         """
-        if not self._retreated:
-            self._share = min(1.0, RECOVERY * self._share)
-        self._retreated = False
+        self._trust.renew()
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
         values = knot_values(potential, grid).detach().numpy()
         self._prepare(grid, values, kt)
@@ -217,7 +213,7 @@ class GaussNewton:
         left = correction.standard_deviation(seen, self._amplitude)
         info = {
             "prior_amplitude": correction.amplitude,
-            "trust": self.trust * self._share,
+            "trust": self.trust * self._trust.share,
             "evidence": correction.evidence,
             "chi_square": correction.chi_square,
             "correction": float(np.sqrt(np.mean((seen @ correction.mean) ** 2))),
@@ -270,27 +266,25 @@ class GaussNewton:
         for _ in range(NOISE_ITERATIONS):
             noise = block_diag(*[model.noise(mean) for model in models])
             proposed = most_probable_correction(
-                response, residual, noise, (self.trust * self._share * kt) ** 2
+                response, residual, noise, (self.trust * self._trust.share * kt) ** 2
             )
             mean = 0.5 * (mean + proposed.mean)
         return replace(proposed, mean=mean)
 
     def retreat(self) -> None:
         """Halve the trust; every later update without a retreat gives back a factor of 1.5."""
-        self._share *= RETREAT
-        self._retreated = True
+        self._trust.retreat()
 
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, and what is left of the trust."""
         return {
             "start": self._start,
             "amplitude": self._amplitude,
-            "share": self._share,
-            "retreated": self._retreated,
+            "trust": self._trust.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
         self._start, self._amplitude = state["start"], state["amplitude"]
-        self._share, self._retreated = state["share"], state["retreated"]
+        self._trust.load_state_dict(state["trust"])
         self._basis = None

@@ -21,10 +21,10 @@ import numpy as np
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.base import Update, check_option
-from diffsim.optimizers.structure import Stateless, apply_change, measured_curves
+from diffsim.optimizers.structure import Classical, apply_change, measured_curves
 
 
-class IBI(Stateless):
+class IBI(Classical):
     """One change per piece of simulation; see the module's text.
 
     Parameters
@@ -40,12 +40,14 @@ class IBI(Stateless):
 
     def __init__(self, rate: float = 1.0) -> None:
         check_option("ibi", "rate", rate, 1.0)
+        super().__init__()
         self.rate = rate
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
-        change = self.rate * boltzmann_inversion(grid, ensembles)
+        rate = self.next_rate()
+        change = rate * boltzmann_inversion(grid, ensembles)
         return apply_change(potential, grid, ensembles, change, began)
 
 

@@ -33,8 +33,8 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.structure import (
+    Classical,
     Curve,
-    Stateless,
     apply_change,
     latest_counts,
     latest_covariance,
@@ -62,7 +62,7 @@ class BinResponse:
     scale: Array
 
 
-class IMC(Stateless):
+class IMC(Classical):
     """One change per piece of simulation; see the module's text.
 
     Parameters
@@ -82,12 +82,14 @@ class IMC(Stateless):
     def __init__(self, rate: float = 0.5, regularization: float = 1e-5) -> None:
         check_option("imc", "rate", rate, 1.0)
         check_option("imc", "regularization", regularization, float("inf"))
+        super().__init__()
         self.rate = rate
         self.regularization = regularization
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
+        rate = self.next_rate()
         curves = [measured_curves("imc", ensemble, grid.cutoff) for ensemble in ensembles]
         basis = tent_basis(grid, [curve for system in curves for curve in system])
         systems = [
@@ -96,7 +98,7 @@ class IMC(Stateless):
         ]
         x = regularized_solution(
             np.concatenate([part.matrix / part.scale[:, None] for part in systems]),
-            np.concatenate([self.rate * part.residual / part.scale for part in systems]),
+            np.concatenate([rate * part.residual / part.scale for part in systems]),
             self.regularization,
         )
         return apply_change(potential, grid, ensembles, basis @ x, began)

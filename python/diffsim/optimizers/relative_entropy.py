@@ -42,7 +42,7 @@ from diffsim.knots import Array, Grid, knot_values, values_gradient
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.projection import FEW_WEIGHTS
 from diffsim.optimizers.structure import (
-    Stateless,
+    Classical,
     apply_change,
     latest_counts,
     latest_covariance,
@@ -57,7 +57,7 @@ WALL = 3.0  # a change by this fraction of the energy of a wall counts as one by
 JITTER = 1e-10  # relative; for weights that change nothing
 
 
-class RelativeEntropy(Stateless):
+class RelativeEntropy(Classical):
     """One step per piece of simulation; see the module's text.
 
     Parameters
@@ -77,12 +77,14 @@ class RelativeEntropy(Stateless):
     def __init__(self, rate: float = 0.5, damping: float = 1e-3) -> None:
         check_option("relative-entropy", "rate", rate, 1.0)
         check_option("relative-entropy", "damping", damping, float("inf"))
+        super().__init__()
         self.rate = rate
         self.damping = damping
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
+        rate = self.next_rate()
         parameters = {name: p for name, p in potential.named_parameters() if p.requires_grad}
         few = sum(p.numel() for p in parameters.values()) <= FEW_WEIGHTS
         if few:
@@ -98,9 +100,7 @@ class RelativeEntropy(Stateless):
 
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
         scale = kt + np.maximum(knot_values(potential, grid).detach().numpy(), 0.0) / WALL
-        step = self.rate * damped_step(
-            gradient, hessian, size_matrix(basis, grid, scale), self.damping
-        )
+        step = rate * damped_step(gradient, hessian, size_matrix(basis, grid, scale), self.damping)
         step /= max(1.0, float(np.abs(basis @ step / scale).max()))
         if not few:
             return apply_change(potential, grid, ensembles, basis @ step, began)

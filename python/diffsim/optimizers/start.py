@@ -1,14 +1,15 @@
-"""First guess of a potential from its targets: the potential of mean force."""
+"""First guess of a potential from its targets: potential of mean force, or hypernetted chain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.integral_equation import hnc_continuation, indirect_correlation
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.projection import fit_values
 from diffsim.species import species_pairs
@@ -20,20 +21,28 @@ KNOTS = 1000  # of the fit
 WALL = 0.75  # of the smallest distance seen: where the fit begins
 WITHOUT_TARGET = 0.3  # of the cutoff, the same for pairs without a target
 STEEPEST, LEAST_STEEP = 60.0, 6.0  # exponents of the continued wall
+BINS_PER_CUTOFF = 125  # at most, of the integral equation
+RANGE = 2.0  # of the integral equation, in the range of the targets
+RANGE_IN_CUTOFFS = 3.0  # at least
 
 
-def potential_of_mean_force(target: RDF, kt: float, distances: Array, cutoff: float) -> Array:
+def potential_of_mean_force(
+    target: RDF, kt: float, distances: Array, cutoff: float, indirect: Array | float = 0.0
+) -> Array:
     """Energies w(r) = -kT ln g(r), shifted to zero at the cutoff, at distances (n,).
 
     Inside of the first distance where g reaches 0.05 the wall is continued as w1 (r1 / r)^m plus a
     constant, with the slope of w there. NaN where the target says nothing: beyond its last bin, and
     inside of its first where g does not fall to 0.05.
 
+    With the indirect correlation h - c at the target's distances, in kT, w is the potential of the
+    hypernetted chain approximation, kT (h - c - ln g).
+
     Source: the limit of low density; Soper, Chem. Phys. 202, 295 (1996).
     """
     first = _first_seen(target, cutoff)
     r, g = target.r[first:], target.g[first:]
-    w = -kt * np.log(np.maximum(g, SEEN))
+    w = kt * (np.broadcast_to(indirect, target.r.shape)[first:] - np.log(np.maximum(g, SEEN)))
     w = w - np.interp(cutoff, r, w)
     result = np.interp(distances, r, w, right=np.nan if r[-1] < cutoff else None)
     inside = distances < r[0]
@@ -58,21 +67,126 @@ def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
     InputError
         If no g(r) is known below the cutoff.
     """
+    nothing = [[0.0] * len(_rdfs(ensemble)) for ensemble in ensembles]
+    _fit_curves(potential, ensembles, nothing)
+
+
+def fit_hypernetted_chain(
+    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+) -> list[str]:
+    """Fit a potential to those of the hypernetted chain approximation, averaged over the systems.
+
+    A system has such potentials if every pair of the species that it holds has a target from where
+    pairs are never found to the cutoff, and there is a solution of `hnc_continuation`: for
+    Lennard-Jones at rho = 0.7 and T = 1 with a cutoff of 2.5 targets to 2.6 have one, to 2.5 not;
+    a dilute fluid needs no more than the cutoff. The other systems contribute their potentials of
+    mean force.
+
+    Parameters
+    ----------
+    potential
+        Changed in place.
+    ensembles
+        Temperatures and targets.
+    densities
+        Number density of each species, of every system; of an ensemble with a fluctuating volume,
+        that of its first configuration.
+
+    Returns
+    -------
+    A sentence about each system that contributes its potential of mean force.
+
+    Raises
+    ------
+    InputError
+        If no g(r) is known below the cutoff.
+    """
+    indirect: list[Sequence[Array | float]] = []
+    events = []
+    for ensemble, density in zip(ensembles, densities, strict=True):
+        found = _indirect(ensemble, density, potential.cutoff)
+        if isinstance(found, str):
+            events.append(
+                f"System '{ensemble.system.name}' starts from the potential of mean force instead "
+                f"of the hypernetted chain potential: {found}."
+            )
+            indirect.append([0.0] * len(_rdfs(ensemble)))
+        else:
+            indirect.append(found)
+    _fit_curves(potential, ensembles, indirect)
+    return events
+
+
+def _indirect(
+    ensemble: Ensemble, density: Mapping[str, float], cutoff: float
+) -> list[Array | float] | str:
+    """h - c at the distances of each target of a system; or why it cannot be had."""
+    targets = _rdfs(ensemble)
+    held = [name for name in ensemble.species if density.get(name, 0.0) > 0.0]
+    pairs = [(held[a], held[b]) for a, b in species_pairs(len(held))]
+    chosen: list[RDF] = []
+    for pair in pairs:
+        found = [target for target in targets if sorted(target.pair) == sorted(pair)]
+        if not found:
+            return f"it needs a target for every pair of its species, and {'-'.join(pair)} has none"
+        chosen.append(max(found, key=lambda target: float(target.edges[-1])))
+    spacing = min(float(np.diff(target.r).min()) for target in chosen)
+    width = max(spacing, cutoff / BINS_PER_CUTOFF)
+    reach = max(float(target.edges[-1]) for target in chosen)
+    n_bins = int(np.ceil(max(RANGE * reach, RANGE_IN_CUTOFFS * cutoff) / width))
+    r = (np.arange(n_bins) + 0.5) * width
+    for target in chosen:
+        name = "-".join(target.pair)
+        if target.g[0] > SEEN and target.edges[0] > width:
+            return (
+                f"the target of {name} should begin where g(r) is zero, but it begins at r = "
+                f"{target.r[0]:g} with g = {target.g[0]:g}"
+            )
+        if target.edges[-1] < cutoff * (1.0 - 1e-9):
+            return (
+                f"the target of {name} should reach to the cutoff {cutoff:g} or beyond, but it "
+                f"ends at r = {target.r[-1]:g}"
+            )
+    g = hnc_continuation(
+        width,
+        np.array([np.interp(r, target.r, target.g) for target in chosen]),
+        np.array([density[name] for name in held]),
+        np.array([r <= target.edges[-1] for target in chosen]),
+    )
+    if g is None:
+        nearest = min(chosen, key=lambda target: float(target.edges[-1]))
+        return (
+            "the Ornstein-Zernike equation has no solution with its targets, of which "
+            f"{'-'.join(nearest.pair)} ends at r = {nearest.r[-1]:g} with g = {nearest.g[-1]:.3g}; "
+            "targets that reach to where g has settled at one, such as "
+            f"{RANGE * cutoff:g}, usually have one"
+        )
+    gamma = indirect_correlation(width, g, np.array([density[name] for name in held]))
+    of_pair = {frozenset(pair): curve for pair, curve in zip(pairs, gamma, strict=True)}
+    return [np.interp(target.r, r, of_pair[frozenset(target.pair)]) for target in targets]
+
+
+def _rdfs(ensemble: Ensemble) -> list[RDF]:
+    return [target for target in ensemble.system.targets if isinstance(target, RDF)]
+
+
+def _fit_curves(
+    potential: Any, ensembles: Sequence[Ensemble], indirect: Sequence[Sequence[Array | float]]
+) -> None:
+    """Fit a potential to the average over systems of kT (h - c - ln g), h - c as `indirect`."""
     species = tuple(potential.species)
     pairs = species_pairs(len(species))
-    curves: list[list[tuple[RDF, float]]] = [[] for _ in pairs]
-    for ensemble in ensembles:
-        for target in ensemble.system.targets:
-            if not isinstance(target, RDF):
-                continue
+    curves: list[list[tuple[RDF, float, Array | float]]] = [[] for _ in pairs]
+    for ensemble, given in zip(ensembles, indirect, strict=True):
+        for target, gamma in zip(_rdfs(ensemble), given, strict=True):
             a, b = sorted(species.index(name) for name in target.pair)
-            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta))
+            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta, gamma))
 
     inner = [WITHOUT_TARGET * potential.cutoff for _ in pairs]
     for pair, known in enumerate(curves):
         if known:
             inner[pair] = WALL * min(
-                float(target.r[_first_seen(target, potential.cutoff)]) for target, _ in known
+                float(target.r[_first_seen(target, potential.cutoff)]) for target, _, _ in known
             )
     grid = Grid(species, potential.units, potential.cutoff, tuple(inner), KNOTS)
     values, weights = np.zeros((2, len(pairs), KNOTS))
@@ -80,7 +194,7 @@ def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
         if known:
             r = grid.distances(pair)
             curves_at = np.array(
-                [potential_of_mean_force(t, kt, r, grid.cutoff) for t, kt in known]
+                [potential_of_mean_force(t, kt, r, grid.cutoff, gamma) for t, kt, gamma in known]
             )
             covered = np.isfinite(curves_at)
             weights[pair] = covered.any(axis=0)

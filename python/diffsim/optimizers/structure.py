@@ -19,6 +19,7 @@ from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
+from diffsim.optimizers.trust import Trust
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
@@ -207,12 +208,30 @@ def apply_change(
     return Update(1, seconds)
 
 
-class Stateless:
-    """Checkpoints of optimizers that remember nothing."""
+class Classical:
+    """What the optimizers have in common: a rate, of which a retreat takes a part away.
+
+    Else they remember nothing: a step depends on the latest piece of simulation only.
+    """
+
+    rate: float
+
+    def __init__(self) -> None:
+        self._trust = Trust()
+
+    def next_rate(self) -> float:
+        """The rate for the update that begins."""
+        self._trust.renew()
+        return self.rate * self._trust.share
+
+    def retreat(self) -> None:
+        """Halve the rate; every later update without a retreat gives back a factor of 1.5."""
+        self._trust.retreat()
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a step depends on the latest piece of simulation only."""
-        return {}
+        """What is left of the rate."""
+        return self._trust.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
+        """Take up a state that `state_dict` returned."""
+        self._trust.load_state_dict(state)

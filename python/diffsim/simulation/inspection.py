@@ -22,9 +22,18 @@ BINS_PER_CUTOFF = 100  # at least
 
 @dataclass(frozen=True)
 class Box:
-    """Half of the smallest distance between opposite faces of the periodic box."""
+    """The periodic box as the script makes it.
+
+    Attributes
+    ----------
+    half_width
+        Half of the smallest distance between opposite faces.
+    density
+        Number of atoms of each species over the volume.
+    """
 
     half_width: float
+    density: dict[str, float]
 
 
 def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
@@ -47,10 +56,15 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
                 f"the potential is in '{units}' units. Make them the same."
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
+        local = lammps.numpy.extract_atom("type")[: lammps.extract_setting("nlocal")]
+        atoms = np.bincount(local, minlength=len(types) + 1)
     length = np.array(high) - np.array(low)
     h = np.array([[length[0], xy, xz], [0.0, length[1], yz], [0.0, 0.0, length[2]]])
     widths = 1.0 / np.linalg.norm(np.linalg.inv(h), axis=1)
-    return Box(0.5 * float(widths.min()))
+    density: dict[str, float] = {}
+    for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
+        density[name] = density.get(name, 0.0) + float(number / length.prod())
+    return Box(0.5 * float(widths.min()), density)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

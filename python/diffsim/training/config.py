@@ -227,10 +227,11 @@ class Config(Section):
     optimizer: OptimizerConfig = Field(
         default=OptimizerConfig(name="gauss-newton"), description="the optimizer of the potential"
     )
-    start: Literal["pmf", "potential"] = Field(
+    start: Literal["pmf", "hnc", "potential"] = Field(
         default="pmf",
-        description="where the training starts: at the potential of mean force, or at the "
-        "potential as it is constructed or read, the default with `potential.file`",
+        description="where the training starts: at the potential of mean force, at that of the "
+        "hypernetted chain approximation, or at the potential as it is constructed or read, the "
+        "default with `potential.file`",
     )
     iterations: Annotated[Integer, Field(gt=0)] = Field(
         default=10, description="the number of times that the systems are simulated"

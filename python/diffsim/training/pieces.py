@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Simulator:
         Of the system in the training: its random numbers are its own.
     bins, reach
         In which distances are counted.
+    density
+        Number density of each species, as the script makes the atoms.
     protocol
         Lengths of the pieces.
     scratch
@@ -38,6 +41,7 @@ class Simulator:
     index: int
     bins: int
     reach: float
+    density: Mapping[str, float]
     protocol: Protocol
     scratch: Path
 
@@ -55,7 +59,7 @@ class Simulator:
         types = system.types or tuple(potential.species)
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
         bins, reach = rdf_bins(system, potential.cutoff, box)
-        return cls(system, index, bins, reach, protocol, scratch)
+        return cls(system, index, bins, reach, box.density, protocol, scratch)
 
     def md_steps(self, state: str | None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""

@@ -21,7 +21,7 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss
 from diffsim.knots import Array, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
-from diffsim.optimizers.start import fit_mean_force
+from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
 from diffsim.training.checks import check_species, check_systems
 from diffsim.training.measurement import latest_series, loss_change, measured, temperature_event
@@ -48,8 +48,8 @@ class Trainer:
     protocol
         Lengths of the simulations.
     start
-        ``"pmf"``: from the potential of mean force, fitted to the potential; ``"potential"``: as
-        it is.
+        ``"pmf"``: from the potential of mean force, fitted to the potential; ``"hnc"``: likewise
+        from that of the hypernetted chain approximation; ``"potential"``: as it is.
     tolerance
         Of the simulated spline against the potential, relative, as in ``pair_style diffsim``. The
         gradient is that of the spline itself, whatever the tolerance.
@@ -81,8 +81,8 @@ class Trainer:
         validate_every: int | None = None,
     ) -> None:
         check_systems(systems, validate_every)
-        if start not in ("pmf", "potential"):
-            raise InputError(f"The start is '{start}'; it must be 'pmf' or 'potential'.")
+        if start not in ("pmf", "hnc", "potential"):
+            raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
@@ -101,8 +101,12 @@ class Trainer:
             simulators.append(Simulator.of(system, index, potential, self.protocol, self.scratch))
         self._simulators = simulators[: len(self.systems)]
         self.validation = Validation(simulators[len(self.systems) :], validate_every)
+        self._events: list[str] = []  # for the next record
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
+        elif start == "hnc":
+            densities = [simulator.density for simulator in self._simulators]
+            self._events += fit_hypernetted_chain(potential, self.ensembles, densities)
         self.grid, self.spline_error = choose_grid(potential, tolerance)
         self.states: list[str | None] = [None] * len(self.systems)
         self.iteration = 0
@@ -115,7 +119,6 @@ class Trainer:
         # next step, and the best weights then
         self._back: dict[str, Any] | None = None
         self._failures = 0  # since that piece
-        self._events: list[str] = []  # for the next record
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
