@@ -22,6 +22,7 @@ from diffsim.potentials.morse import Morse
 from diffsim.potentials.neural import Neural
 from diffsim.potentials.options import UNITS
 from diffsim.potentials.sum import Sum
+from diffsim.potentials.temperature_dependent import TemperatureDependent
 from diffsim.potentials.yukawa import Yukawa
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PairPotential",
     "ScriptedPotential",
     "Sum",
+    "TemperatureDependent",
     "Yukawa",
     "check_model",
     "create",
