@@ -147,22 +147,27 @@ def exact_averages(coefficients, temperature):
 
 
 @functools.cache
-def errors_of_second_target():
-    """Error bars of the target and of the average over the frames, which the loss combines."""
-    frames, second = frames_of_states(), targets()[1]
-    own = np.hypot(
-        standard_error(second.observe(frames, SPECIES)),
-        second.resolution(frames, SPECIES) / len(frames),
+def errors_of_averages():
+    """Errors of the averages over the frames, of both targets one after the other."""
+    frames = frames_of_states()
+    return np.concatenate(
+        [
+            np.hypot(
+                standard_error(target.observe(frames, SPECIES)),
+                target.resolution(frames, SPECIES) / len(frames),
+            )
+            for target in targets()
+        ]
     )
-    return np.hypot(second.error, own)
 
 
 def exact_loss(coefficients, temperature, own=None):
     first, second = targets()
     g = exact_averages(coefficients, temperature)
     weights = np.concatenate([0.7 * first.bin_weights, 1.3 * np.ones(6)])
-    error = errors_of_second_target() if own is None else np.hypot(second.error, own)
-    scale = np.concatenate([np.ones(16), error])
+    # the first target is exact; the loss combines the errors of targets and averages
+    given = np.concatenate([np.zeros(16), second.error])
+    scale = np.hypot(given, errors_of_averages() if own is None else own)
     deviation = (g - np.concatenate([first.g, second.g])) / scale
     return np.sum(weights * deviation**2) / weights.sum()
 
@@ -338,7 +343,7 @@ def test_pooled_ensembles_agree_with_the_quadrature(quadrature):
     )
     assert np.sum(gradient * direction.ravel()) == pytest.approx(expected, rel=1e-8)
     # and agrees with the exact one as well as the frames allow
-    own = ensemble.latest_error[16:]
+    own = ensemble.latest_error
     exact = derivative(lambda x: exact_loss(third + x * direction, temperature, own), 1e-3)
     assert np.sum(gradient * direction.ravel()) == pytest.approx(exact, rel=0.1)
     assert value == pytest.approx(exact_loss(third, temperature, own), rel=0.05)

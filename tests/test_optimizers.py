@@ -49,7 +49,8 @@ def test_correction_is_the_most_probable_one():
     """The formulas themselves, with the dense matrices that the code avoids."""
     rng = np.random.default_rng(1)
     response, noise, _, residual = linear_problem(rng, TRUE_AMPLITUDE)
-    d, a = most_probable_correction(response, residual, noise, BOUND)
+    found = most_probable_correction(response, residual, noise, BOUND)
+    d, a = found.mean, found.amplitude
     matrix = noise + a * response @ response.T
     assert d == pytest.approx(a * response.T @ np.linalg.solve(matrix, residual), rel=1e-4)
     best = log_evidence(response, noise, residual, a)
@@ -60,10 +61,14 @@ def test_correction_is_the_most_probable_one():
 def test_correction_recovers_a_known_one():
     """Its errors are those of Bayes: chi^2 of the posterior, and far below the prior's."""
     rng = np.random.default_rng(2)
-    chi, found, share = [], [], []
+    chi, found, share, spread = [], [], [], []
     for _ in range(100):
         response, noise, truth, residual = linear_problem(rng, TRUE_AMPLITUDE)
-        d, a = most_probable_correction(response, residual, noise, BOUND)
+        correction = most_probable_correction(response, residual, noise, BOUND)
+        d, a = correction.mean, correction.amplitude
+        # the standard deviations that it claims, of the modes themselves
+        claimed = correction.standard_deviation(np.eye(N_MODES), a)
+        spread.append(np.mean(((d - truth) / claimed) ** 2))
         precision = response.T @ np.linalg.solve(noise, response) + np.eye(N_MODES) / a
         chi.append((d - truth) @ precision @ (d - truth))
         found.append(a)
@@ -72,19 +77,22 @@ def test_correction_recovers_a_known_one():
     assert np.mean(chi) == pytest.approx(N_MODES, rel=0.15)
     assert np.exp(np.mean(np.log(found))) == pytest.approx(TRUE_AMPLITUDE, rel=0.3)
     assert np.mean(share) < 0.1
+    assert np.mean(spread) == pytest.approx(1.0, rel=0.1)
 
 
 def test_no_correction_for_noise():
     rng = np.random.default_rng(3)
-    size, smallest = [], []
+    size, smallest, chi = [], [], []
     for _ in range(100):
         response, noise, _, _ = linear_problem(rng, TRUE_AMPLITUDE)
         residual = rng.multivariate_normal(np.zeros(N_DATA), noise)
-        d, a = most_probable_correction(response, residual, noise, BOUND)
-        size.append(np.linalg.norm(d))
-        smallest.append(a)
+        found = most_probable_correction(response, residual, noise, BOUND)
+        size.append(np.linalg.norm(found.mean))
+        smallest.append(found.amplitude)
+        chi.append(found.chi_square)
         # a residual of zero asks for nothing
-        assert not most_probable_correction(response, 0 * residual, noise, BOUND)[0].any()
+        assert not most_probable_correction(response, 0 * residual, noise, BOUND).mean.any()
+    assert np.mean(chi) == pytest.approx(1.0, abs=4 * np.sqrt(2 / (100 * N_DATA)))
     # against 0.39 for a correction of the amplitude above
     typical = np.sqrt(N_MODES * TRUE_AMPLITUDE)
     assert np.median(size) < 0.01 * typical
@@ -99,7 +107,8 @@ def test_correction_stays_in_the_trust_region():
     residual = response @ truth
     sizes = []
     for bound in (1e-10, 1e-8, 1e-6, 1e-4):
-        d, a = most_probable_correction(response, residual, noise, bound)
+        found = most_probable_correction(response, residual, noise, bound)
+        d, a = found.mean, found.amplitude
         assert a == pytest.approx(bound)
         matrix = noise + bound * response @ response.T
         expected = bound * response.T @ np.linalg.solve(matrix, residual)
@@ -107,7 +116,8 @@ def test_correction_stays_in_the_trust_region():
         sizes.append(np.linalg.norm(d) / np.linalg.norm(truth))
     assert sizes[0] < 1e-3 and all(np.diff(sizes) > 0) and sizes[-1] < 1
     # far from the bound it does not matter
-    d, a = most_probable_correction(response, residual, noise, 1e4)
+    found = most_probable_correction(response, residual, noise, 1e4)
+    d, a = found.mean, found.amplitude
     assert a < 2e3
     assert d[:8] == pytest.approx(truth[:8], rel=0.02, abs=0.1)
 

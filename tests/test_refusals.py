@@ -61,12 +61,6 @@ def test_scripts_that_bring_their_own_potential_or_run(line, words, tmp_path):
     assert all(word in str(error.value) for word in words)
 
 
-def test_error_bars_for_some_targets_only(tmp_path):
-    mixed = [target(), target(error=np.full(50, 0.1))]
-    with pytest.raises(InputError, match="Some targets of system 'fluid' have error bars"):
-        Trainer(lennard_jones(), [system(tmp_path, targets=mixed)])
-
-
 def test_a_target_that_says_nothing_below_the_cutoff(tmp_path):
     r = np.linspace(1.925, 2.475, 12)
     far = RDF(r, np.ones(12), ("A", "A"))

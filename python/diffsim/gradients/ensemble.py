@@ -105,7 +105,10 @@ class Ensemble:
     @property
     def resolution(self) -> Array:
         """What one pair in one frame of the latest piece adds to an observable on average, (B,)."""
-        return self._resolution
+        frames = self.latest_frames
+        return np.concatenate(
+            [target.resolution(frames, self.species) for target in self.system.targets]
+        )
 
     @property
     def centres(self) -> Array:
@@ -144,9 +147,9 @@ class Ensemble:
         for target, columns in zip(targets, self.columns, strict=True):
             explicit = target.explicit(frames)
             if explicit is not None:
-                old = self._explicit.get(columns.start)
+                earlier = self._explicit.get(columns.start)
                 self._explicit[columns.start] = (
-                    explicit if old is None else np.concatenate([old, explicit])
+                    explicit if earlier is None else np.concatenate([earlier, explicit])
                 )
         new = np.concatenate(observed, axis=1)
         self._observed = new if first else np.concatenate([self._observed, new])
@@ -170,21 +173,17 @@ class Ensemble:
         potentials = np.array(self._coefficients)
         old = len(self._counts) - len(frames)
         new_row = self.beta * (self._counts[:old] @ potentials[-1])
-        columns = self.beta * (counts @ potentials.T).T
+        new_columns = self.beta * (counts @ potentials.T).T
         reduced = np.vstack([self._reduced, new_row]) if not first else np.empty((1, 0))
-        self._reduced = np.hstack([reduced, columns])
+        self._reduced = np.hstack([reduced, new_columns])
         _, self._log_mixture = reweighting.mbar(
             self._reduced, np.array(self._lengths, dtype=np.float64)
         )
 
     def _error_of_latest(self, observed: Array) -> Array:
         jacobian = self._average(observed.mean(axis=0))[1]
-        frames = self.latest_frames
-        resolution = np.concatenate(
-            [target.resolution(frames, self.species) for target in self.system.targets]
-        )
         # to first order an observable is the average of this series
-        return np.hypot(standard_error(observed @ jacobian.T), resolution / len(observed))
+        return np.hypot(standard_error(observed @ jacobian.T), self.resolution / len(observed))
 
     def _average(self, means: Array) -> tuple[Array, Array]:
         """Observables (O,) from averages over frames (M,), and the Jacobian (O, M)."""

@@ -80,8 +80,8 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
         If a target reaches beyond half of the box.
     """
     rdfs = [target for target in system.targets if isinstance(target, RDF)]
-    spheres = [target for target in system.targets if isinstance(target, Coordination)]
-    needed = max([float(target.edges[-1]) for target in (*rdfs, *spheres)], default=0.0)
+    counted = [target for target in system.targets if isinstance(target, RDF | Coordination)]
+    needed = max([float(target.edges[-1]) for target in counted], default=0.0)
     if needed > box.half_width:
         raise InputError(
             f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the "

@@ -175,6 +175,14 @@ class Scalar:
         """Name of the observable."""
         return type(self).__name__.lower()
 
+    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """See `Target`."""
+        raise NotImplementedError
+
+    def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
+        """See `Target`."""
+        raise NotImplementedError
+
     @property
     def values(self) -> FloatArray:
         """The value, shape (1,)."""

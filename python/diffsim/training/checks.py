@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from diffsim.errors import InputError
 from diffsim.simulation import System
+from diffsim.targets import RDF, Coordination
 
 
 def check_systems(systems: Sequence[System], validate_every: int | None) -> None:
@@ -56,7 +57,9 @@ def check_species(system: System, known: Sequence[str]) -> None:
                 f"potential has {', '.join(known)}."
             )
     for target in system.targets:
-        for name in getattr(target, "pair", ()):
+        if not isinstance(target, RDF | Coordination):
+            continue
+        for name in target.pair:
             if name not in known:
                 raise InputError(
                     f"A target of system '{system.name}' is for the pair "
