@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import torch
 from diffsim import System
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss, loss_gradient
+from diffsim.gradients.loss import error_scale, loss, loss_gradient
 from diffsim.gradients.statistics import standard_error
 from diffsim.knots import (
     Grid,
@@ -93,12 +94,19 @@ def frames_of_states() -> Frames:
 
 
 def targets():
-    """Of A-A in the recorded bins, with weights; of A-B in wider ones, with error bars."""
+    """Of A-A in the recorded bins, with weights; of A-B in wider ones; with error bars."""
     rng = np.random.default_rng(3)
     r = 0.05 + 0.1 * np.arange(3, 19)
     wide = 0.5 + 0.2 * np.arange(6)
     return [
-        RDF(r, rng.uniform(0, 2, 16), ("A", "A"), weight=0.7, bin_weights=rng.uniform(0, 2, 16)),
+        RDF(
+            r,
+            rng.uniform(0, 2, 16),
+            ("A", "A"),
+            error=np.ones(16),
+            weight=0.7,
+            bin_weights=rng.uniform(0, 2, 16),
+        ),
         RDF(wide, rng.uniform(0, 2, 6), ("B", "A"), error=rng.uniform(0.1, 0.4, 6), weight=1.3),
     ]
 
@@ -146,6 +154,27 @@ def exact_averages(coefficients, temperature):
     return np.concatenate([like[3:19], unlike[2:8]])
 
 
+def test_scale_of_the_loss(quadrature):
+    """The noise where a target of the system has error bars, else what counts as large."""
+    ensemble = quadrature[0]
+    first, second = targets()
+    for given, expected in (
+        (
+            [first, second],
+            np.hypot(np.concatenate([first.error, second.error]), errors_of_averages()),
+        ),
+        (
+            [replace(first, error=None), second],
+            np.hypot(np.append(np.zeros(16), second.error), errors_of_averages()),
+        ),
+        ([replace(first, error=None), replace(second, error=None)], np.ones(22)),
+    ):
+        system = replace(ensemble.system, targets=given)
+        other = Ensemble(system, 1.0, SPECIES, CUTOFF)
+        other.add(frames_of_states(), np.zeros((3, GRID.basis_size)))
+        assert error_scale(other) == pytest.approx(expected, rel=1e-12)
+
+
 @functools.cache
 def errors_of_averages():
     """Errors of the averages over the frames, of both targets one after the other."""
@@ -165,8 +194,8 @@ def exact_loss(coefficients, temperature, own=None):
     first, second = targets()
     g = exact_averages(coefficients, temperature)
     weights = np.concatenate([0.7 * first.bin_weights, 1.3 * np.ones(6)])
-    # the first target is exact; the loss combines the errors of targets and averages
-    given = np.concatenate([np.zeros(16), second.error])
+    # the loss combines the errors of targets and averages
+    given = np.concatenate([first.error, second.error])
     scale = np.hypot(given, errors_of_averages() if own is None else own)
     deviation = (g - np.concatenate([first.g, second.g])) / scale
     return np.sum(weights * deviation**2) / weights.sum()
