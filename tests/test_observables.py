@@ -167,7 +167,8 @@ def test_linear_response_is_the_change_of_the_averages(fluid, centre, width):
         if name in found:
             # a twentieth for the width of the bins
             bound = 4 * errors[name] + 0.05 * abs(found[name])
-            assert bound < 0.5 * abs(found[name]) + 0.5 * abs(predicted[name]), name
+            # a wrong sign would be seen
+            assert bound < abs(found[name]) + abs(predicted[name]), name
             assert predicted[name] == pytest.approx(found[name], abs=bound), name
 
 

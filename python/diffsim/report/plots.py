@@ -54,7 +54,13 @@ def plot_rdf(path: Path, target: RDF, measured: Array, system: str) -> None:
     plt.close(figure)
 
 
-def plot_potential(path: Path, potential: Any, grid: Grid, reference: Any = None) -> None:
+def plot_potential(
+    path: Path,
+    potential: Any,
+    grid: Grid,
+    reference: Any = None,
+    uncertainty: Array | None = None,
+) -> None:
     """The pair potentials, and those of a reference where one is known.
 
     Parameters
@@ -65,6 +71,8 @@ def plot_potential(path: Path, potential: Any, grid: Grid, reference: Any = None
         Callables (r, type_i, type_j) -> u.
     grid
         Species, cutoff and where the potentials begin.
+    uncertainty
+        Standard deviation of the potential at the knots, shape (P, K), drawn as a band.
     """
     figure, axes = plt.subplots(figsize=SIZE, dpi=DPI, layout="constrained")
     lowest, highest = 0.0, 0.0
@@ -82,7 +90,10 @@ def plot_potential(path: Path, potential: Any, grid: Grid, reference: Any = None
                 alpha=0.5,
                 label=f"{label} true",
             )
-        axes.plot(r, u, lw=1.2, color=MODEL if pair == 0 else None, label=label)
+        (line,) = axes.plot(r, u, lw=1.2, color=MODEL if pair == 0 else None, label=label)
+        if uncertainty is not None:
+            band = np.interp(r, grid.distances(pair), uncertainty[pair])
+            axes.fill_between(r, u - band, u + band, color=line.get_color(), alpha=0.25, lw=0)
     highest = highest or 1.0
     axes.set_ylim(lowest - 0.2 * highest, 2.5 * highest)
     axes.axhline(0.0, color=TARGET, lw=0.5)

@@ -179,5 +179,10 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
             name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
             plot_rdf(directory.path / name, target, average, f"{system.name} (validation)")
     with trainer.at_best():
-        plot_potential(directory.path / "potential.png", trainer.potential, trainer.grid)
+        plot_potential(
+            directory.path / "potential.png",
+            trainer.potential,
+            trainer.grid,
+            uncertainty=trainer.uncertainty,
+        )
     plot_loss(directory.path / "loss.png", directory.metrics)

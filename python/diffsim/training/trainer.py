@@ -102,6 +102,8 @@ class Trainer:
         self._simulators = simulators[: len(self.systems)]
         self.validation = Validation(simulators[len(self.systems) :], validate_every)
         self._events: list[str] = []  # for the next record
+        # standard deviation of the potential at the knots, where the optimizer knows it, (P, K)
+        self.uncertainty: Array | None = None
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
         elif start == "hnc":
@@ -292,6 +294,7 @@ class Trainer:
             try:
                 update = self.optimizer.update(self.potential, self.grid, self.ensembles)
                 self._judge()
+                self.uncertainty = update.uncertainty
                 return update
             except (SimulationError, ModelError) as error:
                 self._retreat()
@@ -361,6 +364,7 @@ class Trainer:
             "back": self._back,
             "failures": self._failures,
             "events": list(self._events),
+            "uncertainty": self.uncertainty,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
             "states": list(self.states),
@@ -387,6 +391,7 @@ class Trainer:
         self._back = state["back"]
         self._failures = state["failures"]
         self._events = list(state["events"])
+        self.uncertainty = state["uncertainty"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
         self.states = list(state["states"])
