@@ -47,9 +47,12 @@ def frames_of_states():
     zero = np.zeros(STATES)
     return Frames(
         counts=counts[:, None],
+        virial=np.zeros_like(counts[:, None]),
         distances=histogram,
         bin_width=BIN,
         atoms=np.array([3]),
+        pairs=np.array([3.0]),
+        pressure_unit=1.0,
         volume=np.full(STATES, LENGTH**3),
         energy=zero,
         pressure=zero,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -431,6 +432,12 @@ class Fake:
         self.target = goal
         self.latest_error = standard_error(series)
         self.observables, self.latest_length = series, len(series)
+        self.latest_frames, self.beta = None, 1.0
+
+    def latest(self):
+        return SimpleNamespace(
+            observables=self.observables.mean(axis=0), jacobian=np.eye(self.observables.shape[1])
+        )
 
 
 def correlated_series(rng, frames, bins):
@@ -509,7 +516,7 @@ def test_what_a_validation_reports(validated):
     assert [record["validation_md_steps"] for record in records] == [0, 300, 600]
     for record in records[1:]:
         entry = record["validation"]["hot"]
-        assert set(entry) == {"loss", "rdf_mse", "noise", "pressure", "temperature"}
+        assert set(entry) == {"loss", "rdf_mse", "noise", "values", "pressure", "temperature"}
         assert 1.6 < entry["temperature"] < 2.4
         assert entry["noise"][0] > 0 and entry["rdf_mse"][0] > 0
     assert (validated / "rdf_hot_A-A.png").stat().st_size > 5000

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <new>
 #include <sstream>
+#include <stdexcept>
 
 #ifdef _OPENMP
 extern "C" int omp_get_max_threads();
@@ -230,14 +231,15 @@ bigint bytes_left(FILE *fp)
   return end - here;
 }
 
+// throws std::length_error
 std::string read_text(FILE *fp, Error *error)
 {
   bigint length = 0;
   utils::sfread(FLERR, &length, sizeof(bigint), 1, fp, nullptr, error);
   const bigint left = bytes_left(fp);
   if (length < 0 || length > left)
-    error->one(FLERR, DAMAGED,
-               fmt::format("a text in it has the length {}, and {} bytes follow", length, left));
+    throw std::length_error(
+        fmt::format("a text in it has the length {}, and {} bytes follow", length, left));
   std::string text(length, '\0');
   utils::sfread(FLERR, text.data(), 1, length, fp, nullptr, error);
   return text;
@@ -280,15 +282,21 @@ void PairDiffSim::read_restart(FILE *fp)
   read_restart_settings(fp);
   if (!allocated) allocate();
   const int n = atom->ntypes;
-  std::string knots_text, bytes;
+  std::string knots_text, bytes, damage;
   species_of_type.resize(n);
   if (comm->me == 0) {
-    knots_text = read_text(fp, error);
-    bytes = read_text(fp, error);
-    utils::sfread(FLERR, species_of_type.data(), sizeof(int), n, fp, nullptr, error);
-    for (int i = 1; i <= n; i++)
-      utils::sfread(FLERR, scale[i] + 1, sizeof(double), n, fp, nullptr, error);
+    try {
+      knots_text = read_text(fp, error);
+      bytes = read_text(fp, error);
+      utils::sfread(FLERR, species_of_type.data(), sizeof(int), n, fp, nullptr, error);
+      for (int i = 1; i <= n; i++)
+        utils::sfread(FLERR, scale[i] + 1, sizeof(double), n, fp, nullptr, error);
+    } catch (const std::length_error &e) {
+      damage = e.what();
+    }
   }
+  broadcast(damage);
+  if (!damage.empty()) error->all(FLERR, DAMAGED, damage);
   broadcast(knots_text);
   broadcast(bytes);
   MPI_Bcast(species_of_type.data(), n, MPI_INT, 0, world);
