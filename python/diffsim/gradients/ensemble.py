@@ -77,7 +77,7 @@ class Ensemble:
         self.columns: list[slice] = []  # of each target in _observed
         self._inefficiency: list[Array] = []
         self._reduced = np.empty((0, 0))
-        self.pairs = np.empty((0, 0, 0))  # numbers of pairs over counts_per_g
+        self.pairs = np.empty((0, 0, 0))  # numbers of pairs in the bins
         self.volume = np.empty(0)
         self._latest: Frames | None = None
         self.counts_per_g = np.empty((0, 0))
@@ -218,6 +218,12 @@ class Ensemble:
                 change = coefficients.ravel() - simulated
                 result[frames, column] += derivative[frames] @ change
         return result
+
+    @property
+    def explicit_derivatives(self) -> dict[int, Array]:
+        """Derivatives by the coefficients, (F, P (K + 2)), of the columns of `observables` that
+        depend on the potential explicitly."""
+        return self._explicit
 
     def explicit(self, cotangent: Array, weights: Array) -> Array:
         """Explicit part of sum_m cotangent_m d<x_m>/dc, shape (P (K + 2),)."""

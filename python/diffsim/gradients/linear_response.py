@@ -17,6 +17,7 @@ from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
 from diffsim.knots import Array, Grid
+from diffsim.species import species_pairs
 from diffsim.targets import RDF, Fluid, Scalar
 
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
@@ -32,15 +33,18 @@ class Response:
         Target minus average, shape (O,), for the observables that have a response.
     weights
         Of the observables in the loss, shape (O,).
-    matrix, slope_matrix
-        Change of the observables with the potentials and with their slopes at the centres of bins,
-        shape (O, n) each.
+    matrix
+        Change of the observables with the potentials at the centres of bins, by the change of the
+        ensemble, shape (O, n).
+    explicit
+        Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)).
     bins
         Which bins, as indices into the (P, B) recorded ones, shape (n,).
     g
         Distribution function in these bins, shape (n,).
     covariance
-        Of the observables, per frame, shape (O, O).
+        Of the observables, per frame, shape (O, O); enlarged where a number decays more slowly than
+        the observables do on average.
     target_noise
         Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
         the frames: both come from the same kind of measurement.
@@ -55,7 +59,7 @@ class Response:
     residual: Array
     weights: Array
     matrix: Array
-    slope_matrix: Array
+    explicit: Array
     bins: NDArray[np.intp]
     g: Array
     covariance: Array
@@ -70,12 +74,11 @@ class _Rows:
     """Observables as functions of what fluctuates, their explicit parts, their series of frames."""
 
     linear: Array
-    energies: Array
-    slopes: Array
+    explicit: Array
     series: Array
     usable: NDArray[np.bool_]
     scalar: NDArray[np.bool_]
-    nonlinear: NDArray[np.bool_]
+    slowness: Array
 
 
 def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
@@ -130,7 +133,17 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     covariance, worth = _covariance(ensemble, at, fluid, bins, n_independent)
 
     rows = _rows(ensemble, at, fluid, bins, grid)
-    chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable)
+    # What numbers of pairs and volume do not tell of a number (other interactions, a third moment)
+    # the frames do, with the weight that they have beside the theory.
+    z = _fluctuating(ensemble, bins)
+    rest = np.where(rows.scalar, rows.series - z @ rows.linear.T, 0.0)
+    rest_with_z = n_independent / worth * reweighting.covariance(at.weights, rest, z)
+    cross = rows.linear @ covariance + rest_with_z
+    observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
+    observed += reweighting.covariance(at.weights, rest, rest)
+
+    varies = np.diag(observed) > 0.0
+    chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable & varies)
     if len(chosen) == 0:
         raise InputError(
             f"No bin of the targets of system '{ensemble.system.name}' lies below the cutoff "
@@ -138,19 +151,6 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             "unit of length of the targets."
         )
     n = len(bins)
-    cross = rows.linear @ covariance
-    observed = cross @ rows.linear.T
-    # what a linear function of pairs and volume does not tell, the frames do
-    sample = reweighting.covariance(at.weights, rows.series, rows.series)
-    shrink = n_independent / worth
-    for row in np.flatnonzero(rows.nonlinear):
-        z = _fluctuating(ensemble, bins)
-        cross[row] = shrink * reweighting.covariance(at.weights, rows.series[:, [row]], z)[0]
-        observed[row] = observed[:, row] = shrink * sample[row]
-        observed[row, row] = sample[row, row]
-    extra = np.diag(sample) - np.diag(observed)
-    observed[np.diag_indices(len(observed))] += np.where(rows.scalar, np.maximum(extra, 0.0), 0)
-
     cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
     spread = np.sqrt(np.diag(observed))
     given = np.concatenate(
@@ -159,15 +159,14 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             for target in ensemble.system.targets
         ]
     )[chosen]
-    energies, slopes = rows.energies[chosen], rows.slopes[chosen]
     return Response(
         residual=(ensemble.target - at.observables)[chosen],
         weights=ensemble.weights[chosen],
-        matrix=energies - ensemble.beta * cross[:, :n] * counts_per_g,
-        slope_matrix=slopes,
+        matrix=-ensemble.beta * cross[:, :n] * counts_per_g,
+        explicit=rows.explicit[chosen],
         bins=bins,
         g=fluid.g.ravel()[bins],
-        covariance=observed,
+        covariance=observed * np.outer(rows.slowness[chosen], rows.slowness[chosen]),
         target_noise=observed * np.outer(given / spread, given / spread),
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
@@ -184,8 +183,12 @@ def _usable_bins(ensemble: Ensemble, fluid: Fluid, sample_size: float) -> NDArra
 
 
 def _independent_frames(ensemble: Ensemble, at: Weighted) -> float:
+    return at.sample_size / _mean_inefficiency(ensemble)
+
+
+def _mean_inefficiency(ensemble: Ensemble) -> float:
     varying = ensemble.observables.std(axis=0) > 0
-    return at.sample_size / float(np.mean(ensemble.inefficiency()[varying]))
+    return float(np.mean(ensemble.inefficiency()[varying]))
 
 
 def _fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
@@ -200,13 +203,19 @@ def _covariance(
     ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], n_independent: float
 ) -> tuple[Array, float]:
     """Covariance of what fluctuates, per frame, and its worth in samples."""
-    held = [p for p in range(len(fluid.g)) if ensemble.latest_frames.has_pairs(p)]
+    # to the theory, a species of one atom, which has no pair with itself, is an ideal gas
+    held = [
+        pair
+        for pair, (a, b) in enumerate(species_pairs(len(ensemble.species)))
+        if fluid.atoms[a] > 0 and fluid.atoms[b] > 0
+    ]
+    with_pairs = np.array([ensemble.latest_frames.has_pairs(pair) for pair in held])
     n_bins = fluid.g.shape[1]
     place = np.full(len(fluid.g), -1)
     place[held] = np.arange(len(held))
     prior = theoretical_covariance(
         float(ensemble.edges[1]),
-        fluid.g[held],
+        np.where(with_pairs[:, None], fluid.g[held], 1.0),
         fluid.atoms[fluid.atoms > 0] / fluid.volume,
         ensemble.counts_per_g[held],
         place[bins // n_bins] * n_bins + bins % n_bins,
@@ -233,22 +242,21 @@ def _rows(
     n_z = _fluctuating(ensemble, bins).shape[1]
     shape = (ensemble.observables.shape[1], len(bins))
     linear = np.zeros((shape[0], n_z))
-    energies, slopes = np.zeros((2, *shape))
+    explicit = np.zeros((shape[0], at.coefficients.size))
+    for column, derivative in ensemble.explicit_derivatives.items():
+        explicit[column] = at.weights @ derivative
     usable = np.ones(shape[0], dtype=bool)
-    scalar, nonlinear = np.zeros((2, shape[0]), dtype=bool)
+    scalar = np.zeros(shape[0], dtype=bool)
+    inefficiency = ensemble.inefficiency()
+    slowness = np.maximum(inefficiency / _mean_inefficiency(ensemble), 1.0)
     for target, columns in zip(ensemble.system.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         scalar[columns] = isinstance(target, Scalar)
         if known is None:
-            nonlinear[columns] = True
             continue
         linear[columns, : len(bins)] = known.bins[:, bins]
         if n_z > len(bins):
             linear[columns, -1] = known.volume
-        if known.energies is not None:
-            energies[columns] = known.energies[:, bins]
-        if known.slopes is not None:
-            slopes[columns] = known.slopes[:, bins]
         if isinstance(target, RDF):
             left_out = known.bins.sum(axis=1) - known.bins[:, bins].sum(axis=1)
             usable[columns] = np.abs(left_out) < 1e-9
@@ -256,10 +264,9 @@ def _rows(
     kind = jacobian != 0.0
     return _Rows(
         linear=jacobian @ linear,
-        energies=jacobian @ energies,
-        slopes=jacobian @ slopes,
+        explicit=jacobian @ explicit,
         series=ensemble.observed(at.coefficients) @ jacobian.T,
         usable=~(kind @ ~usable),
         scalar=kind @ scalar,
-        nonlinear=kind @ nonlinear,
+        slowness=np.where(kind @ scalar, np.sqrt((kind * slowness).max(axis=1)), 1.0),
     )

@@ -8,6 +8,8 @@ from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.knots import Array
 
+NOISELESS = 1e-6  # of a large deviation: least error of a quantity that did not vary
+
 
 def error_scale(ensemble: Ensemble) -> Array:
     """Scale e_b of each observable in the loss, shape (O,).
@@ -23,12 +25,13 @@ def error_scale(ensemble: Ensemble) -> Array:
     for target in ensemble.system.targets:
         part = slice(first, first + len(target.values))
         first = part.stop
+        scale = target.scale(ensemble.latest_frames, 1.0 / ensemble.beta)
         if without:
-            scale = target.scale(ensemble.latest_frames, 1.0 / ensemble.beta)
             scales.append(np.full(len(target.values), scale))
         else:
             given = 0.0 if target.errors is None else target.errors
-            scales.append(np.hypot(given, ensemble.latest_error[part]))
+            noise = np.hypot(given, ensemble.latest_error[part])
+            scales.append(np.maximum(noise, NOISELESS * scale))
     return np.concatenate(scales)
 
 

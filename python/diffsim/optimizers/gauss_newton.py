@@ -125,7 +125,8 @@ class GaussNewton:
         self.max_steps = max_steps
         self._trust = Trust()
         self._start: Array | None = None  # energies at the knots that the prior was made for
-        self._basis: Array | None = None
+        self._basis: Array | None = None  # corrections at the knots, (P K, m)
+        self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
         self._grid: Grid | None = None
         self._amplitude = 0.0  # the largest of all corrections
 
@@ -185,6 +186,13 @@ class GaussNewton:
                 prior_magnitude(self._start, kt),
                 self.length,
             )
+            self._basis_coefficients = np.stack(
+                [
+                    spline_coefficients(np.ascontiguousarray(column.reshape(values.shape))).ravel()
+                    for column in self._basis.T
+                ],
+                axis=1,
+            )
 
     def _linear_models(
         self, ensembles: Sequence[Ensemble], states: Sequence[Weighted], grid: Grid
@@ -226,28 +234,16 @@ class GaussNewton:
     ) -> LinearModel:
         assert self._basis is not None
         blocks = self._basis.reshape(-1, grid.knots, self._basis.shape[1])
-        at_bins, slope_at_bins = (
-            np.concatenate(
-                [
-                    [
-                        np.interp(centres, grid.distances(pair), column, right=0.0)
-                        for column in block
-                    ]
-                    for pair, block in enumerate(parts)
-                ],
-                axis=1,
-            ).T[response.bins]
-            for parts in (
-                [block.T for block in blocks],
-                [
-                    np.gradient(block, grid.distances(pair), axis=0).T
-                    for pair, block in enumerate(blocks)
-                ],
-            )
-        )
+        at_bins = np.concatenate(
+            [
+                [np.interp(centres, grid.distances(pair), column, right=0.0) for column in block.T]
+                for pair, block in enumerate(blocks)
+            ],
+            axis=1,
+        ).T[response.bins]
         scale = np.sqrt(mean_weight / response.weights)
         return LinearModel(
-            response.matrix @ at_bins + response.slope_matrix @ slope_at_bins,
+            response.matrix @ at_bins + response.explicit @ self._basis_coefficients,
             response.residual,
             response.covariance * np.outer(scale, scale),
             response.target_noise * np.outer(scale, scale),
@@ -287,4 +283,5 @@ class GaussNewton:
         """Take up a state that `state_dict` returned."""
         self._start, self._amplitude = state["start"], state["amplitude"]
         self._trust.load_state_dict(state["trust"])
+        self._grid = None
         self._basis = None

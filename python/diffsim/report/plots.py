@@ -117,12 +117,16 @@ def plot_loss(path: Path, metrics: Path) -> None:
     records = [json.loads(line) for line in metrics.read_text().splitlines()]
     figure, axes = plt.subplots(figsize=SIZE, dpi=DPI, layout="constrained")
     steps = [record["md_steps"] for record in records]
-    for name in records[0]["systems"]:
+    for name, entry in records[0]["systems"].items():
+        if not entry["rdf_mse"]:
+            continue
         errors = [float(np.mean(record["systems"][name]["rdf_mse"])) for record in records]
         axes.semilogy(steps, errors, "o-", label=name)
     held_out = {name for record in records for name in record.get("validation", {})}
     for name in sorted(held_out):
         tested = [record for record in records if name in record.get("validation", {})]
+        if not tested[0]["validation"][name]["rdf_mse"]:
+            continue
         axes.semilogy(
             [record["md_steps"] for record in tested],
             [float(np.mean(record["validation"][name]["rdf_mse"])) for record in tested],
@@ -131,7 +135,8 @@ def plot_loss(path: Path, metrics: Path) -> None:
         )
     axes.set_xlabel("MD steps")
     axes.set_ylabel("mean square error of g(r)")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     figure.savefig(path)
     plt.close(figure)
 

@@ -64,15 +64,10 @@ class Fluctuation:
         Change of the averages with g of all pairs at constant volume, shape (M, P B).
     volume
         Their change with the volume at constant numbers of pairs, shape (M,).
-    energies, slopes
-        Their explicit change with u and du/dr at the centres of the bins, at given configurations,
-        shape (M, P B); None where there is none.
     """
 
     bins: FloatArray
     volume: FloatArray
-    energies: FloatArray | None = None
-    slopes: FloatArray | None = None
 
 
 class Target(Protocol):

@@ -56,7 +56,7 @@ class Coordination(Scalar):
     @property
     def label(self) -> str:
         """Name with the pair."""
-        return f"coordination {'-'.join(self.pair)}"
+        return f"coordination {'-'.join(self.pair)} {self.distance:g}"
 
     @property
     def edges(self) -> FloatArray:
@@ -66,6 +66,11 @@ class Coordination(Scalar):
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """Neighbours per atom of the first species in every frame, shape (F, 1)."""
         pair = pair_index(self.pair, species, self.label)
+        if frames.atoms[list(species).index(self.pair[0])] == 0:
+            raise InputError(
+                f"The {self.label} is a target, but the system holds no atom of {self.pair[0]}. "
+                "Correct the species of its types or the pair of the target."
+            )
         counts = frames.distances[:, pair] @ rebin_matrix(frames.edges, self.edges).T
         return np.asarray(counts * self._per_pair(frames.atoms, species))
 
@@ -75,6 +80,10 @@ class Coordination(Scalar):
         row = np.zeros_like(fluid.g)
         row[pair] = rebin_matrix(fluid.edges, self.edges)[0] * fluid.counts_per_g[pair]
         return Fluctuation(row.reshape(1, -1) * self._per_pair(fluid.atoms, species), np.zeros(1))
+
+    def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """What a pair adds, shape (1,)."""
+        return np.array([self._per_pair(frames.atoms, species)])
 
     def _per_pair(self, atoms: FloatArray | np.ndarray, species: Sequence[str]) -> float:
         """What a pair adds to the average over the atoms of the first species."""

@@ -38,7 +38,6 @@ class Energy(Scalar):
         return Fluctuation(
             (per_atom * fluid.energies).reshape(1, -1),
             np.zeros(1),
-            energies=(per_atom * fluid.g).reshape(1, -1),
         )
 
     def scale(self, frames: Frames, kt: float) -> float:
@@ -55,10 +54,20 @@ class Pressure(Scalar):
 
     with the contributions of all other interactions of the script. It depends on the potential
     explicitly, :math:`dP/dc = -v / 3 V` with v the virial counts.
+
+    Raises
+    ------
+    InputError
+        From `observe`, if the volume fluctuates.
     """
 
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """Pressure of every frame, shape (F, 1)."""
+        if np.ptp(frames.volume) > 0.0:
+            raise InputError(
+                "The pressure is a target, but a barostat of the script imposes it: no potential "
+                "can change it. Keep the volume constant, or make the density the target."
+            )
         return np.asarray(frames.pressure[:, None])
 
     def explicit(self, frames: Frames) -> FloatArray:
@@ -72,7 +81,6 @@ class Pressure(Scalar):
         return Fluctuation(
             (factor * fluid.slopes).reshape(1, -1),
             np.zeros(1),
-            slopes=(factor * fluid.g).reshape(1, -1),
         )
 
     def scale(self, frames: Frames, kt: float) -> float:

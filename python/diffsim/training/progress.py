@@ -66,21 +66,24 @@ class Progress:
 
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
-        mse = max(max(entry["rdf_mse"]) for entry in record.systems.values())
+        # a system may have numbers as targets only
+        errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
+        mse = f"{max(errors):.3g}" if errors else "-"
         pressures = ", ".join(f"{entry['pressure']:.4g}" for entry in record.systems.values())
         speed = self._speed(record)
         self._console.print(
-            f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11.3g} {record.ess:>7.0f} "
+            f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11} {record.ess:>7.0f} "
             f"{record.md_steps:>9} {speed:>8.0f}  {pressures}"
         )
         for name, entry in record.validation.items():
-            errors = ", ".join(
-                f"{mse:.3g} (noise {noise:.2g})"
+            found = [
+                f"rdf mse {mse:.3g} (noise {noise:.2g})"
                 for mse, noise in zip(entry["rdf_mse"], entry["noise"], strict=True)
-            )
-            self._console.print(
-                f"  validation of {name}: rdf mse {errors}, pressure {entry['pressure']:.4g}"
-            )
+            ]
+            found += [f"{label} {value:.4g}" for label, (value, _) in entry["values"].items()]
+            if "pressure" not in entry["values"]:
+                found.append(f"pressure {entry['pressure']:.4g}")
+            self._console.print(f"  validation of {name}: {', '.join(found)}")
         for event in record.events:
             self._console.print(f"  note: {event}", style="yellow")
         done = record.iteration - self._first
