@@ -1,6 +1,6 @@
 """Make the targets: g(r) of the three pairs of each mixture, with LAMMPS's own lj/cut.
 
-    python make_target.py [--steps 300000]
+    python make_target.py [--steps 200000]
 
 It takes minutes for each state; the results are kept in the repository.
 """
@@ -18,7 +18,7 @@ from mixtures import ATOMS, MIXTURES, PAIRS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=300_000)
+    parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--states", nargs="+", choices=MIXTURES, default=list(MIXTURES))
     arguments = parser.parse_args()

@@ -39,7 +39,7 @@ class Mixture:
     def commands(self) -> list[str]:
         """LAMMPS commands that set the pair style."""
         values = zip(PAIRS, self.epsilon, self.sigma, self.cutoff, strict=True)
-        return [f"pair_style lj/cut {max(self.cutoff)}"] + [
+        return [f"pair_style lj/cut/opt {max(self.cutoff)}"] + [
             f"pair_coeff {a + 1} {b + 1} {epsilon} {sigma} {cutoff}"
             for (a, b), epsilon, sigma, cutoff in values
         ]

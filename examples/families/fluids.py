@@ -51,6 +51,6 @@ FLUIDS: dict[str, PairPotential] = {
 
 LAMMPS_STYLES = {
     "mie": [f"pair_style mie/cut {CUTOFF}", "pair_coeff 1 1 0.8 1.0 9 6"],
-    "morse": [f"pair_style morse {CUTOFF}", "pair_coeff 1 1 1.0 5.0 1.12"],
+    "morse": [f"pair_style morse/opt {CUTOFF}", "pair_coeff 1 1 1.0 5.0 1.12"],
 }
 """LAMMPS's own pair styles where it has them; pair_style diffsim simulates the others."""

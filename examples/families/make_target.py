@@ -1,6 +1,6 @@
 """Make the targets: g(r) of five fluids, with LAMMPS's own pair styles where it has them.
 
-    python make_target.py [--steps 300000]
+    python make_target.py [--steps 200000]
 
 It takes minutes for each fluid; the results are kept in the repository.
 """
@@ -19,7 +19,7 @@ from fluids import CUTOFF, FLUIDS, LAMMPS_STYLES
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=300_000)
+    parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--fluids", nargs="+", choices=FLUIDS, default=list(FLUIDS))
     arguments = parser.parse_args()
