@@ -39,7 +39,7 @@ Case = dict[str, Any]
 
 
 def train(example: str, seed: int, folder: Path) -> None:
-    """Train what is not yet trained, in folders named after the runs."""
+    """Train all runs of an example, in folders named after them."""
     if example == "families":
         command = [sys.executable, str(EXAMPLES / example / "train_all.py")]
         quiet([*command, "--out", str(folder), "--seed", str(seed)], folder / "train.log")
@@ -62,6 +62,9 @@ def compare(example: str, folder: Path) -> list[Case]:
         command = [sys.executable, script, *some]
         with (folder / "compare.log").open("a") as log:
             subprocess.run(command, stdout=log, stderr=log, check=False, cwd=folder)
+    for run in runs:
+        if not (run / DONE).is_file():
+            sys.exit(f"{script} failed for {run}; its output is in {folder / 'compare.log'}.")
     return [case for run in runs for case in json.loads((run / DONE).read_text())]
 
 
@@ -93,7 +96,7 @@ def table(seeds: list[list[Case]]) -> list[str]:
                 continue
             worst = values[np.abs(values).argmax()]
             mean = text.format(values.mean())
-            if key in ("rms", "held_out") and len(values) > 1:
+            if key in ("rms", "pressure", "held_out") and len(values) > 1:
                 mean += " +- " + text.format(values.std(ddof=1)).lstrip("+")
             goal = cases[0]["goals"].get(key)
             missed = goal is not None and abs(worst) > goal
