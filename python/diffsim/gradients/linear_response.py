@@ -43,15 +43,18 @@ class Response:
     g
         Distribution function in these bins, shape (n,).
     covariance
-        Of the observables, per frame, shape (O, O); enlarged where a number decays more slowly than
-        the observables do on average.
+        Of the observables in a frame, shape (O, O).
     target_noise
         Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
         the frames: both come from the same kind of measurement.
+    noise
+        Covariance of the errors of averages and targets with the autocorrelation of every mode,
+        shape (O, O); see `error_of_averages`.
     energy
         Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
     independent_frames
-        Effective number of independent frames of the averages.
+        Effective number of independent frames of the averages, as the observables see it on
+        average.
     worth
         Number of samples that the estimate of the covariance is worth.
     """
@@ -64,6 +67,7 @@ class Response:
     g: Array
     covariance: Array
     target_noise: Array
+    noise: Array
     energy: Array
     independent_frames: float
     worth: float
@@ -78,7 +82,6 @@ class _Rows:
     series: Array
     usable: NDArray[np.bool_]
     scalar: NDArray[np.bool_]
-    slowness: Array
 
 
 def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
@@ -152,7 +155,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         )
     n = len(bins)
     cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
-    spread = np.sqrt(np.diag(observed))
+    error = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
     given = np.concatenate(
         [
             np.zeros(len(target.values)) if target.errors is None else target.errors
@@ -166,11 +169,51 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         explicit=rows.explicit[chosen],
         bins=bins,
         g=fluid.g.ravel()[bins],
-        covariance=observed * np.outer(rows.slowness[chosen], rows.slowness[chosen]),
-        target_noise=observed * np.outer(given / spread, given / spread),
+        covariance=observed,
+        target_noise=_scaled(observed, given),
+        noise=error + _scaled(error, given),
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
         worth=worth,
+    )
+
+
+def _scaled(covariance: Array, errors: Array) -> Array:
+    """The covariance matrix of the same correlations with other standard errors."""
+    scale = errors / np.sqrt(np.diag(covariance))
+    return covariance * np.outer(scale, scale)
+
+
+def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covariance: Array) -> Array:
+    """Covariance of the errors of averages over frames that are correlated.
+
+        E = D V diag(s_k l_k) V^T D / n,    D^-1 C D^-1 = V diag(l_k) V^T,   D^2 = diag(C)
+
+    with the effective number n of frames and the statistical inefficiency s_k of every mode, a
+    combination of the observables that fluctuates independently of the others. It has to be one of
+    each mode: bins of a distribution function are uncorrelated after a few steps, as long as most
+    of their fluctuations are those of the number of pairs in them; but what tells the potential
+    are weak collective modes, in which hundreds of steps are correlated.
+
+    Parameters
+    ----------
+    ensemble, at
+        The frames and their weights.
+    series
+        Observables of all frames, shape (F, O).
+    covariance
+        C of the observables in a frame, shape (O, O).
+
+    Returns
+    -------
+    Shape (O, O).
+    """
+    spread = np.sqrt(np.diag(covariance))
+    variances, modes = np.linalg.eigh(covariance / np.outer(spread, spread))
+    inefficiency = ensemble.inefficiency((series / spread) @ modes, at.weights)
+    scaled = spread[:, None] * modes
+    return np.asarray((scaled * (np.maximum(variances, 0.0) * inefficiency)) @ scaled.T) / (
+        at.sample_size
     )
 
 
@@ -183,12 +226,9 @@ def _usable_bins(ensemble: Ensemble, fluid: Fluid, sample_size: float) -> NDArra
 
 
 def _independent_frames(ensemble: Ensemble, at: Weighted) -> float:
-    return at.sample_size / _mean_inefficiency(ensemble)
-
-
-def _mean_inefficiency(ensemble: Ensemble) -> float:
-    varying = ensemble.observables.std(axis=0) > 0
-    return float(np.mean(ensemble.inefficiency()[varying]))
+    """Effective number of independent frames, as the observables see it on average."""
+    varying = ensemble.observables[:, ensemble.observables.std(axis=0) > 0]
+    return at.sample_size / float(np.mean(ensemble.inefficiency(varying, at.weights)))
 
 
 def _fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
@@ -247,8 +287,6 @@ def _rows(
         explicit[column] = at.weights @ derivative
     usable = np.ones(shape[0], dtype=bool)
     scalar = np.zeros(shape[0], dtype=bool)
-    inefficiency = ensemble.inefficiency()
-    slowness = np.maximum(inefficiency / _mean_inefficiency(ensemble), 1.0)
     for target, columns in zip(ensemble.system.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         scalar[columns] = isinstance(target, Scalar)
@@ -268,5 +306,4 @@ def _rows(
         series=ensemble.observed(at.coefficients) @ jacobian.T,
         usable=~(kind @ ~usable),
         scalar=kind @ scalar,
-        slowness=np.where(kind @ scalar, np.sqrt((kind * slowness).max(axis=1)), 1.0),
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim.errors import InputError
 from diffsim.knots import Array
 
 WINDOW = 5.0  # the autocorrelation is summed up to this many autocorrelation times
+POOLED_WINDOW = 3.0  # the same for several pieces, whose means are allowed for
 
 
 def statistical_inefficiency(series: Array) -> Array:
@@ -33,18 +37,9 @@ def statistical_inefficiency(series: Array) -> Array:
     """
     series = np.asarray(series, dtype=np.float64)
     n = len(series)
-    if n < 2:
-        raise InputError(
-            f"The autocorrelation of a series of {n} frames is undefined; record at least 2 frames."
-        )
     columns = series.reshape(n, -1)
-    columns = columns - columns.mean(axis=0)
-    spectrum = np.fft.rfft(columns, n=2 * n, axis=0)
-    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n]
+    covariance, varies = _autocovariance(columns)
     variance = covariance[0]
-    varies = variance > 1e-24 * np.maximum(
-        np.abs(series.reshape(n, -1)).max(axis=0) ** 2 * n, 1e-300
-    )
     rho = covariance / np.where(varies, variance, 1.0)
     sums = 1.0 + 2.0 * np.cumsum(rho[1:], axis=0)
     long_enough = np.arange(1, n)[:, None] >= WINDOW * sums
@@ -53,6 +48,68 @@ def statistical_inefficiency(series: Array) -> Array:
     inefficiency = np.take_along_axis(sums, np.maximum(window, 0)[None, :], axis=0)[0]
     inefficiency = np.where(varies, np.maximum(inefficiency, 1.0), 1.0)
     return inefficiency.reshape(series.shape[1:])
+
+
+def pooled_inefficiency(pieces: Sequence[Array], weights: Array) -> Array:
+    """Statistical inefficiency of several pieces of simulation together, per column.
+
+    The mean of a piece of F frames, from which its fluctuations are measured, has itself the
+    variance v = s c(0) / F, and lowers the autocovariance c(t) by it. From the sum up to a window
+    A = c(0) + 2 sum_{t=1}^{M} c(t) of what is measured, with weights w_k over the pieces,
+
+        v = A / (F' - 2 M - 1),   s = F' v / (c(0) + v),   1 / F' = sum_k w_k / F_k
+
+    with the smallest M >= 3 s, but 2 M + 1 <= F' / 2. Never below one. Unlike
+    `statistical_inefficiency` this has no bias for short pieces as long as the window fits in them.
+
+    Parameters
+    ----------
+    pieces
+        Values of consecutive frames of each piece, shape (F_k, m) with F_k >= 2.
+    weights
+        Of the pieces, of any sum, shape (K,).
+
+    Returns
+    -------
+    Shape (m,). A column that does not vary has one.
+    """
+    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    lengths = np.array([len(piece) for piece in pieces])
+    longest, columns = int(lengths.max()), pieces[0].shape[1]
+    total, present = np.zeros((longest, columns)), np.zeros(longest)
+    varies = np.zeros(columns, dtype=bool)
+    for piece, share, n in zip(pieces, shares, lengths, strict=True):
+        covariance, varying = _autocovariance(np.asarray(piece, dtype=np.float64))
+        total[:n] += share * covariance / np.arange(n, 0, -1)[:, None]
+        present[:n] += share
+        varies |= varying & (share > 0.0)
+    present = np.maximum(present, np.finfo(np.float64).tiny)
+    covariance = total / present[:, None]
+    typical = 1.0 / float(shares @ (1.0 / lengths))
+    sums = 2.0 * np.cumsum(covariance, axis=0) - covariance[0]
+    window = np.arange(longest)
+    window = window[: max(int(0.25 * typical - 0.5), 0) + 1]
+    sums = np.maximum(sums[: len(window)], 0.0)
+    variance = sums / (typical - 2.0 * window - 1.0)[:, None]
+    inefficiency = typical * variance / np.where(varies, covariance[0] + variance, 1.0)
+    # where no window is long enough the longest one has to do
+    fits = window[:, None] >= POOLED_WINDOW * np.maximum(inefficiency, 1.0)
+    chosen = np.where(fits.any(axis=0), fits.argmax(axis=0), len(window) - 1)
+    found = np.take_along_axis(inefficiency, chosen[None, :], axis=0)[0]
+    return np.asarray(np.where(varies, np.maximum(found, 1.0), 1.0))
+
+
+def _autocovariance(series: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Sums over frames of x_t x_(t+k) about the mean, shape (F, m), and which columns vary."""
+    n = len(series)
+    if n < 2:
+        raise InputError(
+            f"The autocorrelation of a series of {n} frames is undefined; record at least 2 frames."
+        )
+    spectrum = np.fft.rfft(series - series.mean(axis=0), n=2 * n, axis=0)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n]
+    varies = covariance[0] > 1e-24 * np.maximum(np.abs(series).max(axis=0) ** 2 * n, 1e-300)
+    return covariance, varies
 
 
 def standard_error(series: Array) -> Array:

@@ -35,7 +35,19 @@ class Update:
 
 
 class Optimizer(Protocol):
-    """Changes the weights of a potential so that the ensembles come closer to their targets."""
+    """Changes the weights of a potential so that the ensembles come closer to their targets.
+
+    Attributes
+    ----------
+    frames
+        How many frames of each system the next piece of simulation should have; None for as many
+        as the protocol allows.
+    """
+
+    @property
+    def frames(self) -> int | None:
+        """See the class."""
+        ...
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Change the potential in place, as far as the stored frames support it.

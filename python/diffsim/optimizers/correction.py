@@ -1,5 +1,7 @@
 """Smooth corrections of a potential: their prior, and the most probable one given a residual.
 
+The potential is written as the first one plus basis x, with x ~ N(0, a 1) before anything is known.
+
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapters 2 and 5.
 """
 
@@ -9,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag, cholesky, solve_triangular
+from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
 
 from diffsim.knots import Array, Grid
 
-AMPLITUDES = np.geomspace(1e-6, 1.0, 49)  # tried, relative to the upper bound
+AMPLITUDES = np.geomspace(1e-5, 10.0, 61)  # of the prior that are tried, in kT^2
 JITTER = 1e-8  # relative, keeps factorisations stable
+BEYOND_CONTACT = 1.1  # contact distances; inside of it corrections become less smooth
+SHORTENING, SHORTEST = 8.0, 0.5  # of the correlation length: its slope, and where it ends
 LARGEST_MAGNITUDE = 3.0  # of the prior inside of contact, relative to outside
 
 
@@ -24,8 +28,8 @@ def correction_basis(
     """Smooth corrections that vanish at the cutoff, du = basis d with d ~ N(0, a 1).
 
     The squared exponential covariance exp(-(x - x')^2 / 2) acts on a warped distance x(r) with
-    dx/dr = 1 / l(r): the correlation length is `length` times the contact distance outside of
-    contact and shrinks to a third of it inside, where potentials are steep.
+    dx/dr = 1 / l(r): the correlation length is `length` times the contact distance from a tenth
+    beyond contact on, and shrinks to `SHORTEST` of it at contact, where potentials are steep.
 
     Parameters
     ----------
@@ -46,7 +50,8 @@ def correction_basis(
     for pair, sigma in enumerate(contact):
         r = grid.distances(pair)
         fine = np.linspace(r[0], r[-1], 2000)
-        local = length * sigma * np.clip(1.0 - 4.0 * (sigma - fine) / sigma, 1.0 / 3.0, 1.0)
+        inward = (BEYOND_CONTACT * sigma - fine) / sigma
+        local = length * sigma * np.clip(1.0 - SHORTENING * inward, SHORTEST, 1.0)
         warped = np.concatenate(
             [[0.0], np.cumsum(np.diff(fine) * 0.5 * (1 / local[1:] + 1 / local[:-1]))]
         )
@@ -66,57 +71,70 @@ def _kernel(x: Array, y: Array) -> Array:
 
 @dataclass(frozen=True)
 class Correction:
-    """What a residual says of the correction d of a potential, d ~ N(0, a 1) before.
+    """What residuals say of the correction x of the first potential, and how well.
 
     Attributes
     ----------
-    mean
-        The most probable d, shape (m,).
+    total
+        The most probable x, shape (m,).
     amplitude
         a of maximal evidence.
     evidence
         Logarithm of the evidence for that amplitude over that for no correction at all.
-    chi_square
-        y^T S^-1 y / B: about one where the residual is noise alone.
-    right, singular
-        Directions that the residual tells something of, shape (k, m), and how much, (k,): singular
-        vectors and values of S^(-1/2) M.
+    solution
+        G with x = G y, where y is the residual of the first potential, shape (m, B).
+    left_out
+        1 - G M: what of a correction the residuals do not tell, shape (m, m).
     """
 
-    mean: Array
+    total: Array
     amplitude: float
     evidence: float
-    chi_square: float
-    right: Array
-    singular: Array
+    solution: Array
+    left_out: Array
 
-    def standard_deviation(self, basis: Array, amplitude: float) -> Array:
-        """Posterior standard deviation of basis d for a prior amplitude, shape (n,).
+    def standard_deviation(self, basis: Array, noise: Array) -> Array:
+        """Standard deviation of basis x for a covariance N (B, B) of the residual, shape (n,).
 
-        Cov(d) = a - sum_k (a^2 s_k^2 / (1 + a s_k^2)) v_k v_k^T
+            Cov(x) = a (1 - G M)(1 - G M)^T + G N G^T
+
+        With the N that x was solved with this is the posterior covariance. It holds for another
+        one as well, as x is linear in y.
         """
-        told = amplitude**2 * self.singular**2 / (1.0 + amplitude * self.singular**2)
-        variance = amplitude * (basis**2).sum(axis=1) - ((basis @ self.right.T) ** 2) @ told
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+        factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
+        prior = ((basis @ self.left_out) ** 2).sum(axis=1)
+        data = ((basis @ self.solution @ factor) ** 2).sum(axis=1)
+        return np.asarray(np.sqrt(self.amplitude * prior + data))
 
 
 def most_probable_correction(
-    response: Array, residual: Array, noise: Array, amplitude_bound: float
+    response: Array, residual: Array, noise: Array, present: Array, kt: float, trust: float
 ) -> Correction:
-    """Whitened correction d of maximal probability, with the amplitude of maximal evidence.
+    """The most probable correction x of the first potential.
 
-        ln p(y | a) = -y^T A^-1 y / 2 - ln det A / 2,   A = S + a M M^T,   d = a M^T A^-1 y
+    Before the residuals are known x is N(0, a 1), with the amplitude a of maximal evidence,
+
+        ln p(y | a) = -y^T A^-1 y / 2 - ln det A / 2,   A = S + a M M^T
+
+    The step from the present potential is N(0, t 1) as well, for the response is linear in a small
+    range only. Together,
+
+        x = argmin (y - M x)^T S^-1 (y - M x) + |x|^2 / a + |x - x_0|^2 / t
 
     Parameters
     ----------
     response
         M = J times the prior's basis, shape (B, m).
     residual
-        y = target minus model, shape (B,).
+        y: target minus what the first potential would give by the linear response, shape (B,).
     noise
         S, covariance of the residual's error, shape (B, B).
-    amplitude_bound
-        Largest a.
+    present
+        x_0 of the present potential, shape (m,).
+    kt
+        Thermal energy, the unit of the amplitudes that are tried.
+    trust
+        t, the square of an energy.
     """
     factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
     y = solve_triangular(factor, residual, lower=True)
@@ -125,20 +143,49 @@ def most_probable_correction(
     )
     projected = left.T @ y
 
-    amplitudes = AMPLITUDES * amplitude_bound
+    amplitudes = AMPLITUDES * kt**2
     variances = 1.0 + amplitudes[:, None] * singular**2
     # relative to no correction, for which all variances are one
     gain = 0.5 * (projected**2 * (1.0 - 1.0 / variances) - np.log(variances)).sum(axis=1)
     best = int(np.argmax(gain))
     a = float(amplitudes[best])
+    untold = present * a / (a + trust)  # where the residuals say nothing
+    told = (singular * projected + right @ present / trust) / (singular**2 + 1.0 / a + 1.0 / trust)
+    # once converged the step is small and its prior says nothing: the errors are those without
+    gain_of_y = singular / (singular**2 + 1.0 / a)
+    solution = solve_triangular(factor, (left * gain_of_y) @ right, trans=1, lower=True).T
+    left_out = np.eye(response.shape[1]) - (right.T * (gain_of_y * singular)) @ right
     return Correction(
-        mean=right.T @ (a * singular / (1.0 + a * singular**2) * projected),
+        total=untold + right.T @ (told - right @ untold),
         amplitude=a,
         evidence=float(gain[best]),
-        chi_square=float(y @ y / len(y)),
-        right=right,
-        singular=singular,
+        solution=solution,
+        left_out=left_out,
     )
+
+
+def coordinates(basis: Array, change: Array, weights: Array, tolerance: float) -> Array:
+    """Coordinates x of the most probable smooth correction in a change of the potential.
+
+        x = argmin m / (e^2 sum_k w_k) sum_k w_k (basis x - change)_k^2 + |x|^2
+
+    so that what is not smooth in the change, on the scale e, is not taken for a large correction.
+
+    Parameters
+    ----------
+    basis
+        From `correction_basis`, shape (P K, m).
+    change
+        At the knots, shape (P K,).
+    weights
+        w of the knots, shape (P K,).
+    tolerance
+        e, an energy.
+    """
+    m = basis.shape[1]
+    scaled = weights * m / (tolerance**2 * weights.sum())
+    normal = basis.T @ (scaled[:, None] * basis) + np.eye(m)
+    return np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change)))
 
 
 def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:

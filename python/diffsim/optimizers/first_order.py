@@ -42,6 +42,8 @@ class FirstOrder:
         If torch has no such optimizer, or it does not take the options.
     """
 
+    frames = None
+
     def __init__(
         self, name: str, min_ess: float = 0.5, max_steps: int = 20, **options: Any
     ) -> None:

@@ -6,17 +6,22 @@ response,
     g* - g = J du + noise,    J = -beta Cov(g, g) c
 
 (`diffsim.gradients.fluctuations`), gives the likelihood; a smooth correction is more probable than
-a rough one: du is a Gaussian process with a squared exponential covariance a k(r, r'). The
-amplitude a maximises the evidence of the residual under an upper bound, the trust region: without
-it the first step would leave the range in which the response is linear. The most probable
-correction is
+a rough one: the difference du of the potential from the first one is a Gaussian process with a
+squared exponential covariance a k(r, r'), whose amplitude a maximises the evidence. So is the step
+from the present difference du_0, with the amplitude t of the trust region: without it the first
+step would leave the range in which the response is linear. The most probable du minimises
 
-    du = a k J^T (S + a J k J^T)^-1 (g* - g)
+    (y - J du)^T S^-1 (y - J du) + |du|^2 / a + |du - du_0|^2 / t,    y = g* - g + J du_0
 
-with S the covariance of the errors of average, target and response. The potential is then fitted to
-u + du at the knots. Why not Newton in the weights: the residual constrains the function along some
-directions only, and along the others a network's Jacobian asks for changes of its weights that are
-far too large for it to be linear.
+with the norm that belongs to k, and S the covariance of the errors of average, target and response,
+taken as proportional to Cov(g, g): then the errors of J and S cancel, as in maximum likelihood, of
+which this is the Newton step. That weak collective modes stay correlated over more frames than the
+rest enters the standard deviation of du (`Correction.standard_deviation`), but not its mean: with
+it in S the mean would be taken from fast modes, through what J says of them only approximately.
+
+The potential is then fitted to the corrected first one at the knots. Why not Newton in the weights:
+the residual constrains the function along some directions only, and along the others a network's
+Jacobian asks for changes of its weights that are far too large for it to be linear.
 
 Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J.
 Chem. Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g
@@ -40,48 +45,73 @@ from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
     Correction,
     contact_distances,
+    coordinates,
     correction_basis,
     most_probable_correction,
     prior_magnitude,
 )
-from diffsim.optimizers.projection import fit_values
+from diffsim.optimizers.projection import SOFTENING, fit_values
 from diffsim.optimizers.trust import Trust
 
-FIT_ITERATIONS = 100  # of the projection on the potential's weights
+FIT_ITERATIONS = 15  # of the projection on the potential's weights
 NOISE_ITERATIONS = 12  # of the noise, which depends on the step
 SEEN = 0.1  # of g: bins that count in what is reported
+SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
+FIRST_FRAMES = 25  # of a training
+FEWEST_FRAMES, MOST_FRAMES = 20, 10**9
+SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Residual of one system as a linear function of the correction d, and the errors of both.
+    """Residual of one system, y - M x, for the first potential corrected by basis x.
 
-    `at_bins` d is the change of the potential in the bins where g is `g`.
+    Attributes
+    ----------
+    response
+        M, shape (B, m).
+    residual
+        y, of the first potential by the linear response, shape (B,).
+    present
+        The residual of the present potential, shape (B,).
+    covariance
+        Of the observables in a frame, shape (B, B).
+    solved_with
+        Covariance of the errors of average and target that the correction is solved with, (B, B).
+    noise
+        The same with the autocorrelation of every mode, shape (B, B).
+    energy
+        Matrix E with Var(beta dU) = d E d per frame for a step d of x, shape (m, m).
+    worth
+        Number of samples that the estimate of the covariance is worth.
+    at_bins
+        The basis in the bins where the distribution function is `g`, shape (n, m).
+    g
+        Shape (n,).
     """
 
     response: Array
     residual: Array
+    present: Array
     covariance: Array
-    target_noise: Array
+    solved_with: Array
+    noise: Array
     energy: Array
-    independent_frames: float
     worth: float
     at_bins: Array
     g: Array
 
-    def energy_spread(self, correction: Array) -> float:
+    def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step costs in effective sample size."""
-        return float(correction @ self.energy @ correction)
+        return float(step @ self.energy @ step)
 
-    def noise(self, correction: Array) -> Array:
-        """Covariance of the residual's error, shape (O, O), for a step.
+    def error_of_response(self, step: Array) -> Array:
+        """Covariance of the residual's error after a step, from that of the response, (B, B).
 
-        To the error of the averages comes that of the response: a covariance with the change of the
-        energy, known from `worth` samples.
+        The response is a covariance with the change of the energy, known from `worth` samples.
         """
-        frames = 1.0 / self.independent_frames + self.energy_spread(correction) / self.worth
-        return self.target_noise + frames * self.covariance
+        return self.energy_spread(step) / self.worth * self.covariance
 
 
 class GaussNewton:
@@ -108,7 +138,7 @@ class GaussNewton:
     def __init__(
         self,
         trust: float = 0.55,
-        length: float = 0.1,
+        length: float = 0.12,
         min_ess: float = 0.5,
         max_steps: int = 4,
     ) -> None:
@@ -128,7 +158,17 @@ class GaussNewton:
         self._basis: Array | None = None  # corrections at the knots, (P K, m)
         self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
         self._grid: Grid | None = None
-        self._amplitude = 0.0  # the largest of all corrections
+        self._frames = FIRST_FRAMES
+
+    @property
+    def frames(self) -> int:
+        """Frames of the next piece of simulation.
+
+        An early correction, in which the response is not quite linear, is wrong by a good part of
+        itself whatever the noise. So many frames are enough that the noise of the potential is
+        `SHARE` of the last correction.
+        """
+        return self._frames
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`.
@@ -154,19 +194,23 @@ class GaussNewton:
                 for ensemble, state in zip(ensembles, states, strict=True)
             ):
                 break
-            models = self._linear_models(ensembles, states, grid)
-            correction = self._correction(models, kt)
-            change = (self._basis @ correction.mean).reshape(values.shape)
-            self._amplitude = max(self._amplitude, correction.amplitude)
+            models = self._linear_models(ensembles, states, grid, values)
+            present = self._present(values, kt)
+            correction = self._correction(models, present, kt)
+            assert self._start is not None
+            corrected = self._start + (self._basis @ correction.total).reshape(values.shape)
             seconds += time.perf_counter() - began
-            fit_values(potential, grid, values + change, kt, FIT_ITERATIONS)
+            fit_values(potential, grid, corrected, kt, FIT_ITERATIONS)
             values = knot_values(potential, grid).detach().numpy()
             steps += 1
             began = time.perf_counter()
-            spread = max(model.energy_spread(correction.mean) for model in models)
+            spread = max(model.energy_spread(correction.total - present) for model in models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        info, uncertainty = self._report(models, correction)
+        info, uncertainty = self._report(models, correction, correction.total - present)
+        sample_size = min(state.sample_size for state in states)
+        needed = sample_size * (info["uncertainty"] / (SHARE * info["correction"])) ** 2
+        self._frames = int(np.clip(needed, FEWEST_FRAMES, MOST_FRAMES))
         return Update(
             steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
         )
@@ -175,7 +219,6 @@ class GaussNewton:
         """The prior, which is made once for a training."""
         if self._grid is not None and self._grid != grid:  # of another training
             self._start = self._basis = None
-            self._amplitude = 0.0
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -195,7 +238,11 @@ class GaussNewton:
             )
 
     def _linear_models(
-        self, ensembles: Sequence[Ensemble], states: Sequence[Weighted], grid: Grid
+        self,
+        ensembles: Sequence[Ensemble],
+        states: Sequence[Weighted],
+        grid: Grid,
+        values: Array,
     ) -> list[LinearModel]:
         responses = [
             linear_response(ensemble, state, grid)
@@ -204,68 +251,75 @@ class GaussNewton:
         # weights are relative: the noise is what it is
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
         return [
-            self._linear_model(response, ensemble.centres, grid, mean)
+            self._linear_model(response, ensemble.centres, grid, values, mean)
             for response, ensemble in zip(responses, ensembles, strict=True)
         ]
 
-    def _report(
-        self, models: Sequence[LinearModel], correction: Correction
-    ) -> tuple[dict[str, float], Array]:
-        """Numbers for the metrics, and the standard deviation of the potential at the knots.
-
-        The prior of what is not known is that of the largest correction of the training: that the
-        last one was small says little of the directions that the frames do not see.
-        """
-        assert self._basis is not None
-        seen = np.concatenate([model.at_bins[model.g > SEEN] for model in models])
-        left = correction.standard_deviation(seen, self._amplitude)
-        info = {
-            "prior_amplitude": correction.amplitude,
-            "trust": self.trust * self._trust.share,
-            "evidence": correction.evidence,
-            "chi_square": correction.chi_square,
-            "correction": float(np.sqrt(np.mean((seen @ correction.mean) ** 2))),
-            "uncertainty": float(np.sqrt(np.mean(left**2))),
-        }
-        return info, correction.standard_deviation(self._basis, self._amplitude)
-
     def _linear_model(
-        self, response: Response, centres: Array, grid: Grid, mean_weight: float
+        self, response: Response, centres: Array, grid: Grid, values: Array, mean_weight: float
     ) -> LinearModel:
-        assert self._basis is not None
-        blocks = self._basis.reshape(-1, grid.knots, self._basis.shape[1])
-        at_bins = np.concatenate(
-            [
-                [np.interp(centres, grid.distances(pair), column, right=0.0) for column in block.T]
-                for pair, block in enumerate(blocks)
-            ],
-            axis=1,
-        ).T[response.bins]
+        assert self._basis is not None and self._start is not None
+        at_bins = _at_bins(self._basis, grid, centres)[response.bins]
+        change = values - self._start
+        first = (
+            response.residual
+            + response.matrix @ _at_bins(change.reshape(-1, 1), grid, centres)[response.bins, 0]
+            + response.explicit @ spline_coefficients(change).ravel()
+        )
         scale = np.sqrt(mean_weight / response.weights)
+        weights = np.outer(scale, scale)
         return LinearModel(
             response.matrix @ at_bins + response.explicit @ self._basis_coefficients,
+            first,
             response.residual,
-            response.covariance * np.outer(scale, scale),
-            response.target_noise * np.outer(scale, scale),
+            response.covariance * weights,
+            (response.covariance / response.independent_frames + response.target_noise) * weights,
+            response.noise * weights,
             at_bins.T @ response.energy @ at_bins,
-            response.independent_frames,
             response.worth,
             at_bins,
             response.g,
         )
 
-    def _correction(self, models: Sequence[LinearModel], kt: float) -> Correction:
+    def _present(self, values: Array, kt: float) -> Array:
+        """Coordinates x of the present potential with energies (P, K) at the knots."""
+        assert self._basis is not None and self._start is not None
+        # walls count as little as in the fit of the potential
+        weights = (1.0 + (np.clip(self._start, 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
+        change = (values - self._start).ravel()
+        return coordinates(self._basis, change, weights.ravel(), SMOOTH * kt)
+
+    def _correction(self, models: Sequence[LinearModel], present: Array, kt: float) -> Correction:
         response = np.concatenate([model.response for model in models])
         residual = np.concatenate([model.residual for model in models])
-        mean = np.zeros(response.shape[1])
+        trust = (self.trust * self._trust.share * kt) ** 2
+        total = present
         # the error of the response depends on the step: iterate
         for _ in range(NOISE_ITERATIONS):
-            noise = block_diag(*[model.noise(mean) for model in models])
-            proposed = most_probable_correction(
-                response, residual, noise, (self.trust * self._trust.share * kt) ** 2
+            noise = block_diag(
+                *[model.solved_with + model.error_of_response(total - present) for model in models]
             )
-            mean = 0.5 * (mean + proposed.mean)
-        return replace(proposed, mean=mean)
+            proposed = most_probable_correction(response, residual, noise, present, kt, trust)
+            total = 0.5 * (total + proposed.total)
+        return replace(proposed, total=total)
+
+    def _report(
+        self, models: Sequence[LinearModel], correction: Correction, step: Array
+    ) -> tuple[dict[str, float], Array]:
+        """Numbers for the metrics, and the standard deviation of the potential at the knots."""
+        assert self._basis is not None
+        seen = np.concatenate([model.at_bins[model.g > SEEN] for model in models])
+        noise = block_diag(*[model.noise + model.error_of_response(step) for model in models])
+        left = correction.standard_deviation(seen, noise)
+        info = {
+            "prior_amplitude": correction.amplitude,
+            "trust": self.trust * self._trust.share,
+            "evidence": correction.evidence,
+            "chi_square": _chi_square(models),
+            "correction": float(np.sqrt(np.mean((seen @ step) ** 2))),
+            "uncertainty": float(np.sqrt(np.mean(left**2))),
+        }
+        return info, correction.standard_deviation(self._basis, noise)
 
     def retreat(self) -> None:
         """Halve the trust; every later update without a retreat gives back a factor of 1.5."""
@@ -275,13 +329,35 @@ class GaussNewton:
         """What fixes the prior, and what is left of the trust."""
         return {
             "start": self._start,
-            "amplitude": self._amplitude,
+            "frames": self._frames,
             "trust": self._trust.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
-        self._start, self._amplitude = state["start"], state["amplitude"]
+        self._start, self._frames = state["start"], state["frames"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._basis = None
+
+
+def _at_bins(columns: Array, grid: Grid, centres: Array) -> Array:
+    """Functions at the knots (P K, m) in the centres of bins (B,), shape (P B, m)."""
+    blocks = columns.reshape(-1, grid.knots, columns.shape[1])
+    return np.concatenate(
+        [
+            np.stack(
+                [np.interp(centres, grid.distances(pair), column, right=0.0) for column in block.T],
+                axis=1,
+            )
+            for pair, block in enumerate(blocks)
+        ]
+    )
+
+
+def _chi_square(models: Sequence[LinearModel]) -> float:
+    """y^T S^-1 y / B of the present potential's residuals y."""
+    total = sum(
+        float(model.present @ np.linalg.solve(model.solved_with, model.present)) for model in models
+    )
+    return total / sum(len(model.present) for model in models)

@@ -13,10 +13,11 @@ from diffsim.errors import ModelError
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 
-POINTS = 240  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the cutoff
+POINTS = 120  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the cutoff
 SOFTENING = 3.0  # kT; energies far above are not visited, and a fit to them would ring elsewhere
-FEW_WEIGHTS = 100  # up to here a trust region with the full Jacobian; L-BFGS for networks
-HISTORY = 40  # of L-BFGS
+FEW_WEIGHTS = 100  # up to here scipy's trust region method; Levenberg-Marquardt for networks
+DAMPING = 1e-3  # the first one, relative to the mean square of the Jacobian's rows
+LEAST_GAIN = 0.02  # relative decrease of the sum of squares below which the fit has converged
 
 
 def fit_values(
@@ -31,7 +32,8 @@ def fit_values(
 
     Minimises the mean of ((u_theta - u) / e)^2, with e = kT (1 + (u/3kT)^2) for positive energies
     and kT for negative ones. Potentials with few weights, whose energies can change by many orders
-    of magnitude with one of them, are fitted by a trust region method; networks by L-BFGS.
+    of magnitude with one of them, are fitted by a trust region method; networks by Levenberg and
+    Marquardt's in the space of the points.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def fit_values(
     if sum(p.numel() for p in parameters.values()) <= FEW_WEIGHTS:
         _trust_region(parameters, deviation, iterations)
     else:
-        _quasi_newton(parameters, deviation, iterations)
+        _levenberg_marquardt(parameters, deviation, iterations)
     with torch.no_grad():
         remaining = float(torch.sqrt(torch.mean(deviation(dict(parameters)) ** 2)))
     if not np.isfinite(remaining):
@@ -129,22 +131,52 @@ def _trust_region(
             parameters[name].copy_(part)
 
 
-def _quasi_newton(
+def _levenberg_marquardt(
     parameters: dict[str, torch.nn.Parameter], deviation: Deviation, iterations: int
 ) -> None:
-    optimizer = torch.optim.LBFGS(
-        list(parameters.values()),
-        max_iter=iterations,
-        history_size=HISTORY,
-        tolerance_grad=1e-10,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
+    """Least squares with more weights than points.
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = torch.mean(deviation(dict(parameters)) ** 2)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+        dw = -J^T (J J^T + m 1)^-1 d
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    for the deviations d and their Jacobian J. A network has many sets of weights with the same
+    curve; this is the step of least length, and its linear equations are as many as the points.
+
+    Source: Nocedal and Wright, Numerical Optimization (2006), section 10.3.
+    """
+    names = list(parameters)
+    present = {name: p.detach().clone() for name, p in parameters.items()}
+    with torch.no_grad():
+        d = deviation(present)
+    value, damping = float(d @ d), None
+    for _ in range(iterations):
+        blocks = torch.func.jacrev(deviation)(present)
+        jacobian = torch.cat([blocks[name].reshape(len(d), -1) for name in names], dim=1).detach()
+        gram = jacobian @ jacobian.T
+        scale = float(gram.diagonal().mean())
+        if damping is None:
+            damping = DAMPING * scale
+        while True:
+            kernel = gram + damping * torch.eye(len(d), dtype=d.dtype)
+            step = -jacobian.T @ torch.linalg.solve(kernel, d)
+            parts = torch.split(step, [parameters[name].numel() for name in names])
+            trial = {
+                name: present[name] + part.reshape(present[name].shape)
+                for name, part in zip(names, parts, strict=True)
+            }
+            with torch.no_grad():
+                trial_d = deviation(trial)
+            trial_value = float(trial_d @ trial_d)
+            if trial_value < value:
+                break
+            damping *= 10.0
+            if damping > scale / torch.finfo(d.dtype).eps:  # a minimum, to rounding
+                trial, trial_d, trial_value = present, d, value
+                break
+        converged = value - trial_value <= LEAST_GAIN * value
+        present, d, value = trial, trial_d, trial_value
+        if converged:
+            break
+        damping = max(0.2 * damping, scale * torch.finfo(d.dtype).eps)
+    with torch.no_grad():
+        for name, p in parameters.items():
+            p.copy_(present[name])

@@ -216,6 +216,8 @@ class Classical:
 
     rate: float
 
+    frames = None
+
     def __init__(self) -> None:
         self._trust = Trust()
 

@@ -1,10 +1,11 @@
-"""Checks of the systems of a training."""
+"""Checks of what a training is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from diffsim.errors import InputError
+from diffsim.optimizers import GaussNewton, Optimizer
 from diffsim.simulation import System
 from diffsim.targets import RDF, Coordination
 
@@ -39,6 +40,19 @@ def check_systems(systems: Sequence[System], validate_every: int | None) -> None
             f"The systems are to be validated every {validate_every} iterations, but none of them "
             f"({', '.join(names)}) is for validation. Leave out 'validate_every', or give a system "
             "'validation'."
+        )
+
+
+def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
+    """Raise InputError unless an accuracy is positive and the optimizer knows how good it is."""
+    if accuracy is None:
+        return
+    if not 0.0 < accuracy < float("inf"):
+        raise InputError(f"The accuracy is {accuracy!r}; it must be a positive energy.")
+    if not isinstance(optimizer, GaussNewton):
+        raise InputError(
+            f"An accuracy of {accuracy:g} is asked for, but only the optimizer gauss-newton knows "
+            "the uncertainty of the potential. Leave out 'accuracy', or use that optimizer."
         )
 
 

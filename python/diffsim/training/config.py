@@ -132,7 +132,8 @@ class SimulationConfig(Section):
     """The lengths of the simulations, in MD steps."""
 
     steps: Annotated[Integer, Field(gt=0)] = Field(
-        default=2500, description="MD steps of an iteration that are sampled; a multiple of `every`"
+        default=2500,
+        description="MD steps of an iteration that are sampled, at most; a multiple of `every`",
     )
     every: Annotated[Integer, Field(gt=0)] = Field(
         default=20, description="MD steps between two frames"
@@ -228,18 +229,23 @@ class Config(Section):
         default=OptimizerConfig(name="gauss-newton"), description="the optimizer of the potential"
     )
     start: Literal["pmf", "hnc", "potential"] = Field(
-        default="pmf",
+        default="hnc",
         description="where the training starts: at the potential of mean force, at that of the "
         "hypernetted chain approximation, or at the potential as it is constructed or read, the "
         "default with `potential.file`",
     )
     iterations: Annotated[Integer, Field(gt=0)] = Field(
-        default=10, description="the number of times that the systems are simulated"
+        default=10, description="the number of times that the systems are simulated, at most"
     )
     validate_every: Annotated[Integer, Field(gt=0)] | None = Field(
         default=None,
         description="the number of iterations between simulations of the systems for validation "
         "(by default only at the end)",
+    )
+    accuracy: Positive | None = Field(
+        default=None,
+        description="the standard deviation of the potential, in units of energy, below which the "
+        "training ends before its last iteration (gauss-newton only)",
     )
     tolerance: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=1.0e-4, description="the relative tolerance of the spline, as in pair_style diffsim"

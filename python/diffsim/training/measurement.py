@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +138,28 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         "pressure": float(frames.pressure.mean()),
         "temperature": float(frames.temperature.mean()),
     }
+
+
+def noise_event(info: Mapping[str, float], accuracy: float | None) -> str | None:
+    """A sentence where what is left of the residuals is noise, and the potential known as asked.
+
+    Parameters
+    ----------
+    info
+        Numbers of the optimizer: the last `correction`, and the `uncertainty` of the potential.
+    accuracy
+        That is asked for.
+    """
+    if accuracy is None or "uncertainty" not in info:
+        return None
+    correction, uncertainty = info["correction"], info["uncertainty"]
+    if correction > uncertainty or uncertainty > accuracy:
+        return None
+    return (
+        f"The rest is noise: the last correction, {correction:.2g}, is smaller than the standard "
+        f"deviation that the frames leave of the potential, {uncertainty:.2g}, and that is below "
+        f"the accuracy asked for, {accuracy:g} (root mean squares where g > 0.1)."
+    )
 
 
 def temperature_event(name: str, given: float, found: float) -> str | None:

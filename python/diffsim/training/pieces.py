@@ -61,12 +61,17 @@ class Simulator:
         bins, reach = rdf_bins(system, potential.cutoff, box)
         return cls(system, index, bins, reach, box.density, protocol, scratch)
 
-    def md_steps(self, state: str | None) -> int:
+    def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""
-        return self._relaxation(state) + self.protocol.steps
+        return self._relaxation(state) + self.protocol.sampled(frames)
 
     def piece(
-        self, knots: Any, state: str | None, usual: float | None, seed: tuple[int, ...]
+        self,
+        knots: Any,
+        state: str | None,
+        usual: float | None,
+        seed: tuple[int, ...],
+        frames: int | None = None,
     ) -> tuple[Frames, str]:
         """Simulate a piece.
 
@@ -81,6 +86,8 @@ class Simulator:
             as that of this one, the script holds it, and it is no failure.
         seed
             Of the training, iteration and attempt.
+        frames
+            How many to take, if it is less than what the protocol allows.
 
         Returns
         -------
@@ -96,7 +103,7 @@ class Simulator:
         protocol = self.protocol
         recording = Recording(
             self._relaxation(state),
-            protocol.steps,
+            protocol.sampled(frames),
             protocol.every,
             self.bins,
             self.reach,
@@ -106,22 +113,22 @@ class Simulator:
         training, iteration, *attempt = seed
         sequence = np.random.SeedSequence([training, iteration, self.index, *attempt])
         number = int(sequence.generate_state(1)[0] % 900_000_000) + 1
-        frames, end = simulate(self.system, knots, recording, number, state, self.scratch)
+        recorded, end = simulate(self.system, knots, recording, number, state, self.scratch)
         advice = (
             f"in iteration {iteration}: its simulation is unstable. Use a smaller time step or "
             f"smaller steps of the optimizer. The log is {self.scratch / self.system.name}.log."
         )
-        if not np.all(np.isfinite(frames.energy)):
+        if not np.all(np.isfinite(recorded.energy)):
             raise SimulationError(
                 f"The energy of system '{self.system.name}' is not finite {advice}"
             )
-        if usual is not None and self._too_far(frames, usual):
+        if usual is not None and self._too_far(recorded, usual):
             raise SimulationError(
                 f"The kinetic temperature of system '{self.system.name}' ended at "
-                f"{final_temperature(frames):.4g}, where {self.system.temperature:.4g} is given, "
+                f"{final_temperature(recorded):.4g}, where {self.system.temperature:.4g} is given, "
                 f"{advice}"
             )
-        return frames, end
+        return recorded, end
 
     def _relaxation(self, state: str | None) -> int:
         return self.protocol.equilibration if state is None else self.protocol.relaxation

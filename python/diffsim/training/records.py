@@ -15,7 +15,7 @@ class Protocol:
     Attributes
     ----------
     steps
-        Sampled in every iteration; a multiple of `every`.
+        Sampled in every iteration, at most; a multiple of `every`.
     every
         Steps between frames.
     equilibration
@@ -43,6 +43,10 @@ class Protocol:
                 "not end on a frame or has fewer than two frames; make 'steps' a larger multiple "
                 "of 'every'."
             )
+
+    def sampled(self, frames: int | None) -> int:
+        """Steps of an iteration for which the optimizer asks for a number of frames."""
+        return self.steps if frames is None else min(self.steps, max(frames, 2) * self.every)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
         seed=config.seed,
         scratch=scratch,
         validate_every=config.validate_every,
+        accuracy=config.accuracy,
     )
 
 

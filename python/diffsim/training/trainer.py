@@ -23,8 +23,14 @@ from diffsim.knots import Array, choose_grid, core_knots, knot_values, spline_co
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
-from diffsim.training.checks import check_species, check_systems
-from diffsim.training.measurement import latest_series, loss_change, measured, temperature_event
+from diffsim.training.checks import check_accuracy, check_species, check_systems
+from diffsim.training.measurement import (
+    latest_series,
+    loss_change,
+    measured,
+    noise_event,
+    temperature_event,
+)
 from diffsim.training.pieces import Simulator, final_temperature
 from diffsim.training.records import Iteration, Protocol
 from diffsim.training.validation import Validation
@@ -48,8 +54,9 @@ class Trainer:
     protocol
         Lengths of the simulations.
     start
-        ``"pmf"``: from the potential of mean force, fitted to the potential; ``"hnc"``: likewise
-        from that of the hypernetted chain approximation; ``"potential"``: as it is.
+        ``"hnc"``: from the potential of the hypernetted chain approximation, fitted to the
+        potential, or where a system has none from that of mean force; ``"pmf"``: from that of mean
+        force; ``"potential"``: as it is.
     tolerance
         Of the simulated spline against the potential, relative, as in ``pair_style diffsim``. The
         gradient is that of the spline itself, whatever the tolerance.
@@ -59,6 +66,9 @@ class Trainer:
         Folder for LAMMPS's files; a temporary one by default.
     validate_every
         Iterations between simulations of the validation systems; only at the end by default.
+    accuracy
+        Standard deviation of the potential, in units of energy, at which the training ends: see
+        `fit`. Only Gauss-Newton knows it.
 
     Raises
     ------
@@ -74,11 +84,12 @@ class Trainer:
         systems: Sequence[System],
         optimizer: str | Optimizer = "gauss-newton",
         protocol: Protocol | None = None,
-        start: str = "pmf",
+        start: str = "hnc",
         tolerance: float = 1e-4,
         seed: int = 1,
         scratch: Path | None = None,
         validate_every: int | None = None,
+        accuracy: float | None = None,
     ) -> None:
         check_systems(systems, validate_every)
         if start not in ("pmf", "hnc", "potential"):
@@ -86,6 +97,8 @@ class Trainer:
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
+        check_accuracy(accuracy, self.optimizer)
+        self.accuracy = accuracy
         self.protocol = protocol or Protocol()
         self.seed = seed
         self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
@@ -121,6 +134,7 @@ class Trainer:
         # next step, and the best weights then
         self._back: dict[str, Any] | None = None
         self._failures = 0  # since that piece
+        self.converged = False
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
@@ -130,7 +144,9 @@ class Trainer:
         Parameters
         ----------
         iterations
-            How many further iterations.
+            How many further iterations. With an `accuracy` they end where the rest is noise: where
+            a correction is smaller than the standard deviation that the frames leave of the
+            potential, and that is smaller than the accuracy, both root mean squares where g > 0.1.
         after
             Called after each iteration with what it measured.
 
@@ -145,10 +161,11 @@ class Trainer:
             in a row. Then the potential has the weights of a still smaller step, with which
             another `fit` goes on; those of `use_best` are the best so far.
         """
-        records = []
-        for number in range(1, iterations + 1):
+        records: list[Iteration] = []
+        while len(records) < iterations and not self.converged:
             record = self._iterate()
-            if self.validation.is_due(self.iteration, last=number == iterations):
+            last = len(records) + 1 == iterations or self.converged
+            if self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
             records.append(record)
             if after:
@@ -202,6 +219,10 @@ class Trainer:
         }
         pooled = time.perf_counter()
         update = self._step()
+        reached = noise_event(update.info, self.accuracy)
+        if reached:
+            self.converged = True
+            self._events.append(reached)
         updated = time.perf_counter()
         events, self._events = self._events, []
         return Iteration(
@@ -273,9 +294,10 @@ class Trainer:
         pieces = []
         for simulator, state, value in zip(self._simulators, self.states, usual, strict=True):
             # a piece that fails counts as a whole: how far it came is not known
-            self.md_steps += simulator.md_steps(state)
+            frames = self.optimizer.frames
+            self.md_steps += simulator.md_steps(state, frames)
             seed = (self.seed, number, self._failures)
-            pieces.append(simulator.piece(knots, state, value, seed))
+            pieces.append(simulator.piece(knots, state, value, seed, frames))
         return pieces
 
     def _retreat(self) -> None:
@@ -365,6 +387,7 @@ class Trainer:
             "failures": self._failures,
             "events": list(self._events),
             "uncertainty": self.uncertainty,
+            "converged": self.converged,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
             "states": list(self.states),
@@ -392,6 +415,7 @@ class Trainer:
         self._failures = state["failures"]
         self._events = list(state["events"])
         self.uncertainty = state["uncertainty"]
+        self.converged = state["converged"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
         self.states = list(state["states"])
