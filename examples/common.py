@@ -34,7 +34,7 @@ Truth = Callable[[Array, int, int], Array]
 BINS, RANGE = 200, 4.0  # of every g(r)
 EQUILIBRATION, EVERY = 20_000, 50  # of a target's run, in MD steps
 TIMESTEP = 0.005  # of a target's run, shorter than that of the training's script
-FRESH = Recording(relaxation=3000, steps=10_000, every=20, rdf_bins=BINS, rdf_range=RANGE)
+FRESH = Recording(relaxation=3000, steps=30_000, every=20, rdf_bins=BINS, rdf_range=RANGE)
 SEEN = 0.1  # of g: a fluid tells of the potential where it has pairs
 POINTS = 1000  # where the potentials are compared
 

@@ -24,7 +24,8 @@ from diffsim.gradients.integral_equation import hnc_response
 from diffsim.knots import Array
 
 STRENGTHS = np.geomspace(1.0, 1e4, 41)  # of the prior, in samples
-SMALLEST = 0.02  # eigenvalue of the theory's covariance relative to the ideal gas
+SMALLEST = 1e-3  # eigenvalue of the theory's covariance relative to the ideal gas
+COLLECTIVE = 0.05  # |ln| of the variance of a mode relative to the ideal gas, from where it counts
 
 
 def theoretical_covariance(
@@ -65,6 +66,45 @@ def theoretical_covariance(
     return np.asarray((vectors * values) @ vectors.T * np.outer(ideal, ideal))
 
 
+def with_variances_of_modes(prior: Array, sample: Array, n: float) -> Array:
+    """A theory's covariance whose collective modes have variances that the frames confirm.
+
+    Theory knows the modes of a fluid, the eigenvectors of the correlations, better than how much
+    they fluctuate: in a dense soft fluid the hypernetted chain approximation is wrong by a factor
+    of three in the variance of the weakest mode, that of the compressibility, which decides how a
+    potential responds that is wrong by a smooth function. With the ratio r_i of the variances of
+    mode i in frames and theory, the latter is multiplied by
+
+        f_i = (k + n r_i) / (k + n)
+
+    where the strength k of the prior for f, inverse chi squared with mean one, maximises the
+    marginal likelihood of all collective modes.
+
+    Parameters
+    ----------
+    prior, sample
+        Covariance matrices of theory and frames, shape (p, p); the prior positive definite.
+    n
+        Number of independent samples.
+
+    Returns
+    -------
+    Shape (p, p).
+    """
+    spread = np.sqrt(np.diag(prior))
+    variances, modes = np.linalg.eigh(prior / np.outer(spread, spread))
+    collective = np.abs(np.log(variances)) > COLLECTIVE
+    if not collective.any():
+        return prior
+    scaled = modes[:, collective] / spread[:, None]
+    ratio = np.einsum("ai,ab,bi->i", scaled, sample, scaled) / variances[collective]
+    likelihood = [sum(_log_marginal(k, np.array([r]), n) for r in ratio) for k in STRENGTHS]
+    k = STRENGTHS[int(np.argmax(likelihood))]
+    variances[collective] *= (k + n * ratio) / (k + n)
+    back = modes * spread[:, None]
+    return np.asarray((back * variances) @ back.T)
+
+
 def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, float]:
     """Estimate of a covariance matrix from few samples and a prior.
 
@@ -86,19 +126,28 @@ def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, 
 
     Source: Gelman et al., Bayesian Data Analysis (2013), section 3.6.
     """
-    p = len(prior)
     factor = np.linalg.cholesky(prior)
     white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
     values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
     best, strength = -np.inf, STRENGTHS[-1]
     for k in STRENGTHS:
-        degrees = k + p + 1.0
-        likelihood = (
-            multigammaln(0.5 * (degrees + n), p)
-            - multigammaln(0.5 * degrees, p)
-            + 0.5 * degrees * p * np.log(k)
-            - 0.5 * (degrees + n) * float(np.sum(np.log(k + n * values)))
-        )
+        likelihood = _log_marginal(k, values, n)
         if likelihood > best:
             best, strength = likelihood, k
     return (strength * prior + n * sample) / (strength + n), float(strength + n)
+
+
+def _log_marginal(k: float, values: Array, n: float) -> float:
+    """Log of the marginal likelihood of n samples of a covariance matrix, up to a constant.
+
+    Its prior is inverse Wishart with mean one and k + p + 1 degrees of freedom; the matrix of the
+    samples has the eigenvalues (p,).
+    """
+    p = len(values)
+    degrees = k + p + 1.0
+    return float(
+        multigammaln(0.5 * (degrees + n), p)
+        - multigammaln(0.5 * degrees, p)
+        + 0.5 * degrees * p * np.log(k)
+        - 0.5 * (degrees + n) * np.sum(np.log(k + n * values))
+    )

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
+from diffsim.gradients.fluctuations import (
+    posterior_covariance,
+    theoretical_covariance,
+    with_variances_of_modes,
+)
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Fluid, Scalar
@@ -263,6 +267,7 @@ def _covariance(
     z = _fluctuating(ensemble, bins)
     sample = reweighting.covariance(at.weights, z, z)
     n = len(bins)
+    prior = with_variances_of_modes(prior, sample[:n, :n], n_independent)
     if z.shape[1] > n:
         # the theory is of constant volume; what the volume adds is taken from the frames
         variance, with_volume = sample[n, n], sample[:n, n]
