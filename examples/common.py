@@ -34,7 +34,7 @@ Truth = Callable[[Array, int, int], Array]
 BINS, RANGE = 200, 4.0  # of every g(r)
 EQUILIBRATION, EVERY = 20_000, 50  # of a target's run, in MD steps
 TIMESTEP = 0.005  # of a target's run, shorter than that of the training's script
-FRESH = Recording(relaxation=3000, steps=30_000, every=20, rdf_bins=BINS, rdf_range=RANGE)
+FRESH_RELAXATION, FRESH_STEPS, FRESH_EVERY = 3000, 20_000, 20  # of a simulation for comparison
 SEEN = 0.1  # of g: a fluid tells of the potential where it has pairs
 POINTS = 1000  # where the potentials are compared
 
@@ -151,19 +151,29 @@ class Run:
     def fresh(self, system: SystemConfig) -> Frames:
         """Frames of a new simulation of one of the systems with the learned potential."""
         grid, _ = choose_grid(self.potential, 1e-4)
+        targets = rdfs(system)
         described = System(
             script=system.script,
             temperature=system.temperature,
-            targets=rdfs(system),
+            targets=targets,
             name=system.name,
             types=system.types,
             variables=system.variables,
+            intermolecular=system.intermolecular,
+        )
+        recording = Recording(
+            FRESH_RELAXATION,
+            FRESH_STEPS,
+            FRESH_EVERY,
+            rdf_bins=len(targets[0].r),
+            rdf_range=float(targets[0].edges[-1]),
+            intermolecular=system.intermolecular,
         )
         with tempfile.TemporaryDirectory() as scratch:
             frames, _ = simulate(
                 described,
                 core_knots(grid, knot_values(self.potential, grid).detach().numpy()),
-                FRESH,
+                recording,
                 seed=987 + self.config.seed,
                 start=None,
                 scratch=Path(scratch),

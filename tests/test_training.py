@@ -326,6 +326,15 @@ def test_the_example_of_the_package(inputs, tmp_path):
     assert load(tmp_path / "lj.pt").cutoff == 1.8
 
 
+def test_a_script_finds_its_files_from_any_working_folder(inputs, tmp_path, monkeypatch):
+    (inputs / "masses").write_text("mass 1 2.5\n")
+    (inputs / "in.heavy").write_text(FLUID.replace("mass 1 1.0", "include ${folder}/masses"))
+    monkeypatch.chdir(tmp_path)
+    system = diffsim.System(inputs / "in.heavy", 1.0, [target()])
+    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL)
+    trainer.fit(1)
+
+
 def test_start_from_the_potential_as_it_is(inputs):
     """The first iteration simulates the given potential, not one fitted to the target."""
     system = diffsim.System(inputs / "in.fluid", 1.0, [target()])
@@ -583,6 +592,7 @@ def test_systems_with_one_name(inputs):
         ({"temperature": float("nan")}, "temperature.*positive"),
         ({"targets": []}, "no targets"),
         ({"variables": {"seed": 3}}, "'seed'.*set by diffsim"),
+        ({"variables": {"folder": "."}}, "'folder'.*set by diffsim"),
     ],
 )
 def test_systems_that_cannot_be(inputs, changes, match):

@@ -33,6 +33,7 @@ def main() -> None:
             [
                 "pair_style lj/cut 2.5",
                 "pair_coeff 1 1 1.0 1.0",
+                "timestep 0.005",  # shorter than that of the training's script
                 "run 20000",
                 f"fix counts all diffsim/counts {EVERY} rdf {BINS} {RANGE} molecule inter",
                 f"run {steps}",

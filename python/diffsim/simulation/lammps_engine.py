@@ -140,9 +140,8 @@ def simulate(
     if start is not None:
         state_file.write_text(start)
 
-    variables = {"temperature": system.temperature, "seed": seed, **system.variables}
     log = scratch / f"{system.name}.log"
-    with lammps_instance(log, variables) as lammps:
+    with lammps_instance(log, system.script_variables(seed)) as lammps:
         run_script(lammps, system, types)
         commands = [
             "pair_style diffsim",

@@ -21,8 +21,8 @@ class System:
     script
         LAMMPS input script with everything but the pair style that is learned: units, atoms,
         velocities, thermostat, time step, other interactions; no ``run``. It can use the variables
-        ``${temperature}`` and ``${seed}`` (a new integer for every piece of simulation) and those
-        of `variables`.
+        ``${temperature}``, ``${seed}`` (a new integer for every piece of simulation), ``${folder}``
+        (the script's own folder, for the files that it reads) and those of `variables`.
     temperature
         In the units of the script. The thermostat of the script must hold it: the Boltzmann
         weights are those of this temperature.
@@ -79,9 +79,18 @@ class System:
                 )
         if not self.targets:
             raise InputError(f"System '{self.name}' has no targets; give at least one.")
-        reserved = {"temperature", "seed"} & set(self.variables)
+        reserved = {"temperature", "seed", "folder"} & set(self.variables)
         if reserved:
             raise InputError(
                 f"The variable '{min(reserved)}' of system '{self.name}' is set by diffsim itself; "
                 "leave it out of the variables."
             )
+
+    def script_variables(self, seed: int) -> dict[str, Any]:
+        """The values of all variables that the script can use."""
+        return {
+            "temperature": self.temperature,
+            "seed": seed,
+            "folder": self.script.resolve().parent,
+            **self.variables,
+        }
