@@ -1,6 +1,7 @@
 """How well are known potentials recovered? The examples with several seeds, in tables for the docs.
 
-    python benchmarks/accuracy.py [lj lj_states families binary] [--seeds 3] [--out FOLDER]
+    python benchmarks/accuracy.py [lj lj_states families binary water molecules] [--seeds 3]
+        [--out FOLDER]
 
 A seed sets the initial weights of the network and all random numbers of the simulations. The runs
 are kept where --out is given.
@@ -24,12 +25,15 @@ RUNS = {
     "lj_states": {"two_states": "config.yaml", "one_state": "one_state.yaml"},
     "families": {},  # by its train_all.py
     "binary": {"mixture": "config.yaml", "kob_andersen": "kob_andersen.yaml"},
+    "water": {"rdf": "config.yaml", "rdf_and_pressure": "with_pressure.yaml"},
+    "molecules": {"liquid": "config.yaml"},
 }
 """Names and configurations of the runs of each example."""
 
 COLUMNS = {
     "rms": ("rms error", "{:.4f}"),
     "largest": ("largest error", "{:.3f}"),
+    "mse": ("mean square error of g(r)", "{:.1e}"),
     "pressure": ("pressure off by", "{:+.3f}"),
     "held_out": ("held-out g(r), error/noise", "{:.2f}"),
     "md_steps": ("MD steps", "{:.0f}"),
