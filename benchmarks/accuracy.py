@@ -32,6 +32,7 @@ RUNS = {
 
 COLUMNS = {
     "rms": ("rms error", "{:.4f}"),
+    "uncertainty": ("its own estimate", "{:.4f}"),
     "largest": ("largest error", "{:.3f}"),
     "mse": ("mean square error of g(r)", "{:.1e}"),
     "pressure": ("pressure off by", "{:+.3f}"),
@@ -104,7 +105,7 @@ def table(seeds: list[list[Case]]) -> list[str]:
                 mean += " +- " + text.format(values.std(ddof=1)).lstrip("+")
             goal = cases[0]["goals"].get(key)
             missed = goal is not None and abs(worst) > goal
-            bracket = "" if key == "md_steps" else f" ({text.format(worst)})"
+            bracket = "" if key in ("md_steps", "uncertainty") else f" ({text.format(worst)})"
             cells.append(mean + bracket + (f", goal {goal:g} missed" if missed else ""))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines

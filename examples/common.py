@@ -128,6 +128,12 @@ class Run:
         """Of the whole training."""
         return int(self.metrics[-1]["md_steps"])
 
+    @property
+    def uncertainty(self) -> float | None:
+        """Standard deviation of the potential that the training reports, if any."""
+        found = self.metrics[-1]["optimizer"].get("uncertainty")
+        return None if found is None else float(found)
+
     def energies(self, r: Array, a: int, b: int) -> Array:
         """Learned energies at distances r (n,) for two species."""
         types = torch.zeros(len(r), dtype=torch.int64)
@@ -236,6 +242,9 @@ class Case:
         Of the run, and of the pair where the run has several.
     rms, largest
         Errors of the potential in `interval`, in energy units.
+    uncertainty
+        What the training says of the rms error, of all pairs where g > 0.1; None if the optimizer
+        does not know.
     pressure
         Deviation in fresh simulations from the truth's; of all systems, the largest one.
     held_out
@@ -250,6 +259,7 @@ class Case:
     name: str
     rms: float
     largest: float
+    uncertainty: float | None
     pressure: float
     held_out: float | None
     md_steps: int
@@ -314,6 +324,7 @@ def compare(
                 name=run.name + pair,
                 rms=float(np.sqrt(np.mean(error**2))),
                 largest=float(np.abs(error).max()),
+                uncertainty=run.uncertainty,
                 pressure=max(deviations, key=abs),
                 held_out=max(held_out, default=None),
                 md_steps=run.md_steps,

@@ -59,6 +59,7 @@ SEEN = 0.1  # of g: bins that count in what is reported
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
+GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
@@ -166,7 +167,7 @@ class GaussNewton:
 
         An early correction, in which the response is not quite linear, is wrong by a good part of
         itself whatever the noise. So many frames are enough that the noise of the potential is
-        `SHARE` of the last correction, but never fewer than before, and twice as many after a
+        `SHARE` of the last correction. They grow by `GROWTH` in any case, and are doubled by a
         retreat: large corrections that lead nowhere come from noise, or from a theory that needs
         frames to correct it.
         """
@@ -212,7 +213,7 @@ class GaussNewton:
         info, uncertainty = self._report(models, correction, correction.total - present)
         sample_size = min(state.sample_size for state in states)
         needed = sample_size * (info["uncertainty"] / (SHARE * info["correction"])) ** 2
-        self._frames = int(np.clip(needed, self._frames, MOST_FRAMES))
+        self._frames = int(np.clip(needed, np.ceil(GROWTH * self._frames), MOST_FRAMES))
         return Update(
             steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
         )
