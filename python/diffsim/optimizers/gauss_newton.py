@@ -212,7 +212,8 @@ class GaussNewton:
                 break
         info, uncertainty = self._report(models, correction, correction.total - present)
         sample_size = min(state.sample_size for state in states)
-        needed = sample_size * (info["uncertainty"] / (SHARE * info["correction"])) ** 2
+        allowed = max((SHARE * info["correction"]) ** 2, np.finfo(np.float64).tiny)
+        needed = sample_size * info["uncertainty"] ** 2 / allowed
         self._frames = int(np.clip(needed, np.ceil(GROWTH * self._frames), MOST_FRAMES))
         return Update(
             steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
