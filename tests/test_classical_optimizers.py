@@ -310,6 +310,7 @@ def test_the_structure_of_a_fluid_is_found(fluid, name):
         [fluid],
         optimizer=name,
         protocol=Protocol(steps=1500, every=10, equilibration=500, relaxation=100),
+        start="pmf",
         seed=1,
     )
     start = rms_error(trainer.potential)

@@ -76,7 +76,7 @@ def test_defaults(folder):
         "relaxation": 250,
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
-    assert (config.start, config.iterations, config.tolerance, config.seed) == ("pmf", 10, 1e-4, 1)
+    assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)
 
 
 def test_everything_given(folder):

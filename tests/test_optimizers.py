@@ -1,4 +1,4 @@
-"""Optimizers: the most probable correction, the fit to the model, and training of small systems."""
+"""Optimizers: where a training starts, the fit to the model, and training of small systems."""
 
 from __future__ import annotations
 
@@ -7,176 +7,16 @@ import pytest
 import torch
 
 from diffsim import Protocol, System, Trainer, optimizers
-from diffsim.errors import InputError
+from diffsim.errors import InputError, ModelError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss
 from diffsim.knots import Grid, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.optimizers import FirstOrder, GaussNewton
-from diffsim.optimizers.correction import (
-    contact_distances,
-    correction_basis,
-    most_probable_correction,
-    prior_magnitude,
-)
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import fit_mean_force, potential_of_mean_force
-from diffsim.potentials import BSpline, LennardJones, Mie, Neural
+from diffsim.potentials import BSpline, LennardJones, Mie, Neural, load
 from diffsim.simulation import Recording, simulate
 from diffsim.targets import RDF
-
-# ---- the most probable correction ----
-
-N_DATA, N_MODES, TRUE_AMPLITUDE, BOUND = 60, 15, 0.01, 0.3
-
-
-def linear_problem(rng, amplitude):
-    """Response, covariance of the noise, true correction and a noisy residual."""
-    response = rng.normal(size=(N_DATA, N_MODES)) * np.geomspace(3, 0.02, N_MODES)
-    a = rng.normal(size=(N_DATA, 2 * N_DATA)) * 0.02
-    noise = a @ a.T / (2 * N_DATA)  # correlated
-    truth = np.sqrt(amplitude) * rng.normal(size=N_MODES)
-    residual = response @ truth + rng.multivariate_normal(np.zeros(N_DATA), noise)
-    return response, noise, truth, residual
-
-
-def log_evidence(response, noise, residual, a):
-    matrix = noise + a * response @ response.T
-    _, determinant = np.linalg.slogdet(matrix)
-    return -0.5 * residual @ np.linalg.solve(matrix, residual) - 0.5 * determinant
-
-
-def test_correction_is_the_most_probable_one():
-    """The formulas themselves, with the dense matrices that the code avoids."""
-    rng = np.random.default_rng(1)
-    response, noise, _, residual = linear_problem(rng, TRUE_AMPLITUDE)
-    found = most_probable_correction(response, residual, noise, BOUND)
-    d, a = found.mean, found.amplitude
-    matrix = noise + a * response @ response.T
-    assert d == pytest.approx(a * response.T @ np.linalg.solve(matrix, residual), rel=1e-4)
-    best = log_evidence(response, noise, residual, a)
-    for factor in (0.5, 2.0):
-        assert log_evidence(response, noise, residual, factor * a) < best
-
-
-def test_correction_recovers_a_known_one():
-    """Its errors are those of Bayes: chi^2 of the posterior, and far below the prior's."""
-    rng = np.random.default_rng(2)
-    chi, found, share, spread = [], [], [], []
-    for _ in range(100):
-        response, noise, truth, residual = linear_problem(rng, TRUE_AMPLITUDE)
-        correction = most_probable_correction(response, residual, noise, BOUND)
-        d, a = correction.mean, correction.amplitude
-        # the standard deviations that it claims, of the modes themselves
-        claimed = correction.standard_deviation(np.eye(N_MODES), a)
-        spread.append(np.mean(((d - truth) / claimed) ** 2))
-        precision = response.T @ np.linalg.solve(noise, response) + np.eye(N_MODES) / a
-        chi.append((d - truth) @ precision @ (d - truth))
-        found.append(a)
-        well = slice(0, 8)  # the directions that the data determine
-        share.append(np.linalg.norm((d - truth)[well]) / np.linalg.norm(truth[well]))
-    assert np.mean(chi) == pytest.approx(N_MODES, rel=0.15)
-    assert np.exp(np.mean(np.log(found))) == pytest.approx(TRUE_AMPLITUDE, rel=0.3)
-    assert np.mean(share) < 0.1
-    assert np.mean(spread) == pytest.approx(1.0, rel=0.1)
-
-
-def test_no_correction_for_noise():
-    rng = np.random.default_rng(3)
-    size, smallest, chi = [], [], []
-    for _ in range(100):
-        response, noise, _, _ = linear_problem(rng, TRUE_AMPLITUDE)
-        residual = rng.multivariate_normal(np.zeros(N_DATA), noise)
-        found = most_probable_correction(response, residual, noise, BOUND)
-        size.append(np.linalg.norm(found.mean))
-        smallest.append(found.amplitude)
-        chi.append(found.chi_square)
-        # a residual of zero asks for nothing
-        assert not most_probable_correction(response, 0 * residual, noise, BOUND).mean.any()
-    assert np.mean(chi) == pytest.approx(1.0, abs=4 * np.sqrt(2 / (100 * N_DATA)))
-    # against 0.39 for a correction of the amplitude above
-    typical = np.sqrt(N_MODES * TRUE_AMPLITUDE)
-    assert np.median(size) < 0.01 * typical
-    assert np.quantile(size, 0.9) < 0.05 * typical
-    assert np.median(smallest) < 1e-3 * TRUE_AMPLITUDE
-
-
-def test_correction_stays_in_the_trust_region():
-    """A residual that asks for more than the bound gets what the bound allows."""
-    rng = np.random.default_rng(4)
-    response, noise, truth, _ = linear_problem(rng, 100.0)
-    residual = response @ truth
-    sizes = []
-    for bound in (1e-10, 1e-8, 1e-6, 1e-4):
-        found = most_probable_correction(response, residual, noise, bound)
-        d, a = found.mean, found.amplitude
-        assert a == pytest.approx(bound)
-        matrix = noise + bound * response @ response.T
-        expected = bound * response.T @ np.linalg.solve(matrix, residual)
-        assert d == pytest.approx(expected, rel=1e-3, abs=1e-6 * np.abs(expected).max())
-        sizes.append(np.linalg.norm(d) / np.linalg.norm(truth))
-    assert sizes[0] < 1e-3 and all(np.diff(sizes) > 0) and sizes[-1] < 1
-    # far from the bound it does not matter
-    found = most_probable_correction(response, residual, noise, 1e4)
-    d, a = found.mean, found.amplitude
-    assert a < 2e3
-    assert d[:8] == pytest.approx(truth[:8], rel=0.02, abs=0.1)
-
-
-# ---- the prior ----
-
-GRID = Grid(("A", "B"), "lj", 2.5, (0.8, 0.75, 0.85), 400)
-CONTACT = (0.95, 0.9, 1.0)
-
-
-def test_corrections_vanish_at_the_cutoff_and_vary_beyond_contact():
-    length = 0.12
-    basis = correction_basis(GRID, CONTACT, np.ones((3, 400)), length).reshape(3, 400, -1)
-    covariance = np.einsum("pkm,plm->pkl", basis, basis)
-    for pair, sigma in enumerate(CONTACT):
-        r = GRID.distances(pair)
-        assert np.abs(basis[pair, -1]).max() < 1e-12
-        reach = length * sigma
-        # a stationary process that is known to be zero at the cutoff
-        beyond = np.flatnonzero(r > sigma)[::7]
-        x = r[beyond] / reach
-        end = 2.5 / reach
-        expected = np.exp(-0.5 * (x[:, None] - x) ** 2) - np.exp(
-            -0.5 * ((x - end)[:, None] ** 2 + (x - end) ** 2)
-        )
-        assert np.abs(covariance[pair][np.ix_(beyond, beyond)] - expected).max() < 0.02
-        bulk = np.flatnonzero((r > 1.05 * sigma) & (r < 2.5 - 3 * reach))
-        assert np.diagonal(covariance[pair])[bulk] == pytest.approx(1.0, abs=0.02)
-        # inside of contact corrections change over shorter distances
-        k = int(np.argmin(np.abs(r - 0.9 * sigma)))
-        m = int(np.argmin(np.abs(r - r[k] + 0.5 * reach)))
-        assert covariance[pair, k, m] < 0.75 < np.exp(-0.5 * 0.5**2)
-
-
-def test_corrections_of_the_pairs_are_independent_and_follow_the_magnitude():
-    magnitude = np.random.default_rng(1).uniform(1, 3, (3, 400))
-    basis = correction_basis(GRID, CONTACT, magnitude, 0.15)
-    plain = correction_basis(GRID, CONTACT, np.ones((3, 400)), 0.15)
-    assert basis == pytest.approx(magnitude.ravel()[:, None] * plain, rel=1e-12)
-    covariance = basis @ basis.T
-    for p in range(3):
-        for q in range(p):
-            block = covariance[p * 400 : (p + 1) * 400, q * 400 : (q + 1) * 400]
-            assert not block.any()
-
-
-def test_contact_and_magnitude_of_the_prior():
-    r = GRID.distances(0)
-    values = np.array([4 * ((s / r) ** 12 - (s / r) ** 6) for s in (1.0, 0.95, 0.2)])
-    # 4 (x^2 - x) = 1: x = (1 + sqrt 2) / 2; the last one has no wall on the grid
-    expected = ((1 + np.sqrt(2)) / 2) ** (-1 / 6)
-    found = contact_distances(Grid(("A", "B"), "lj", 2.5, (0.8, 0.8, 0.8), 400), values, 1.0)
-    spacing = np.diff(r).max()
-    assert found[0] == pytest.approx(expected, abs=spacing)
-    assert found[1] == pytest.approx(0.95 * expected, abs=spacing)
-    assert found[2] == 1.25
-    magnitude = prior_magnitude(np.array([[-1.0, 0.0, 1.5, 6.0, 900.0]]), 2.0)
-    assert magnitude[0] == pytest.approx([1, 1, 1.25, np.sqrt(10), np.sqrt(10)])
-
 
 # ---- the potential of mean force, and fits to the model ----
 
@@ -260,7 +100,7 @@ def test_fit_of_the_form_itself_is_exact():
     ("potential", "accuracy"),
     [
         (BSpline(["A"], 2.5, n_knots=40, inner=0.8), 2e-3),
-        (Neural(["A"], 2.5, seed=1), 2e-2),
+        (Neural(["A"], 2.5, seed=1), 2e-3),
         (Mie(["A"], 2.5, n=14, m=6), 8e-2),
     ],
 )
@@ -273,6 +113,83 @@ def test_fit_of_other_forms_is_close(potential, accuracy):
     zeros = torch.zeros(200, dtype=torch.int64)
     deviation = potential(torch.tensor(r), zeros, zeros).detach().numpy() - lj(r)
     assert np.sqrt(np.mean(deviation**2)) < 1.5 * accuracy
+
+
+# measured, seeds 1 to 3: 2e-4 to 9e-4
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_network_is_fitted_in_few_iterations(seed):
+    grid = Grid(("A",), "lj", 2.5, (0.8,), 600)
+    potential = Neural(["A"], 2.5, seed=seed)
+    assert fit_values(potential, grid, lj(grid.distances(0))[None, :], 1.0, 15) < 2e-3
+    r = np.linspace(0.9, 2.5, 200)
+    zeros = torch.zeros(200, dtype=torch.int64)
+    deviation = potential(torch.tensor(r), zeros, zeros).detach().numpy() - lj(r)
+    softened = 1 + np.clip(lj(r) / 3, 0, None) ** 2
+    assert np.sqrt(np.mean((deviation / softened) ** 2)) < 3e-3
+
+
+# measured, seeds 1 to 3: 4e-5 to 1.1e-4, 7e-6 to 3e-5, and 1e-6 to 4e-6
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_network_finds_the_curve_of_other_weights(seed):
+    """An exact solution exists: the rest goes to zero, although other weights are found."""
+    grid = Grid(("A",), "lj", 2.5, (0.8,), 600)
+    other = Neural(["A"], 2.5, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in other.parameters():
+            weights += 0.05 * torch.randn(weights.shape, generator=generator, dtype=weights.dtype)
+    values = knot_values(other, grid).detach().numpy()
+    rests = []
+    for iterations in (5, 15, 50):
+        potential = Neural(["A"], 2.5, seed=seed)
+        rests.append(fit_values(potential, grid, values, 1.0, iterations))
+    assert rests[0] < 3e-4 and rests[1] < 1e-4 and rests[2] < 1e-5
+    # 15 iterations from the curve itself stay there
+    assert fit_values(other, grid, values, 1.0, 15) < 1e-12
+
+
+def test_a_network_of_two_species_is_fitted_where_the_weights_are():
+    """Each pair to its own curve; half of one is nonsense of weight zero."""
+    grid = Grid(("A", "B"), "lj", 2.5, (0.8, 0.75, 0.7), 400)
+    parameters = [(1.0, 1.0), (1.5, 0.95), (0.5, 0.9)]
+    values = np.stack([lj(grid.distances(p), *parameters[p]) for p in range(3)])
+    weights = np.ones((3, 400))
+    weights[1, grid.distances(1) > 1.6] = 0.0
+    potential = Neural(["A", "B"], 2.5, seed=1)
+    rest = fit_values(potential, grid, np.where(weights > 0, values, 5.0), 1.0, 30, weights)
+    assert rest < 5e-3
+    found = knot_values(potential, grid).detach().numpy()
+    low = (weights > 0) & (values < 3.0)
+    assert np.sqrt(np.mean((found - values)[low] ** 2)) < 0.02
+
+
+def test_a_loaded_network_is_fitted_as_the_one_that_was_saved(tmp_path):
+    grid = Grid(("A",), "lj", 2.5, (0.8,), 600)
+    values = lj(grid.distances(0))[None, :]
+    potential = Neural(["A"], 2.5, seed=1)
+    potential.save(tmp_path / "model.pt")
+    loaded = load(tmp_path / "model.pt")
+    rest = fit_values(loaded, grid, values, 1.0, 8)
+    assert rest < 3e-3
+    assert rest == pytest.approx(fit_values(potential, grid, values, 1.0, 8), rel=1e-3)
+    assert knot_values(loaded, grid).detach().numpy() == pytest.approx(
+        knot_values(potential, grid).detach().numpy(), rel=1e-6, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("broken", ["weights", "values"])
+def test_a_fit_that_cannot_be_ends_with_an_error(broken):
+    """Not with an endless search for a smaller step."""
+    grid = Grid(("A",), "lj", 2.5, (0.8,), 600)
+    values = lj(grid.distances(0))[None, :]
+    potential = Neural(["A"], 2.5, seed=1)
+    if broken == "weights":
+        with torch.no_grad():
+            next(potential.parameters()).fill_(float("nan"))
+    else:
+        values[0, 300] = np.nan
+    with pytest.raises(ModelError, match="energies that are not finite"):
+        fit_values(potential, grid, values, 1.0, 15)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +276,7 @@ def network(seed):
     return Neural(["A"], CUTOFF, hidden=[16, 16], seed=seed)
 
 
-# measured, seeds 1 to 6: from 0.40 to 0.04-0.08 with the spline, to 0.05-0.12 with the network
+# measured, seeds 1 to 6: from 0.40 to 0.02-0.06 in 5000-6000 steps
 @pytest.mark.parametrize("make", [flexible, network])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_gauss_newton_recovers_a_potential(fluid, make, seed):
@@ -368,17 +285,22 @@ def test_gauss_newton_recovers_a_potential(fluid, make, seed):
         [fluid],
         optimizer="gauss-newton",
         protocol=Protocol(steps=1500, every=10, equilibration=500, relaxation=100),
+        start="pmf",
         tolerance=1e-4,
         seed=seed,
     )
     start = rms_error(trainer.potential)
     assert start > 0.35
-    records = trainer.fit(5)
+    records = trainer.fit(7)
     assert rms_error(trainer.potential) < 0.4 * start
     assert records[-1].loss < 0.1 * records[0].loss
     assert all(1 <= record.optimizer["steps"] <= 4 for record in records)
-    # the present frames alone, and what older ones add
-    assert all(record.ess > 149.99 for record in records)
+    # the frames of each piece alone, and what older ones add; pieces are as long as needed
+    steps = np.diff([0] + [record.md_steps for record in records])
+    frames = (steps - np.array([500] + 6 * [100])) / 10
+    assert frames[0] == 25 and frames[1:].min() >= 20 and frames.max() <= 150
+    assert frames[1] < 0.5 * frames.max()
+    assert all(record.ess > n - 0.01 for record, n in zip(records, frames, strict=True))
 
 
 def test_a_bspline_can_be_simulated(fluid):
@@ -475,14 +397,22 @@ def test_a_step_of_gauss_newton(sampled):
         update = GaussNewton(max_steps=1, trust=trust).update(potential, grid, ensembles)
         after = present()
         assert update.steps == 1 and update.seconds_gradient > 0
-        assert 0 < update.info["prior_amplitude"] <= trust**2 * (1 + 1e-9)
+        assert update.info["trust"] == trust
+        known.append((update.info["prior_amplitude"], update.info["uncertainty"]))
         largest = np.abs(after[0] - before[0])[0, grid.distances(0) > 1.0].max()
         return largest, after[1] / before[1], after[2] / before[2]
 
-    small, large = step(0.01), step(0.55)
+    known: list[tuple[float, float]] = []
+    tiny, small, large = step(0.001), step(0.01), step(0.55)
     assert small[0] < 0.6 * large[0]
+    # where the trust alone decides, the step goes with its square; measured: a 51st
+    assert tiny[0] < 0.04 * small[0]
+    # what the frames know does not depend on the step that is dared
+    amplitudes, uncertainties = np.array(known).T
+    assert amplitudes == pytest.approx(np.full(3, amplitudes[0]))
+    assert uncertainties == pytest.approx(np.full(3, uncertainties[0]), rel=0.05)
     assert large[0] < 3 * 0.55
-    # measured: 0.58, and 0.5 of an error of 0.13
+    # measured: 0.58, and 0.42 of an error of 0.16
     assert small[1] < 0.8
     assert large[2] < 0.7
 

@@ -167,7 +167,7 @@ def test_config_of_a_run_is_complete(run, inputs):
     assert written == load_config(inputs / "two.yaml")
     plain = yaml.safe_load((run / "config.yaml").read_text())
     assert plain["systems"][0]["script"] == str(inputs / "in.fluid")
-    assert plain["tolerance"] == written.tolerance and plain["start"] == "pmf"
+    assert plain["tolerance"] == written.tolerance and plain["start"] == "hnc"
 
 
 def lammps_energy(inputs, pair_style, seed=3):
@@ -354,6 +354,8 @@ def test_start_from_the_potential_as_it_is(inputs):
 
     fitted = trainer("pmf")
     assert fitted.potential.log_epsilon.exp().item() != pytest.approx(0.9, rel=0.01)
+    fitted.fit(1)
+    assert fitted.latest[0].energy.mean() != pytest.approx(frames.energy.mean(), rel=0.01)
     with pytest.raises(InputError, match="'pmf', 'hnc' or 'potential'"):
         trainer("zero")
 
@@ -443,7 +445,7 @@ def test_another_temperature_than_that_of_the_system_is_reported(inputs):
         )
     )
     system = diffsim.System(inputs / "in.hot", 1.0, [target()])
-    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL)
+    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL, start="pmf")
     record = trainer.fit(1)[0]
     assert record.systems["in"]["temperature"] > 1.3
     (event,) = record.events
@@ -455,7 +457,7 @@ def test_a_thermostat_at_the_temperature_of_the_system_is_not(inputs):
     """The average over a run of a few hundred atoms is within 5 % of it."""
     system = diffsim.System(inputs / "in.fluid", 1.0, [target()])
     protocol = diffsim.Protocol(steps=3000, every=20, equilibration=500)
-    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=protocol)
+    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=protocol, start="pmf")
     assert trainer.fit(1)[0].events == []
 
 

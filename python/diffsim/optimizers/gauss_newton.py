@@ -212,9 +212,11 @@ class GaussNewton:
                 break
         info, uncertainty = self._report(models, correction, correction.total - present)
         sample_size = min(state.sample_size for state in states)
-        allowed = max((SHARE * info["correction"]) ** 2, np.finfo(np.float64).tiny)
-        needed = sample_size * info["uncertainty"] ** 2 / allowed
-        self._frames = int(np.clip(needed, np.ceil(GROWTH * self._frames), MOST_FRAMES))
+        # where nothing was corrected, as many as there may be; written so that NaN is nothing too
+        found = info["correction"] > 0.0
+        share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
+        least = np.ceil(GROWTH * self._frames)
+        self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         return Update(
             steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
         )

@@ -169,7 +169,8 @@ def _levenberg_marquardt(
             if trial_value < value:
                 break
             damping *= 10.0
-            if damping > scale / torch.finfo(d.dtype).eps:  # a minimum, to rounding
+            # a minimum, to rounding; written so that NaN ends it too
+            if not damping <= scale / torch.finfo(d.dtype).eps:
                 trial, trial_d, trial_value = present, d, value
                 break
         converged = value - trial_value <= LEAST_GAIN * value

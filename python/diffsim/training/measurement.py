@@ -153,7 +153,7 @@ def noise_event(info: Mapping[str, float], accuracy: float | None) -> str | None
     if accuracy is None or "uncertainty" not in info:
         return None
     correction, uncertainty = info["correction"], info["uncertainty"]
-    if correction > uncertainty or uncertainty > accuracy:
+    if not correction <= uncertainty <= accuracy:  # written so that NaN is no end
         return None
     return (
         f"The rest is noise: the last correction, {correction:.2g}, is smaller than the standard "
