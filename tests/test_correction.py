@@ -220,9 +220,7 @@ def test_corrections_vanish_at_the_cutoff_and_are_smooth_beyond_contact():
                 for b in r[chosen]
             ]
         )
-        expected = np.exp(-0.5 * (x[:, None] - x) ** 2) - np.exp(
-            -0.5 * (x[:, None] ** 2 + x**2)
-        )
+        expected = np.exp(-0.5 * (x[:, None] - x) ** 2) - np.exp(-0.5 * (x[:, None] ** 2 + x**2))
         # the nodes of the process are half a correlation length apart
         assert np.abs(covariance[pair][np.ix_(chosen, chosen)] - expected).max() < 0.02
         # it is the same process everywhere beyond contact, and another inside

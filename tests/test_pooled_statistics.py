@@ -1,4 +1,4 @@
-"""Statistical errors from several short pieces of simulation, and of averages in all their modes."""
+"""Statistical errors from several short pieces of simulation, and of averages in their modes."""
 
 from __future__ import annotations
 

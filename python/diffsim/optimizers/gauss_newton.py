@@ -19,9 +19,10 @@ which this is the Newton step. That weak collective modes stay correlated over m
 rest enters the standard deviation of du (`Correction.standard_deviation`), but not its mean: with
 it in S the mean would be taken from fast modes, through what J says of them only approximately.
 
-The potential is then fitted to the corrected first one at the knots. Why not Newton in the weights:
-the residual constrains the function along some directions only, and along the others a network's
-Jacobian asks for changes of its weights that are far too large for it to be linear.
+The potential is then fitted to the corrected first one at the knots; one of few weights, which is
+not any curve, mostly where the frames know it. Why not Newton in the weights: the residual
+constrains the function along some directions only, and along the others a network's Jacobian asks
+for changes of its weights that are far too large for it to be linear.
 
 Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J.
 Chem. Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g
@@ -36,13 +37,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
+from numpy.typing import NDArray
+from scipy.linalg import block_diag, cholesky, solve_triangular
 
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.linear_response import Response, linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
+    JITTER,
     Correction,
     contact_distances,
     coordinates,
@@ -50,7 +53,7 @@ from diffsim.optimizers.correction import (
     most_probable_correction,
     prior_magnitude,
 )
-from diffsim.optimizers.projection import SOFTENING, fit_values
+from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.trust import Trust
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
@@ -86,6 +89,10 @@ class LinearModel:
         Matrix E with Var(beta dU) = d E d per frame for a step d of x, shape (m, m).
     worth
         Number of samples that the estimate of the covariance is worth.
+    by_bins, by_coefficients
+        Response to the potential in the bins (B, n), and to the spline's coefficients.
+    bins
+        Which bins, shape (n,).
     at_bins
         The basis in the bins where the distribution function is `g`, shape (n, m).
     g
@@ -100,6 +107,9 @@ class LinearModel:
     noise: Array
     energy: Array
     worth: float
+    by_bins: Array
+    by_coefficients: Array
+    bins: NDArray[np.intp]
     at_bins: Array
     g: Array
 
@@ -203,7 +213,9 @@ class GaussNewton:
             assert self._start is not None
             corrected = self._start + (self._basis @ correction.total).reshape(values.shape)
             seconds += time.perf_counter() - began
-            fit_values(potential, grid, corrected, kt, FIT_ITERATIONS)
+            few, step = has_few_weights(potential), correction.total - present
+            told = self._told(models, ensembles, grid, step) if few else None
+            fit_values(potential, grid, corrected, kt, FIT_ITERATIONS, told=told)
             values = knot_values(potential, grid).detach().numpy()
             steps += 1
             began = time.perf_counter()
@@ -283,6 +295,9 @@ class GaussNewton:
             response.noise * weights,
             at_bins.T @ response.energy @ at_bins,
             response.worth,
+            response.matrix,
+            response.explicit,
+            response.bins,
             at_bins,
             response.g,
         )
@@ -294,6 +309,25 @@ class GaussNewton:
         weights = (1.0 + (np.clip(self._start, 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
         change = (values - self._start).ravel()
         return coordinates(self._basis, change, weights.ravel(), SMOOTH * kt)
+
+    def _told(
+        self, models: Sequence[LinearModel], ensembles: Sequence[Ensemble], grid: Grid, step: Array
+    ) -> Array:
+        """What the frames know of the energies at the knots, in standard deviations, (B, P K)."""
+        assert self._start is not None
+        identity = np.eye(self._start.size)
+        splines = np.stack(
+            [spline_coefficients(row.reshape(self._start.shape)).ravel() for row in identity],
+            axis=1,
+        )
+        rows = []
+        for model, ensemble in zip(models, ensembles, strict=True):
+            noise = model.solved_with + model.error_of_response(step)
+            noise += JITTER * np.diag(np.diag(noise))
+            at_knots = model.by_bins @ _at_bins(identity, grid, ensemble.centres)[model.bins]
+            at_knots += model.by_coefficients @ splines
+            rows.append(solve_triangular(cholesky(noise, lower=True), at_knots, lower=True))
+        return np.concatenate(rows)
 
     def _correction(self, models: Sequence[LinearModel], present: Array, kt: float) -> Correction:
         response = np.concatenate([model.response for model in models])

@@ -27,6 +27,7 @@ def fit_values(
     kt: float,
     iterations: int,
     weights: Array | None = None,
+    told: Array | None = None,
 ) -> float:
     """Fit the weights of a potential to energies at the knots.
 
@@ -49,6 +50,10 @@ def fit_values(
         At most.
     weights
         Of the knots, shape (P, K); one by default.
+    told
+        Linear functions of the energies at the knots, shape (n, P K), in units of their standard
+        deviations. Their squared deviations are added to the sum over the points: a potential with
+        few weights, which cannot follow everywhere, follows where it is known.
 
     Returns
     -------
@@ -81,8 +86,9 @@ def fit_values(
         result: torch.Tensor = torch.func.functional_call(potential, present, points)
         return (result - energy) * scale
 
-    if sum(p.numel() for p in parameters.values()) <= FEW_WEIGHTS:
-        _trust_region(parameters, deviation, iterations)
+    if has_few_weights(potential):
+        sought = deviation if told is None else _with_told(potential, grid, values, told, deviation)
+        _trust_region(parameters, sought, iterations)
     else:
         _levenberg_marquardt(parameters, deviation, iterations)
     with torch.no_grad():
@@ -95,7 +101,30 @@ def fit_values(
     return remaining
 
 
+def has_few_weights(potential: Any) -> bool:
+    """Whether a potential has so few weights that there are curves that it cannot follow."""
+    return bool(sum(p.numel() for p in potential.parameters() if p.requires_grad) <= FEW_WEIGHTS)
+
+
 Deviation = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+
+
+def _with_told(
+    potential: Any, grid: Grid, values: Array, told: Array, deviation: Deviation
+) -> Deviation:
+    """The deviations, and those of linear functions of the energies at the knots."""
+    pairs = species_pairs(len(grid.species))
+    knots = (
+        torch.tensor(np.concatenate([grid.distances(pair) for pair in range(len(pairs))])),
+        *(torch.tensor(np.repeat([pair[k] for pair in pairs], grid.knots)) for k in (0, 1)),
+    )
+    goal, rows = torch.tensor(values.ravel()), torch.tensor(told)
+
+    def both(present: dict[str, torch.Tensor]) -> torch.Tensor:
+        energy: torch.Tensor = torch.func.functional_call(potential, present, knots)
+        return torch.cat([deviation(present), rows @ (energy - goal)])
+
+    return both
 
 
 def _trust_region(
@@ -116,13 +145,15 @@ def _trust_region(
 
     def jacobian(x: Array) -> Array:
         blocks = torch.func.jacrev(deviation)(unpack(x))
-        return np.concatenate(
+        matrix = np.concatenate(
             [
                 blocks[name].detach().reshape(-1, p.numel()).numpy()
                 for name, p in parameters.items()
             ],
             axis=1,
         )
+        # where one term of a sum has vanished its derivative is 0 * inf
+        return np.asarray(np.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0))
 
     start = np.concatenate([p.detach().numpy().ravel() for p in parameters.values()])
     solution = least_squares(residual, start, jacobian, method="trf", max_nfev=iterations)
