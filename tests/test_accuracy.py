@@ -13,7 +13,7 @@ import diffsim
 from diffsim.errors import InputError
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.optimizers import GaussNewton, Update
-from diffsim.optimizers.gauss_newton import FEWEST_FRAMES, FIRST_FRAMES, SHARE
+from diffsim.optimizers.gauss_newton import FIRST_FRAMES, GROWTH, SHARE
 from diffsim.potentials import LennardJones, Neural
 from diffsim.simulation import Recording, simulate
 from diffsim.targets import RDF
@@ -104,7 +104,8 @@ def test_frames_follow_the_correction_and_its_uncertainty(inputs, monkeypatch):
         assert len(training.ensembles[0]) == sum(simulated)
         numbers = record.optimizer
         expected = sizes[-1] * (numbers["uncertainty"] / (SHARE * numbers["correction"])) ** 2
-        assert optimizer.frames == pytest.approx(max(expected, FEWEST_FRAMES), abs=1)
+        least = np.ceil(GROWTH * asked[-1])  # never fewer than before
+        assert optimizer.frames == pytest.approx(max(expected, least), abs=1)
         asked.append(optimizer.frames)
     assert len(set(asked)) > 2
 
@@ -196,12 +197,16 @@ def test_a_resumed_run_has_pieces_of_the_same_lengths(inputs, tmp_path):
     ],
 )
 def test_where_the_rest_is_noise(correction, uncertainty, accuracy, ends):
-    event = noise_event({"correction": correction, "uncertainty": uncertainty}, accuracy)
+    numbers = {"correction": correction, "uncertainty": uncertainty, "chi_square": 1.1}
+    event = noise_event(numbers, accuracy)
     assert (event is not None) == ends
     if event:
         for number in (correction, uncertainty, accuracy):
             assert f"{number:.2g}" in event
         assert event.startswith("The rest is noise: ") and event.endswith(".")
+    # a form that cannot follow, or steps that are cut short, leave more than noise
+    assert noise_event(numbers | {"chi_square": 2.0}, accuracy) is None
+    assert noise_event(numbers | {"chi_square": float("nan")}, accuracy) is None
 
 
 def test_an_optimizer_that_knows_no_uncertainty_never_ends():
@@ -217,7 +222,8 @@ class Announcing(GaussNewton):
 
     def update(self, potential, grid, ensembles):
         correction, uncertainty = self.numbers.pop(0)
-        return Update(1, 0.0, {"correction": correction, "uncertainty": uncertainty})
+        numbers = {"correction": correction, "uncertainty": uncertainty, "chi_square": 1.0}
+        return Update(1, 0.0, numbers)
 
 
 # the second is precise, but not at its minimum; the third has no more to correct, but is noisy

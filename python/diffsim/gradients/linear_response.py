@@ -267,13 +267,16 @@ def _covariance(
     z = _fluctuating(ensemble, bins)
     sample = reweighting.covariance(at.weights, z, z)
     n = len(bins)
-    prior = with_variances_of_modes(prior, sample[:n, :n], n_independent)
-    if z.shape[1] > n:
+    if z.shape[1] == n:
+        prior = with_variances_of_modes(prior, sample, n_independent)
+    else:
         # the theory is of constant volume; what the volume adds is taken from the frames
         variance, with_volume = sample[n, n], sample[:n, n]
+        of_volume = np.outer(with_volume, with_volume) / variance
+        prior = with_variances_of_modes(prior, sample[:n, :n] - of_volume, n_independent)
         prior = np.block(
             [
-                [prior + np.outer(with_volume, with_volume) / variance, with_volume[:, None]],
+                [prior + of_volume, with_volume[:, None]],
                 [with_volume[None, :], np.array([[variance]])],
             ]
         )

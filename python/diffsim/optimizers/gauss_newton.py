@@ -39,10 +39,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, cholesky, solve_triangular
+from scipy.sparse import block_diag as block_diag_array
+from scipy.sparse import csr_array
 
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.linear_response import Response, linear_response
-from diffsim.knots import Array, Grid, knot_values, spline_coefficients
+from diffsim.knots import Array, Grid, knot_values, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
     JITTER,
@@ -55,6 +57,7 @@ from diffsim.optimizers.correction import (
 )
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.trust import Trust
+from diffsim.species import species_pairs
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
 NOISE_ITERATIONS = 12  # of the noise, which depends on the step
@@ -277,11 +280,12 @@ class GaussNewton:
         self, response: Response, centres: Array, grid: Grid, values: Array, mean_weight: float
     ) -> LinearModel:
         assert self._basis is not None and self._start is not None
-        at_bins = _at_bins(self._basis, grid, centres)[response.bins]
+        to_bins = _interpolation(grid, centres)[response.bins]
+        at_bins = to_bins @ self._basis
         change = values - self._start
         first = (
             response.residual
-            + response.matrix @ _at_bins(change.reshape(-1, 1), grid, centres)[response.bins, 0]
+            + response.matrix @ (to_bins @ change.ravel())
             + response.explicit @ spline_coefficients(change).ravel()
         )
         scale = np.sqrt(mean_weight / response.weights)
@@ -314,18 +318,15 @@ class GaussNewton:
         self, models: Sequence[LinearModel], ensembles: Sequence[Ensemble], grid: Grid, step: Array
     ) -> Array:
         """What the frames know of the energies at the knots, in standard deviations, (B, P K)."""
-        assert self._start is not None
-        identity = np.eye(self._start.size)
-        splines = np.stack(
-            [spline_coefficients(row.reshape(self._start.shape)).ravel() for row in identity],
-            axis=1,
-        )
         rows = []
         for model, ensemble in zip(models, ensembles, strict=True):
             noise = model.solved_with + model.error_of_response(step)
             noise += JITTER * np.diag(np.diag(noise))
-            at_knots = model.by_bins @ _at_bins(identity, grid, ensemble.centres)[model.bins]
-            at_knots += model.by_coefficients @ splines
+            at_knots = model.by_bins @ _interpolation(grid, ensemble.centres)[model.bins]
+            for row, explicit in zip(at_knots, model.by_coefficients, strict=True):
+                if explicit.any():
+                    shape = (-1, grid.knots + 2)
+                    row += values_gradient(explicit.reshape(shape)).ravel()
             rows.append(solve_triangular(cholesky(noise, lower=True), at_knots, lower=True))
         return np.concatenate(rows)
 
@@ -385,18 +386,25 @@ class GaussNewton:
         self._basis = None
 
 
-def _at_bins(columns: Array, grid: Grid, centres: Array) -> Array:
-    """Functions at the knots (P K, m) in the centres of bins (B,), shape (P B, m)."""
-    blocks = columns.reshape(-1, grid.knots, columns.shape[1])
-    return np.concatenate(
-        [
-            np.stack(
-                [np.interp(centres, grid.distances(pair), column, right=0.0) for column in block.T],
-                axis=1,
+def _interpolation(grid: Grid, centres: Array) -> csr_array:
+    """Linear interpolation from the knots to the centres of bins, shape (P B, P K)."""
+    blocks = []
+    for pair in range(len(species_pairs(len(grid.species)))):
+        r = grid.distances(pair)
+        left = np.clip(np.searchsorted(r, centres) - 1, 0, len(r) - 2)
+        share = np.clip((centres - r[left]) / (r[left + 1] - r[left]), 0.0, 1.0)
+        inside = centres <= r[-1]
+        rows = np.arange(len(centres))
+        blocks.append(
+            csr_array(
+                (
+                    np.concatenate([(1.0 - share) * inside, share * inside]),
+                    (np.tile(rows, 2), np.concatenate([left, left + 1])),
+                ),
+                shape=(len(centres), len(r)),
             )
-            for pair, block in enumerate(blocks)
-        ]
-    )
+        )
+    return csr_array(block_diag_array(blocks))
 
 
 def _chi_square(models: Sequence[LinearModel]) -> float:

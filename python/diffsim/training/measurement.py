@@ -17,6 +17,7 @@ from diffsim.targets import RDF
 
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
 SIGNIFICANT = 2.0  # standard errors
+NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,16 @@ def noise_event(info: Mapping[str, float], accuracy: float | None) -> str | None
     Parameters
     ----------
     info
-        Numbers of the optimizer: the last `correction`, and the `uncertainty` of the potential.
+        Numbers of the optimizer: the last `correction`, the `chi_square` of the residual before
+        it, and the `uncertainty` of the potential.
     accuracy
         That is asked for.
     """
     if accuracy is None or "uncertainty" not in info:
         return None
     correction, uncertainty = info["correction"], info["uncertainty"]
+    if not info["chi_square"] < NOISE:
+        return None
     if not correction <= uncertainty <= accuracy:  # written so that NaN is no end
         return None
     return (

@@ -145,8 +145,9 @@ class Trainer:
         ----------
         iterations
             How many further iterations. With an `accuracy` they end where the rest is noise: where
-            a correction is smaller than the standard deviation that the frames leave of the
-            potential, and that is smaller than the accuracy, both root mean squares where g > 0.1.
+            the residual's chi squared is below 1.5, a correction smaller than the standard
+            deviation that the frames leave of the potential, and that smaller than the accuracy,
+            both root mean squares where g > 0.1.
         after
             Called after each iteration with what it measured.
 
