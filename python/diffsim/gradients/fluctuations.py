@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, multigammaln
+from scipy.special import gammaln
 
 from diffsim.gradients.integral_equation import hnc_response
 from diffsim.knots import Array
@@ -133,15 +133,13 @@ def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, 
     factor = np.linalg.cholesky(prior)
     white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
     values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
-    best, strength = -np.inf, STRENGTHS[-1]
-    for k in STRENGTHS:
-        degrees = k + p + 1.0
-        likelihood = (
-            multigammaln(0.5 * (degrees + n), p)
-            - multigammaln(0.5 * degrees, p)
-            + 0.5 * degrees * p * np.log(k)
-            - 0.5 * (degrees + n) * float(np.sum(np.log(k + n * values)))
-        )
-        if likelihood > best:
-            best, strength = likelihood, k
+    degrees = STRENGTHS + p + 1.0
+    half = 0.5 * np.arange(p)  # ln Gamma_p(x) = sum_j ln Gamma(x - j / 2), up to a constant
+    gammas = gammaln(0.5 * (degrees + n)[:, None] - half) - gammaln(0.5 * degrees[:, None] - half)
+    likelihood = (
+        gammas.sum(axis=1)
+        + 0.5 * degrees * p * np.log(STRENGTHS)
+        - 0.5 * (degrees + n) * np.log(STRENGTHS[:, None] + n * values).sum(axis=1)
+    )
+    strength = STRENGTHS[int(np.argmax(likelihood))]
     return (strength * prior + n * sample) / (strength + n), float(strength + n)

@@ -60,7 +60,7 @@ from diffsim.optimizers.trust import Trust
 from diffsim.species import species_pairs
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
-NOISE_ITERATIONS = 12  # of the noise, which depends on the step
+NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 SEEN = 0.1  # of g: bins that count in what is reported
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FIRST_FRAMES = 25  # of a training
