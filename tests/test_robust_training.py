@@ -14,6 +14,7 @@ import yaml
 
 import diffsim
 from diffsim.errors import InputError, SimulationError
+from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error
 from diffsim.knots import knot_values
 from diffsim.optimizers import FirstOrder, GaussNewton, Update
@@ -466,10 +467,15 @@ def test_the_standard_error_of_a_loss_is_its_scatter(deviation):
     for _ in range(400):
         series = correlated_series(rng, 200, bins)
         found.append(loss_with_error(Fake(series, np.full(bins, deviation), None), series))
-    losses, errors = np.array(found).T
+    losses, errors, noises = np.array(found).T
     # its own relative error is 1 / sqrt(2 * 400), more for the tails of a quadratic form; the
     # autocorrelation from a finite series is too low by some per cent
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(losses.std(), rel=0.25)
+    # what errors add to the loss on average
+    fake = Fake(series, np.full(bins, deviation), None)
+    without = fake.weights @ (deviation / error_scale(fake)) ** 2 / fake.weights.sum()
+    statistical = losses.std() / np.sqrt(len(losses))
+    assert abs(losses.mean() - without - noises.mean()) < 4.0 * statistical + 0.1 * noises.mean()
 
 
 def test_a_rise_of_the_loss_needs_two_standard_errors():

@@ -66,7 +66,7 @@ def theoretical_covariance(
     return np.asarray((vectors * values) @ vectors.T * np.outer(ideal, ideal))
 
 
-def with_variances_of_modes(prior: Array, sample: Array, n: float) -> Array:
+def with_variances_of_modes(prior: Array, sample: Array, n: float) -> tuple[Array, float]:
     """A theory's covariance whose collective modes have variances that the frames confirm.
 
     Theory knows the modes of a fluid, the eigenvectors of the correlations, better than how much
@@ -89,13 +89,13 @@ def with_variances_of_modes(prior: Array, sample: Array, n: float) -> Array:
 
     Returns
     -------
-    Shape (p, p).
+    The covariance, shape (p, p), and k + n: what the variances of its modes are worth in samples.
     """
     spread = np.sqrt(np.diag(prior))
     variances, modes = np.linalg.eigh(prior / np.outer(spread, spread))
     collective = np.abs(np.log(variances)) > COLLECTIVE
     if not collective.any():
-        return prior
+        return prior, np.inf
     scaled = modes[:, collective] / spread[:, None]
     ratio = np.einsum("ai,ab,bi->i", scaled, sample, scaled) / variances[collective]
     degrees = STRENGTHS + 2.0
@@ -105,7 +105,7 @@ def with_variances_of_modes(prior: Array, sample: Array, n: float) -> Array:
     k = STRENGTHS[int(np.argmax(likelihood))]
     variances[collective] *= (k + n * ratio) / (k + n)
     back = modes * spread[:, None]
-    return np.asarray((back * variances) @ back.T)
+    return np.asarray((back * variances) @ back.T), float(k + n)
 
 
 def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, float]:

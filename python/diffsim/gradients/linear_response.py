@@ -268,19 +268,22 @@ def _covariance(
     sample = reweighting.covariance(at.weights, z, z)
     n = len(bins)
     if z.shape[1] == n:
-        prior = with_variances_of_modes(prior, sample, n_independent)
+        prior, of_modes = with_variances_of_modes(prior, sample, n_independent)
     else:
         # the theory is of constant volume; what the volume adds is taken from the frames
         variance, with_volume = sample[n, n], sample[:n, n]
         of_volume = np.outer(with_volume, with_volume) / variance
-        prior = with_variances_of_modes(prior, sample[:n, :n] - of_volume, n_independent)
+        at_volume = sample[:n, :n] - of_volume
+        prior, of_modes = with_variances_of_modes(prior, at_volume, n_independent)
         prior = np.block(
             [
                 [prior + of_volume, with_volume[:, None]],
                 [with_volume[None, :], np.array([[variance]])],
             ]
         )
-    return posterior_covariance(prior, sample, n_independent)
+    covariance, worth = posterior_covariance(prior, sample, n_independent)
+    # to the frames that the modes were taken from, the theory looks better than it is
+    return covariance, min(worth, of_modes)
 
 
 def _rows(

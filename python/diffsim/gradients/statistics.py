@@ -59,8 +59,9 @@ def pooled_inefficiency(pieces: Sequence[Array], weights: Array) -> Array:
 
         v = A / (F' - 2 M - 1),   s = F' v / (c(0) + v),   1 / F' = sum_k w_k / F_k
 
-    with the smallest M >= 3 s, but 2 M + 1 <= F' / 2. Never below one. Unlike
-    `statistical_inefficiency` this has no bias for short pieces as long as the window fits in them.
+    with the smallest M >= 3 s, but 2 M + 1 <= F' / 2. Never below one. Unlike that of
+    `statistical_inefficiency` this estimate has nearly no bias for short pieces as long as the
+    window fits in them; where it does not, as for s > 2 in pieces of 25 frames, it is too low.
 
     Parameters
     ----------

@@ -93,18 +93,18 @@ class Correction:
     solution: Array
     left_out: Array
 
-    def standard_deviation(self, basis: Array, noise: Array) -> Array:
+    def standard_deviation(self, basis: Array, noise: Array, amplitude: float) -> Array:
         """Standard deviation of basis x for a covariance N (B, B) of the residual, shape (n,).
 
             Cov(x) = a (1 - G M)(1 - G M)^T + G N G^T
 
-        With the N that x was solved with this is the posterior covariance. It holds for another
-        one as well, as x is linear in y.
+        With the N and the a that x was solved with this is the posterior covariance. It holds for
+        others as well, as x is linear in y.
         """
         factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
         prior = ((basis @ self.left_out) ** 2).sum(axis=1)
         data = ((basis @ self.solution @ factor) ** 2).sum(axis=1)
-        return np.asarray(np.sqrt(self.amplitude * prior + data))
+        return np.asarray(np.sqrt(amplitude * prior + data))
 
 
 def most_probable_correction(
@@ -164,10 +164,12 @@ def most_probable_correction(
     )
 
 
-def coordinates(basis: Array, change: Array, weights: Array, tolerance: float) -> Array:
+def coordinates(basis: Array, change: Array, weights: Array, tolerance: float, kt: float) -> Array:
     """Coordinates x of the most probable smooth correction in a change of the potential.
 
         x = argmin m / (e^2 sum_k w_k) sum_k w_k (basis x - change)_k^2 + |x|^2
+
+    with all energies in kT
 
     so that what is not smooth in the change, on the scale e, is not taken for a large correction.
 
@@ -180,12 +182,14 @@ def coordinates(basis: Array, change: Array, weights: Array, tolerance: float) -
     weights
         w of the knots, shape (P K,).
     tolerance
-        e, an energy.
+        e, in kT.
+    kt
+        Thermal energy.
     """
     m = basis.shape[1]
     scaled = weights * m / (tolerance**2 * weights.sum())
     normal = basis.T @ (scaled[:, None] * basis) + np.eye(m)
-    return np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change)))
+    return kt * np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change / kt)))
 
 
 def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:

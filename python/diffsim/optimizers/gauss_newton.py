@@ -33,21 +33,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import block_diag, cholesky, solve_triangular
-from scipy.sparse import block_diag as block_diag_array
-from scipy.sparse import csr_array
 
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.linear_response import Response, linear_response
-from diffsim.knots import Array, Grid, knot_values, spline_coefficients, values_gradient
+from diffsim.gradients.linear_response import linear_response
+from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.correction import (
-    JITTER,
     Correction,
     contact_distances,
     coordinates,
@@ -55,9 +50,9 @@ from diffsim.optimizers.correction import (
     most_probable_correction,
     prior_magnitude,
 )
+from diffsim.optimizers.linear_model import LinearModel, chi_square, joint
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.trust import Trust
-from diffsim.species import species_pairs
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
@@ -70,71 +65,13 @@ SHARE = 0.3  # of the last correction: the error that the next piece of simulati
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
-@dataclass(frozen=True)
-class LinearModel:
-    """Residual of one system, y - M x, for the first potential corrected by basis x.
-
-    Attributes
-    ----------
-    response
-        M, shape (B, m).
-    residual
-        y, of the first potential by the linear response, shape (B,).
-    present
-        The residual of the present potential, shape (B,).
-    covariance
-        Of the observables in a frame, shape (B, B).
-    solved_with
-        Covariance of the errors of average and target that the correction is solved with, (B, B).
-    noise
-        The same with the autocorrelation of every mode, shape (B, B).
-    energy
-        Matrix E with Var(beta dU) = d E d per frame for a step d of x, shape (m, m).
-    worth
-        Number of samples that the estimate of the covariance is worth.
-    by_bins, by_coefficients
-        Response to the potential in the bins (B, n), and to the spline's coefficients.
-    bins
-        Which bins, shape (n,).
-    at_bins
-        The basis in the bins where the distribution function is `g`, shape (n, m).
-    g
-        Shape (n,).
-    """
-
-    response: Array
-    residual: Array
-    present: Array
-    covariance: Array
-    solved_with: Array
-    noise: Array
-    energy: Array
-    worth: float
-    by_bins: Array
-    by_coefficients: Array
-    bins: NDArray[np.intp]
-    at_bins: Array
-    g: Array
-
-    def energy_spread(self, step: Array) -> float:
-        """Variance of beta dU over the frames: what a step costs in effective sample size."""
-        return float(step @ self.energy @ step)
-
-    def error_of_response(self, step: Array) -> Array:
-        """Covariance of the residual's error after a step, from that of the response, (B, B).
-
-        The response is a covariance with the change of the energy, known from `worth` samples.
-        """
-        return self.energy_spread(step) / self.worth * self.covariance
-
-
 class GaussNewton:
     """See the module's text.
 
     Parameters
     ----------
     trust
-        Largest standard deviation of the prior, in kT: the trust region of one step.
+        Standard deviation of a step before the residuals are known, in kT: the trust region.
     length
         Correlation length of corrections, in contact distances.
     min_ess
@@ -173,6 +110,7 @@ class GaussNewton:
         self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
         self._grid: Grid | None = None
         self._frames = FIRST_FRAMES
+        self._amplitude = 0.0  # the largest of all updates
 
     @property
     def frames(self) -> int:
@@ -189,10 +127,10 @@ class GaussNewton:
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`.
 
-        The numbers for the metrics: `prior_amplitude` and `evidence` of the last correction,
-        `chi_square` of the residual before it (about one: nothing but noise), `correction` (root
-        mean square where g > 0.1) and `uncertainty` (the same mean of the standard deviation that
-        the frames leave), both in units of energy, and `trust`.
+        The numbers for the metrics: `prior_amplitude` and `evidence` of the last step,
+        `chi_square` of the residual before it (about one: nothing but noise), `correction` by all
+        steps (root mean square where g > 0.1) and `uncertainty` (the same mean of the standard
+        deviation that the frames leave), both in units of energy, and `trust`.
         """
         self._trust.renew()
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
@@ -201,6 +139,7 @@ class GaussNewton:
         assert self._basis is not None
 
         steps, seconds = 0, 0.0
+        first: Array | None = None  # coordinates of the potential before this update
         began = time.perf_counter()
         while True:
             coefficients = spline_coefficients(values)
@@ -211,22 +150,27 @@ class GaussNewton:
             ):
                 break
             models = self._linear_models(ensembles, states, grid, values)
+            sample_size = min(state.sample_size for state in states)
             present = self._present(values, kt)
+            first = present if first is None else first
             correction = self._correction(models, present, kt)
+            step = correction.total - present
             assert self._start is not None
             corrected = self._start + (self._basis @ correction.total).reshape(values.shape)
             seconds += time.perf_counter() - began
-            few, step = has_few_weights(potential), correction.total - present
-            told = self._told(models, ensembles, grid, step) if few else None
+            told = None
+            if has_few_weights(potential):
+                told = np.concatenate([model.told(grid, step) for model in models])
             fit_values(potential, grid, corrected, kt, FIT_ITERATIONS, told=told)
             values = knot_values(potential, grid).detach().numpy()
             steps += 1
             began = time.perf_counter()
-            spread = max(model.energy_spread(correction.total - present) for model in models)
+            spread = max(model.energy_spread(step) for model in models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        info, uncertainty = self._report(models, correction, correction.total - present)
-        sample_size = min(state.sample_size for state in states)
+        assert first is not None
+        self._amplitude = max(self._amplitude, correction.amplitude)
+        info, uncertainty = self._report(models, correction, step, correction.total - first)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
         share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
@@ -240,6 +184,7 @@ class GaussNewton:
         """The prior, which is made once for a training."""
         if self._grid is not None and self._grid != grid:  # of another training
             self._start = self._basis = None
+            self._amplitude, self._frames = 0.0, FIRST_FRAMES
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -269,42 +214,20 @@ class GaussNewton:
             linear_response(ensemble, state, grid)
             for ensemble, state in zip(ensembles, states, strict=True)
         ]
-        # weights are relative: the noise is what it is
+        assert self._basis is not None and self._start is not None
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
         return [
-            self._linear_model(response, ensemble.centres, grid, values, mean)
+            LinearModel.of(
+                response,
+                ensemble.centres,
+                grid,
+                self._basis,
+                self._basis_coefficients,
+                values - self._start,
+                mean,
+            )
             for response, ensemble in zip(responses, ensembles, strict=True)
         ]
-
-    def _linear_model(
-        self, response: Response, centres: Array, grid: Grid, values: Array, mean_weight: float
-    ) -> LinearModel:
-        assert self._basis is not None and self._start is not None
-        to_bins = _interpolation(grid, centres)[response.bins]
-        at_bins = to_bins @ self._basis
-        change = values - self._start
-        first = (
-            response.residual
-            + response.matrix @ (to_bins @ change.ravel())
-            + response.explicit @ spline_coefficients(change).ravel()
-        )
-        scale = np.sqrt(mean_weight / response.weights)
-        weights = np.outer(scale, scale)
-        return LinearModel(
-            response.matrix @ at_bins + response.explicit @ self._basis_coefficients,
-            first,
-            response.residual,
-            response.covariance * weights,
-            (response.covariance / response.independent_frames + response.target_noise) * weights,
-            response.noise * weights,
-            at_bins.T @ response.energy @ at_bins,
-            response.worth,
-            response.matrix,
-            response.explicit,
-            response.bins,
-            at_bins,
-            response.g,
-        )
 
     def _present(self, values: Array, kt: float) -> Array:
         """Coordinates x of the present potential with energies (P, K) at the knots."""
@@ -312,23 +235,7 @@ class GaussNewton:
         # walls count as little as in the fit of the potential
         weights = (1.0 + (np.clip(self._start, 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
         change = (values - self._start).ravel()
-        return coordinates(self._basis, change, weights.ravel(), SMOOTH * kt)
-
-    def _told(
-        self, models: Sequence[LinearModel], ensembles: Sequence[Ensemble], grid: Grid, step: Array
-    ) -> Array:
-        """What the frames know of the energies at the knots, in standard deviations, (B, P K)."""
-        rows = []
-        for model, ensemble in zip(models, ensembles, strict=True):
-            noise = model.solved_with + model.error_of_response(step)
-            noise += JITTER * np.diag(np.diag(noise))
-            at_knots = model.by_bins @ _interpolation(grid, ensemble.centres)[model.bins]
-            for row, explicit in zip(at_knots, model.by_coefficients, strict=True):
-                if explicit.any():
-                    shape = (-1, grid.knots + 2)
-                    row += values_gradient(explicit.reshape(shape)).ravel()
-            rows.append(solve_triangular(cholesky(noise, lower=True), at_knots, lower=True))
-        return np.concatenate(rows)
+        return coordinates(self._basis, change, weights.ravel(), SMOOTH, kt)
 
     def _correction(self, models: Sequence[LinearModel], present: Array, kt: float) -> Correction:
         response = np.concatenate([model.response for model in models])
@@ -337,30 +244,39 @@ class GaussNewton:
         total = present
         # the error of the response depends on the step: iterate
         for _ in range(NOISE_ITERATIONS):
-            noise = block_diag(
-                *[model.solved_with + model.error_of_response(total - present) for model in models]
-            )
+            noise = joint([model.solved_with(total - present) for model in models])
             proposed = most_probable_correction(response, residual, noise, present, kt, trust)
             total = 0.5 * (total + proposed.total)
         return replace(proposed, total=total)
 
     def _report(
-        self, models: Sequence[LinearModel], correction: Correction, step: Array
+        self, models: Sequence[LinearModel], correction: Correction, step: Array, moved: Array
     ) -> tuple[dict[str, float], Array]:
-        """Numbers for the metrics, and the standard deviation of the potential at the knots."""
+        """Numbers for the metrics, and the standard deviation of the potential at the knots.
+
+        The prior of what is not known is that of the largest correction of the training: that the
+        last residual was small says little of the directions that the frames do not see.
+
+        Parameters
+        ----------
+        models, correction
+            Of the last step.
+        step, moved
+            Changes of the coordinates in it, and in the whole update.
+        """
         assert self._basis is not None
-        seen = np.concatenate([model.at_bins[model.g > SEEN] for model in models])
-        noise = block_diag(*[model.noise + model.error_of_response(step) for model in models])
-        left = correction.standard_deviation(seen, noise)
+        seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
+        noise = joint([model.noise(step) for model in models])
+        left = correction.standard_deviation(seen, noise, self._amplitude)
         info = {
             "prior_amplitude": correction.amplitude,
             "trust": self.trust * self._trust.share,
             "evidence": correction.evidence,
-            "chi_square": _chi_square(models),
-            "correction": float(np.sqrt(np.mean((seen @ step) ** 2))),
+            "chi_square": chi_square(models),
+            "correction": float(np.sqrt(np.mean((seen @ moved) ** 2))),
             "uncertainty": float(np.sqrt(np.mean(left**2))),
         }
-        return info, correction.standard_deviation(self._basis, noise)
+        return info, correction.standard_deviation(self._basis, noise, self._amplitude)
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -371,9 +287,10 @@ class GaussNewton:
         self._frames = min(2 * self._frames, MOST_FRAMES)
 
     def state_dict(self) -> dict[str, Any]:
-        """What fixes the prior, and what is left of the trust."""
+        """What fixes the prior, how long to simulate, and what is left of the trust."""
         return {
             "start": self._start,
+            "amplitude": self._amplitude,
             "frames": self._frames,
             "trust": self._trust.state_dict(),
         }
@@ -381,35 +298,7 @@ class GaussNewton:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
         self._start, self._frames = state["start"], state["frames"]
+        self._amplitude = state["amplitude"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._basis = None
-
-
-def _interpolation(grid: Grid, centres: Array) -> csr_array:
-    """Linear interpolation from the knots to the centres of bins, shape (P B, P K)."""
-    blocks = []
-    for pair in range(len(species_pairs(len(grid.species)))):
-        r = grid.distances(pair)
-        left = np.clip(np.searchsorted(r, centres) - 1, 0, len(r) - 2)
-        share = np.clip((centres - r[left]) / (r[left + 1] - r[left]), 0.0, 1.0)
-        inside = centres <= r[-1]
-        rows = np.arange(len(centres))
-        blocks.append(
-            csr_array(
-                (
-                    np.concatenate([(1.0 - share) * inside, share * inside]),
-                    (np.tile(rows, 2), np.concatenate([left, left + 1])),
-                ),
-                shape=(len(centres), len(r)),
-            )
-        )
-    return csr_array(block_diag_array(blocks))
-
-
-def _chi_square(models: Sequence[LinearModel]) -> float:
-    """y^T S^-1 y / B of the present potential's residuals y."""
-    total = sum(
-        float(model.present @ np.linalg.solve(model.solved_with, model.present)) for model in models
-    )
-    return total / sum(len(model.present) for model in models)

@@ -86,6 +86,8 @@ def fit_values(
         result: torch.Tensor = torch.func.functional_call(potential, present, points)
         return (result - energy) * scale
 
+    if not parameters:
+        raise ModelError("The potential has no weights that could be fitted; give it parameters.")
     if has_few_weights(potential):
         sought = deviation if told is None else _with_told(potential, grid, values, told, deviation)
         _trust_region(parameters, sought, iterations)
@@ -184,6 +186,8 @@ def _levenberg_marquardt(
         jacobian = torch.cat([blocks[name].reshape(len(d), -1) for name in names], dim=1).detach()
         gram = jacobian @ jacobian.T
         scale = float(gram.diagonal().mean())
+        if not scale > 0.0:  # nothing depends on the weights, or NaN
+            break
         if damping is None:
             damping = DAMPING * scale
         while True:

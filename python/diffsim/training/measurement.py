@@ -12,26 +12,38 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
-from diffsim.simulation import Frames
+from diffsim.simulation import Frames, System
 from diffsim.targets import RDF
 
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
-SIGNIFICANT = 2.0  # standard errors
+SCATTER = 4.0  # standard errors of a temperature
+SIGNIFICANT = 2.0  # standard errors of a loss
 NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
 
 
 @dataclass(frozen=True)
 class LossChange:
-    """Losses of the latest two pieces of simulation, and the standard error of their difference."""
+    """Losses of the latest two pieces of simulation.
+
+    Attributes
+    ----------
+    before, now
+        The losses.
+    rise
+        Their difference without what noise adds to each of them on average.
+    error
+        Its standard error.
+    """
 
     before: float
     now: float
+    rise: float
     error: float
 
     @property
     def is_rise(self) -> bool:
         """Whether the loss rose by more than its noise explains."""
-        return self.now - self.before > SIGNIFICANT * self.error
+        return self.rise > SIGNIFICANT * self.error
 
 
 def latest_series(ensemble: Ensemble) -> Array:
@@ -44,8 +56,8 @@ def latest_series(ensemble: Ensemble) -> Array:
     return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
 
 
-def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float]:
-    """Loss of the averages over the frames of a piece of simulation, and its standard error.
+def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, float]:
+    """Loss of the averages over the frames of a piece of simulation, its standard error and noise.
 
     With averages that deviate by d from the targets and have errors of the covariance C, and with
     W = diag(w_b / (e_b^2 sum w)), the loss L = d W d has the variance
@@ -55,6 +67,8 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float]:
     for the deviation d0 without errors; the measured d contains errors, by which the first term
     comes out too large by twice the second. From a piece of few frames the second term is too
     large by a share of about (number of independent bins) / (number of independent frames).
+
+    The noise, tr (W C), is what errors add to the loss on average.
 
     Parameters
     ----------
@@ -71,14 +85,16 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float]:
     n = len(series)
     scaled = (series - series.mean(axis=0)) * np.sqrt(weights * statistical_inefficiency(series))
     quadratic = 2.0 * float(np.sum((scaled @ scaled.T / (n * (n - 1))) ** 2))
-    return float(weights @ deviation**2), float(np.sqrt(max(linear - quadratic, quadratic)))
+    noise = float(np.sum(scaled**2)) / (n * (n - 1))
+    error = float(np.sqrt(max(linear - quadratic, quadratic)))
+    return float(weights @ deviation**2), error, noise
 
 
 def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> LossChange:
     """Compare the latest piece of simulation with the one before.
 
     Both losses are in units of the latest piece's errors, where targets have error bars, so that
-    only their averages differ.
+    only their averages differ. What noise adds to them differs between pieces of different lengths.
 
     Parameters
     ----------
@@ -88,15 +104,16 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
         `latest_series` of each, as it was before the latest piece.
     """
     total = sum(ensemble.system.weight for ensemble in ensembles)
-    before, now, variance = 0.0, 0.0, 0.0
+    before, now, rise, variance = 0.0, 0.0, 0.0, 0.0
     for ensemble, series in zip(ensembles, previous, strict=True):
         share = ensemble.system.weight / total
-        old, old_error = loss_with_error(ensemble, series)
-        new, new_error = loss_with_error(ensemble, latest_series(ensemble))
+        old, old_error, old_noise = loss_with_error(ensemble, series)
+        new, new_error, new_noise = loss_with_error(ensemble, latest_series(ensemble))
         before += share * old
         now += share * new
+        rise += share * (new - new_noise - old + old_noise)
         variance += share**2 * (old_error**2 + new_error**2)
-    return LossChange(before, now, float(np.sqrt(variance)))
+    return LossChange(before, now, rise, float(np.sqrt(variance)))
 
 
 def split_by_target(ensemble: Ensemble, values: Array) -> list[Array]:
@@ -166,9 +183,14 @@ def noise_event(info: Mapping[str, float], accuracy: float | None) -> str | None
     )
 
 
-def temperature_event(name: str, given: float, found: float) -> str | None:
-    """A sentence where the kinetic temperature of a system is not the one that is given."""
-    if abs(found / given - 1.0) <= TEMPERATURE_TOLERANCE:
+def temperature_event(system: System, frames: Frames) -> str | None:
+    """A sentence where the kinetic temperature of a system is not the one that is given.
+
+    A few frames of a few atoms scatter by more than the tolerance.
+    """
+    name, given, found = system.name, system.temperature, float(frames.temperature.mean())
+    scatter = SCATTER * float(standard_error(frames.temperature))
+    if abs(found - given) <= max(TEMPERATURE_TOLERANCE * given, scatter):
         return None
     return (
         f"The kinetic temperature of system '{name}' was {found:.4g} on average, but its "

@@ -331,7 +331,7 @@ class Trainer:
             entry = measured(ensemble, frames)
             entry["ess"] = ensemble.weighted(coefficients).sample_size
             result[system.name] = entry
-            event = temperature_event(system.name, system.temperature, entry["temperature"])
+            event = temperature_event(system, frames)
             if event:
                 self._events.append(event)
         return result

@@ -73,10 +73,10 @@ class Validation:
                 system, boltzmann(grid.units), tuple(grid.species), potential.cutoff
             )
             ensemble.add(frames, spline_coefficients(values))
-            result[system.name] = entry = measured(ensemble, frames)
+            result[system.name] = measured(ensemble, frames)
             average = latest_series(ensemble).mean(axis=0)
             self.averages[system.name] = split_by_target(ensemble, average)
-            event = temperature_event(system.name, system.temperature, entry["temperature"])
+            event = temperature_event(system, frames)
             if event:
                 events.append(event)
         return result, events
