@@ -426,10 +426,11 @@ def test_a_step_of_gauss_newton(sampled):
     assert small[0] < 0.6 * large[0]
     # where the trust alone decides, the step goes with its square; measured: a 51st
     assert tiny[0] < 0.04 * small[0]
-    # what the frames know does not depend on the step that is dared
+    # what the frames know does not depend on the step that is dared, but where it leads is less
+    # certain the farther it goes: the response has errors
     amplitudes, uncertainties = np.array(known).T
     assert amplitudes == pytest.approx(np.full(3, amplitudes[0]))
-    assert uncertainties == pytest.approx(np.full(3, uncertainties[0]), rel=0.05)
+    assert uncertainties[0] < uncertainties[1] < uncertainties[2] < 3.0 * uncertainties[0]
     assert large[0] < 3 * 0.55
     # measured: 0.58, and 0.42 of an error of 0.16
     assert small[1] < 0.8
