@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from diffsim import _core
 from diffsim.errors import ModelError
+from diffsim.potentials import at_temperatures
 from diffsim.species import species_pairs
 
 Array = NDArray[np.float64]
@@ -67,32 +68,45 @@ class Grid:
         return np.asarray(_core.spline_basis(r, self.inner[pair], self.cutoff, self.knots))
 
 
-def choose_grid(potential: Any, tolerance: float) -> tuple[Grid, _core.SplineError]:
+def choose_grid(
+    potential: Any, tolerance: float, temperatures: Sequence[float] = ()
+) -> tuple[Grid, _core.SplineError]:
     """Grid whose spline holds a relative tolerance in energy and force against the potential.
 
     The same choice as ``pair_style diffsim`` makes for a model file, except that all pairs of
-    species have knots up to the cutoff.
+    species have knots up to the cutoff, and that one grid holds for several temperatures: it begins
+    where the first of their potentials begins, and has the knots of the one that needs most.
 
     Parameters
     ----------
     potential
-        Callable (r, type_i, type_j) with attributes cutoff, species, units.
+        Callable (r, type_i, type_j) with attributes cutoff, species, units; or a
+        `diffsim.potentials.TemperatureDependent`.
     tolerance
         Largest deviation of the spline; see `tabulate`.
+    temperatures
+        At which the spline has to hold the tolerance; needed where the potential depends on it.
 
     Returns
     -------
     grid, error
-        The grid, and the largest deviations found (attributes energy, force, energy_at, force_at).
+        The grid, and the largest deviations found of the potential that needs the most knots
+        (attributes energy, force, energy_at, force_at).
 
     Raises
     ------
     ModelError
         If the potential is not finite, or no grid holds the tolerance.
     """
+    different = at_temperatures(potential, sorted(set(temperatures)))
+    potentials = list(dict.fromkeys(different)) or [potential]
+    inner = np.min([[begin for begin, _ in pair_ranges(each)] for each in potentials], axis=0)
     # up to the cutoff, also where this potential is zero before: a later one need not be
-    ranges = [(inner, potential.cutoff) for inner, _ in pair_ranges(potential)]
-    knots, error = tabulate(potential, ranges, tolerance)
+    ranges = [(float(begin), potential.cutoff) for begin in inner]
+    knots, error = max(
+        (tabulate(each, ranges, tolerance) for each in potentials),
+        key=lambda found: found[0].values.shape[1],
+    )
     grid = Grid(
         tuple(potential.species),
         potential.units,
@@ -218,6 +232,16 @@ def knot_values(potential: Any, grid: Grid) -> torch.Tensor:
             "in a training, the last step was too large."
         )
     return values
+
+
+def knot_values_at(potential: Any, grid: Grid, temperatures: Sequence[float]) -> list[torch.Tensor]:
+    """`knot_values` of the potential of each temperature, shape (P, K) each.
+
+    One tensor for all of them, computed once, where the potential does not depend on temperature.
+    """
+    potentials = at_temperatures(potential, temperatures)
+    values = {each: knot_values(each, grid) for each in potentials}
+    return [values[each] for each in potentials]
 
 
 def spline_coefficients(values: Array) -> Array:

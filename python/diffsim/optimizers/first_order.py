@@ -11,7 +11,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss_gradient
-from diffsim.knots import Grid, knot_values, spline_coefficients, values_gradient
+from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Update, check_option
 
 # need a function that evaluates the loss again, sparse gradients, or are no optimizer
@@ -78,24 +78,32 @@ class FirstOrder:
             )
         for group in optimizer.param_groups:
             group["lr"] = self._share * optimizer.defaults["lr"]
+        temperatures = [ensemble.system.temperature for ensemble in ensembles]
         seconds, steps = 0.0, 0
         while steps < self.max_steps:
             began = time.perf_counter()
             optimizer.zero_grad()
-            values = knot_values(potential, grid)
-            coefficients = spline_coefficients(values.detach().numpy())
-            states = [ensemble.weighted(coefficients) for ensemble in ensembles]
+            values = knot_values_at(potential, grid, temperatures)
+            states = [
+                ensemble.weighted(spline_coefficients(u.detach().numpy()))
+                for ensemble, u in zip(ensembles, values, strict=True)
+            ]
             if steps and any(
                 state.sample_size < self.min_ess * ensemble.latest_length
                 for ensemble, state in zip(ensembles, states, strict=True)
             ):
                 break
-            total = sum(
+            gradients = [
                 ensemble.system.weight * loss_gradient(ensemble, state)[1]
                 for ensemble, state in zip(ensembles, states, strict=True)
+            ]
+            torch.autograd.backward(
+                values,
+                [
+                    torch.tensor(values_gradient(gradient.reshape(len(u), grid.basis_size)))
+                    for u, gradient in zip(values, gradients, strict=True)
+                ],
             )
-            gradient = values_gradient(total.reshape(coefficients.shape))  # type: ignore[union-attr]
-            values.backward(torch.tensor(gradient))  # type: ignore[no-untyped-call]
             seconds += time.perf_counter() - began
             optimizer.step()
             steps += 1

@@ -24,6 +24,11 @@ not any curve, mostly where the frames know it. Why not Newton in the weights: t
 constrains the function along some directions only, and along the others a network's Jacobian asks
 for changes of its weights that are far too large for it to be linear.
 
+A potential that is linear in parts, u_s = sum_p f_ps u_p at the state of system s, as one that
+depends on temperature is, has a du of each part, all with the same prior. The unknowns are those of
+all parts, the response of a system to part p is f_ps J, and every part is fitted to its own
+corrected first one. Any other potential is a single part with factor one.
+
 Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J.
 Chem. Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g
 determines u).
@@ -53,6 +58,7 @@ from diffsim.optimizers.correction import (
 from diffsim.optimizers.linear_model import LinearModel, chi_square, joint
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.trust import Trust
+from diffsim.potentials import linear_parts
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
@@ -105,8 +111,9 @@ class GaussNewton:
         self.min_ess = min_ess
         self.max_steps = max_steps
         self._trust = Trust()
-        self._start: Array | None = None  # energies at the knots that the prior was made for
-        self._basis: Array | None = None  # corrections at the knots, (P K, m)
+        # energies of the parts at the knots that the prior was made for, (parts, P, K)
+        self._start: Array | None = None
+        self._basis: Array | None = None  # corrections of a part at the knots, (P K, m)
         self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
         self._grid: Grid | None = None
         self._frames = FIRST_FRAMES
@@ -134,7 +141,10 @@ class GaussNewton:
         """
         self._trust.renew()
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
-        values = knot_values(potential, grid).detach().numpy()
+        linear = linear_parts(potential, [ensemble.system.temperature for ensemble in ensembles])
+        parts = [part for part, _ in linear]
+        factors = np.array([of_systems for _, of_systems in linear]).T  # (systems, parts)
+        values = _part_values(parts, grid)
         self._prepare(grid, values, kt)
         assert self._basis is not None
 
@@ -142,27 +152,36 @@ class GaussNewton:
         first: Array | None = None  # coordinates of the potential before this update
         began = time.perf_counter()
         while True:
-            coefficients = spline_coefficients(values)
-            states = [ensemble.weighted(coefficients) for ensemble in ensembles]
+            states = [
+                ensemble.weighted(spline_coefficients(np.tensordot(factor, values, 1)))
+                for ensemble, factor in zip(ensembles, factors, strict=True)
+            ]
             if steps and any(
                 state.sample_size < self.min_ess * ensemble.latest_length
                 for ensemble, state in zip(ensembles, states, strict=True)
             ):
                 break
-            models = self._linear_models(ensembles, states, grid, values)
+            models = self._linear_models(ensembles, states, grid, values, factors)
             sample_size = min(state.sample_size for state in states)
             present = self._present(values, kt)
             first = present if first is None else first
             correction = self._correction(models, present, kt)
             step = correction.total - present
             assert self._start is not None
-            corrected = self._start + (self._basis @ correction.total).reshape(values.shape)
+            change = self._basis @ correction.total.reshape(len(parts), -1).T
+            corrected = self._start + change.T.reshape(values.shape)
             seconds += time.perf_counter() - began
-            told = None
-            if has_few_weights(potential):
-                told = np.concatenate([model.told(grid, step) for model in models])
-            fit_values(potential, grid, corrected, kt, FIT_ITERATIONS, told=told)
-            values = knot_values(potential, grid).detach().numpy()
+            for part, energies, of_systems in zip(parts, corrected, factors.T, strict=True):
+                told = None
+                if has_few_weights(part):
+                    told = np.concatenate(
+                        [
+                            factor * model.told(grid, step)
+                            for model, factor in zip(models, of_systems, strict=True)
+                        ]
+                    )
+                fit_values(part, grid, energies, kt, FIT_ITERATIONS, told=told)
+            values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
             spread = max(model.energy_spread(step) for model in models)
@@ -176,12 +195,11 @@ class GaussNewton:
         share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
-        return Update(
-            steps, seconds + time.perf_counter() - began, info, uncertainty.reshape(values.shape)
-        )
+        seconds += time.perf_counter() - began
+        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]))
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
-        """The prior, which is made once for a training."""
+        """The prior, which is made once for a training; that of the first part is that of all."""
         if self._grid is not None and self._grid != grid:  # of another training
             self._start = self._basis = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
@@ -191,16 +209,13 @@ class GaussNewton:
         if self._basis is None:
             self._basis = correction_basis(
                 grid,
-                contact_distances(grid, self._start, kt),
-                prior_magnitude(self._start, kt),
+                contact_distances(grid, self._start[0], kt),
+                prior_magnitude(self._start[0], kt),
                 self.length,
             )
+            columns = np.ascontiguousarray(self._basis.T).reshape(-1, *values.shape[1:])
             self._basis_coefficients = np.stack(
-                [
-                    spline_coefficients(np.ascontiguousarray(column.reshape(values.shape))).ravel()
-                    for column in self._basis.T
-                ],
-                axis=1,
+                [spline_coefficients(column).ravel() for column in columns], axis=1
             )
 
     def _linear_models(
@@ -209,6 +224,7 @@ class GaussNewton:
         states: Sequence[Weighted],
         grid: Grid,
         values: Array,
+        factors: Array,
     ) -> list[LinearModel]:
         responses = [
             linear_response(ensemble, state, grid)
@@ -223,19 +239,24 @@ class GaussNewton:
                 grid,
                 self._basis,
                 self._basis_coefficients,
+                factor,
                 values - self._start,
                 mean,
             )
-            for response, ensemble in zip(responses, ensembles, strict=True)
+            for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
         ]
 
     def _present(self, values: Array, kt: float) -> Array:
-        """Coordinates x of the present potential with energies (P, K) at the knots."""
+        """Coordinates x of the present parts with energies (parts, P, K) at the knots."""
         assert self._basis is not None and self._start is not None
         # walls count as little as in the fit of the potential
-        weights = (1.0 + (np.clip(self._start, 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        change = (values - self._start).ravel()
-        return coordinates(self._basis, change, weights.ravel(), SMOOTH, kt)
+        weights = (1.0 + (np.clip(self._start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
+        return np.concatenate(
+            [
+                coordinates(self._basis, change.ravel(), weights.ravel(), SMOOTH, kt)
+                for change in values - self._start
+            ]
+        )
 
     def _correction(self, models: Sequence[LinearModel], present: Array, kt: float) -> Correction:
         response = np.concatenate([model.response for model in models])
@@ -252,7 +273,7 @@ class GaussNewton:
     def _report(
         self, models: Sequence[LinearModel], correction: Correction, step: Array, moved: Array
     ) -> tuple[dict[str, float], Array]:
-        """Numbers for the metrics, and the standard deviation of the potential at the knots.
+        """Numbers for the metrics, and the standard deviation of the first part at the knots.
 
         The prior of what is not known is that of the largest correction of the training: that the
         last residual was small says little of the directions that the frames do not see.
@@ -264,7 +285,8 @@ class GaussNewton:
         step, moved
             Changes of the coordinates in it, and in the whole update.
         """
-        assert self._basis is not None
+        assert self._basis is not None and self._start is not None
+        first = np.kron(np.eye(len(self._start))[0], self._basis)
         seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
         noise = joint([model.noise(step) for model in models])
         left = correction.standard_deviation(seen, noise, self._amplitude)
@@ -276,7 +298,7 @@ class GaussNewton:
             "correction": float(np.sqrt(np.mean((seen @ moved) ** 2))),
             "uncertainty": float(np.sqrt(np.mean(left**2))),
         }
-        return info, correction.standard_deviation(self._basis, noise, self._amplitude)
+        return info, correction.standard_deviation(first, noise, self._amplitude)
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -302,3 +324,8 @@ class GaussNewton:
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._basis = None
+
+
+def _part_values(parts: Sequence[Any], grid: Grid) -> Array:
+    """Energies of the parts of a potential at the knots, shape (parts, P, K)."""
+    return np.array([knot_values(part, grid).detach().numpy() for part in parts])

@@ -22,7 +22,10 @@ from diffsim.species import species_pairs
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Residual of one system, y - M x, for the first potential corrected by basis x.
+    """Residual of one system, y - M x, for the first potential corrected by x.
+
+    The m numbers x are the coordinates of the corrections of all parts of the potential, one part
+    after the other; see `diffsim.optimizers.gauss_newton`.
 
     Attributes
     ----------
@@ -33,7 +36,7 @@ class LinearModel:
     residual
         y, of the first potential by the linear response, shape (B,).
     at_bins
-        The basis in the bins of `source`, shape (n, m).
+        Change of the system's potential in the bins of `source` by x, shape (n, m).
     to_bins
         Linear interpolation from the knots to these bins, shape (n, P K).
     scale
@@ -55,6 +58,7 @@ class LinearModel:
         grid: Grid,
         basis: Array,
         basis_coefficients: Array,
+        factor: Array,
         change: Array,
         mean_weight: float,
     ) -> LinearModel:
@@ -69,21 +73,25 @@ class LinearModel:
         grid
             The knots.
         basis, basis_coefficients
-            Corrections at the knots, (P K, m), and the coefficients of their splines.
+            Corrections of a part at the knots, and the coefficients of their splines.
+        factor
+            Of the parts in the system's potential, shape (parts,).
         change
-            From the first potential to the present one, at the knots, shape (P, K).
+            From the first parts to the present ones, at the knots, shape (parts, P, K).
         mean_weight
             Mean over the observables of all systems: weights are relative, the noise is what it is.
         """
         to_bins = _interpolation(grid, centres)[source.bins]
         at_bins = to_bins @ basis
+        of_system = np.tensordot(factor, change, 1)
+        response = source.matrix @ at_bins + source.explicit @ basis_coefficients
         return cls(
             source,
-            source.matrix @ at_bins + source.explicit @ basis_coefficients,
+            np.asarray(np.kron(factor, response), dtype=np.float64),
             source.residual
-            + source.matrix @ (to_bins @ change.ravel())
-            + source.explicit @ spline_coefficients(change).ravel(),
-            at_bins,
+            + source.matrix @ (to_bins @ of_system.ravel())
+            + source.explicit @ spline_coefficients(of_system).ravel(),
+            np.asarray(np.kron(factor, at_bins), dtype=np.float64),
             to_bins,
             np.sqrt(mean_weight / source.weights),
         )
@@ -113,7 +121,8 @@ class LinearModel:
         return np.asarray(self.energy_spread(step) / self.source.worth * self.source.covariance)
 
     def told(self, grid: Grid, step: Array) -> Array:
-        """What the frames tell of energies at the knots, in standard deviations, (B, P K)."""
+        """What the frames tell of the system's energies at the knots, in standard deviations,
+        shape (B, P K)."""
         at_knots = self.source.matrix @ self.to_bins
         for row, explicit in zip(at_knots, self.source.explicit, strict=True):
             if explicit.any():

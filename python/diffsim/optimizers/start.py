@@ -12,6 +12,7 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.integral_equation import hnc_continuation, indirect_correlation
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.projection import fit_values
+from diffsim.potentials import linear_parts
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
@@ -173,7 +174,11 @@ def _rdfs(ensemble: Ensemble) -> list[RDF]:
 def _fit_curves(
     potential: Any, ensembles: Sequence[Ensemble], indirect: Sequence[Sequence[Array | float]]
 ) -> None:
-    """Fit a potential to the average over systems of kT (h - c - ln g), h - c as `indirect`."""
+    """Fit a potential to the average over systems of kT (h - c - ln g), h - c as `indirect`.
+
+    Of one that depends on temperature this is the part at the reference temperature, which is right
+    to first order where that is the average of the systems'; the entropic part is fitted to zero.
+    """
     species = tuple(potential.species)
     pairs = species_pairs(len(species))
     curves: list[list[tuple[RDF, float, Array | float]]] = [[] for _ in pairs]
@@ -203,7 +208,10 @@ def _fit_curves(
     if not weights.any():
         return
     kt = min(1.0 / ensemble.beta for ensemble in ensembles)
-    fit_values(potential, grid, values, kt, FIT_ITERATIONS, weights)
+    (first, _), *others = linear_parts(potential, [])
+    fit_values(first, grid, values, kt, FIT_ITERATIONS, weights)
+    for part, _ in others:
+        fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
 
 
 def _first_seen(target: RDF, cutoff: float) -> int:

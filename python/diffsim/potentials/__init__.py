@@ -22,7 +22,11 @@ from diffsim.potentials.morse import Morse
 from diffsim.potentials.neural import Neural
 from diffsim.potentials.options import UNITS
 from diffsim.potentials.sum import Sum
-from diffsim.potentials.temperature_dependent import TemperatureDependent
+from diffsim.potentials.temperature_dependent import (
+    TemperatureDependent,
+    at_temperatures,
+    linear_parts,
+)
 from diffsim.potentials.yukawa import Yukawa
 
 __all__ = [
@@ -40,8 +44,10 @@ __all__ = [
     "Sum",
     "TemperatureDependent",
     "Yukawa",
+    "at_temperatures",
     "check_model",
     "create",
+    "linear_parts",
     "load",
     "pair_index",
 ]

@@ -208,3 +208,31 @@ class TemperatureDependent(torch.nn.Module):
             module.reference_temperature,
             module.temperatures,
         )
+
+
+def at_temperatures(potential: Any, temperatures: Sequence[float]) -> list[Any]:
+    """The potential of each temperature: the same one, unless it is a `TemperatureDependent`."""
+    if isinstance(potential, TemperatureDependent):
+        return [potential.at(temperature) for temperature in temperatures]
+    return [potential] * len(temperatures)
+
+
+def linear_parts(potential: Any, temperatures: Sequence[float]) -> list[tuple[Any, list[float]]]:
+    """Parts that a potential is linear in, each with its factors at the temperatures.
+
+    ``u(r; T) = sum_p f_p(T) u_p(r)``
+
+    Returns
+    -------
+    list of (part, factors)
+        Of a `TemperatureDependent` u_0 with 1 and s with -(T - T0)/T0; any other potential is its
+        only part, with 1.
+    """
+    one = (potential, [1.0] * len(temperatures))
+    if not isinstance(potential, TemperatureDependent):
+        return [one]
+    t0 = potential.reference_temperature
+    return [
+        (potential.reference, one[1]),
+        (potential.entropic, [-(temperature - t0) / t0 for temperature in temperatures]),
+    ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from diffsim.errors import InputError
-from diffsim.optimizers import GaussNewton, Optimizer
+from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
+from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
 from diffsim.targets import RDF, Coordination
 
@@ -53,6 +55,27 @@ def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
         raise InputError(
             f"An accuracy of {accuracy:g} is asked for, but only the optimizer gauss-newton knows "
             "the uncertainty of the potential. Leave out 'accuracy', or use that optimizer."
+        )
+
+
+def check_temperatures(potential: Any, systems: Sequence[System], optimizer: Optimizer) -> None:
+    """Raise InputError unless the parts of a potential that depends on temperature can be learned.
+
+    They need systems at two temperatures, and an optimizer that knows the two parts.
+    """
+    if not isinstance(potential, TemperatureDependent):
+        return
+    temperatures = sorted({system.temperature for system in systems})
+    if len(temperatures) < 2:
+        raise InputError(
+            "A potential that depends on temperature needs systems to learn from at two or more "
+            f"temperatures, but all are at {temperatures[0]:g}."
+        )
+    if not isinstance(optimizer, GaussNewton | FirstOrder):
+        raise InputError(
+            "A potential that depends on temperature can be learned by gauss-newton and the "
+            f"classes of torch.optim, but not by {type(optimizer).__name__}, whose changes belong "
+            "to one potential of all systems."
         )
 
 

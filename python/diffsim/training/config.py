@@ -62,6 +62,9 @@ class PotentialConfig(Section):
         default=None,
         description="the cutoff in LAMMPS's unit of length; with `file` that of the model",
     )
+    reference_temperature: Positive | None = Field(
+        default=None, description="the temperature about which it is linear in temperature"
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -75,12 +78,12 @@ class PotentialConfig(Section):
                 "potential", "should have either the key 'form' or the key 'file'"
             )
         if self.file is not None:
-            given = [key for key in ("species", "cutoff") if getattr(self, key) is not None]
-            if given or self.options:
+            given = list(self.model_dump(exclude_unset=True, exclude={"form", "file"}))
+            if given:
                 raise PydanticCustomError(
                     "potential",
                     "should not have the key '{key}' beside 'file', because the model file says it",
-                    {"key": [*given, *self.options][0]},
+                    {"key": given[0]},
                 )
             return self
         for key in ("species", "cutoff"):

@@ -24,6 +24,7 @@ from diffsim.training.run_directory import RunDirectory
 from diffsim.training.trainer import Trainer
 
 TABLE_POINTS = 2000
+ENTROPIC_SEED = 10**6  # added to the seed of the network of the entropic part
 
 
 def build(config: Config, scratch: Path | None) -> Trainer:
@@ -41,18 +42,16 @@ def build(config: Config, scratch: Path | None) -> Trainer:
                 f"The model {config.potential.file} is in '{potential.units}' units, but the "
                 f"configuration says units: {config.units}. Make them the same."
             )
-    else:
-        assert config.potential.form is not None  # the schema asks for one of the two
-        options = dict(config.potential.options)
-        if config.potential.form in ("neural", "embedding"):
-            options.setdefault("seed", config.seed)
-        potential = potentials.create(
-            config.potential.form,
-            species=config.potential.species,
-            cutoff=config.potential.cutoff,
-            units=config.units,
-            **options,
+    elif config.potential.reference_temperature is not None:
+        learned = {system.temperature for system in config.systems if not system.validation}
+        potential = potentials.TemperatureDependent(
+            _new_potential(config),
+            _new_potential(config, ENTROPIC_SEED),
+            config.potential.reference_temperature,
+            sorted(learned),
         )
+    else:
+        potential = _new_potential(config)
     systems = [
         System(
             script=system.script,
@@ -78,6 +77,23 @@ def build(config: Config, scratch: Path | None) -> Trainer:
         scratch=scratch,
         validate_every=config.validate_every,
         accuracy=config.accuracy,
+    )
+
+
+def _new_potential(config: Config, further: int = 0) -> potentials.PairPotential:
+    """A potential of the form in the configuration; a network's seed is `further` than said."""
+    assert config.potential.form is not None  # the schema asks for it where there is no file
+    options = dict(config.potential.options)
+    if config.potential.form in ("neural", "embedding"):
+        seed = options.get("seed", config.seed)
+        # what is no number the form itself refuses
+        options["seed"] = seed + further if isinstance(seed, int) else seed
+    return potentials.create(
+        config.potential.form,
+        species=config.potential.species,
+        cutoff=config.potential.cutoff,
+        units=config.units,
+        **options,
     )
 
 
@@ -115,7 +131,7 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
         progress.start(trainer)
 
         def keep() -> None:
-            directory.write_checkpoint(trainer, trainer.ensembles[0].latest_coefficients)
+            directory.write_checkpoint(trainer)
             write_potential(directory, trainer)
 
         def after(record: Iteration) -> None:
@@ -152,12 +168,30 @@ def _check_resumable(config: Config, text: str) -> None:
 
 
 def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
-    """Write the best potential as a model file and as a table."""
+    """Write the best potential as a model file and as a table.
+
+    One that depends on temperature is written at its reference temperature and at those of all
+    systems.
+    """
     with trainer.at_best():
-        trainer.potential.save(directory.model)
-        write_lammps_table(
-            directory.table, trainer.potential, pair_ranges(trainer.potential), TABLE_POINTS
-        )
+        potential = _at_reference(trainer)
+        files = [(potential, directory.model, directory.table)]
+        if potential is not trainer.potential:
+            systems = trainer.systems + [s.system for s in trainer.validation.simulators]
+            for temperature in sorted({system.temperature for system in systems}):
+                present = trainer.potential.at(temperature)
+                files.append((present, *directory.at_temperature(temperature)))
+        for present, model, table in files:
+            present.save(model)
+            write_lammps_table(table, present, pair_ranges(present), TABLE_POINTS)
+
+
+def _at_reference(trainer: Trainer) -> Any:
+    """The potential, at its reference temperature if it depends on temperature."""
+    potential = trainer.potential
+    if isinstance(potential, potentials.TemperatureDependent):
+        return potential.at(potential.reference_temperature)
+    return potential
 
 
 def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
@@ -182,7 +216,7 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
     with trainer.at_best():
         plot_potential(
             directory.path / "potential.png",
-            trainer.potential,
+            _at_reference(trainer),
             trainer.grid,
             uncertainty=trainer.uncertainty,
         )

@@ -1,8 +1,10 @@
 """The folder of a run: what is written when, and how a run is taken up again.
 
 config.yaml       the configuration with all defaults and absolute paths
-model.pt          the best potential so far
+model.pt          the best potential so far; if it depends on temperature, at the reference
+                  temperature; diffsim.potentials.TemperatureDependent.load reads both parts
 potential.table   the same as a LAMMPS table
+*_T300.pt, .table the same for each temperature of the systems, if it depends on temperature
 metrics.jsonl     a line for each iteration
 checkpoint.pt     weights, optimizer, atoms, the way back; with frames/ all that a resumed run needs
 frames/           pair counts of every iteration
@@ -22,7 +24,6 @@ import numpy as np
 import torch
 
 from diffsim.errors import InputError
-from diffsim.knots import Array
 from diffsim.simulation import Frames
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
@@ -80,6 +81,11 @@ class RunDirectory:
         """The best potential as a LAMMPS table."""
         return self.path / "potential.table"
 
+    def at_temperature(self, temperature: float) -> tuple[Path, Path]:
+        """Model file and LAMMPS table of the best potential at a temperature."""
+        suffix = f"_T{temperature:.12g}"
+        return self.path / f"model{suffix}.pt", self.path / f"potential{suffix}.table"
+
     @property
     def metrics(self) -> Path:
         """A line of JSON for each iteration."""
@@ -106,17 +112,12 @@ class RunDirectory:
         with self.metrics.open("a") as file:
             file.write(json.dumps(dataclasses.asdict(record)) + "\n")
 
-    def write_checkpoint(self, trainer: Trainer, coefficients: Array) -> None:
-        """Keep the latest frames and the state of the trainer.
-
-        Parameters
-        ----------
-        trainer
-            After an iteration.
-        coefficients
-            Of the spline that the latest frames were simulated with, shape (P, K + 2).
-        """
-        arrays: dict[str, Any] = {"coefficients": coefficients}
+    def write_checkpoint(self, trainer: Trainer) -> None:
+        """Keep the latest frames, with the splines that they were simulated with, and the state of
+        the trainer after an iteration."""
+        coefficients = np.array([ensemble.latest_coefficients for ensemble in trainer.ensembles])
+        same = bool((coefficients == coefficients[0]).all())  # one potential for all systems
+        arrays: dict[str, Any] = {"coefficients": coefficients[0] if same else coefficients}
         for index, frames in enumerate(trainer.latest):
             for entry in dataclasses.fields(frames):
                 arrays[f"{index}_{entry.name}"] = getattr(frames, entry.name)
@@ -141,9 +142,10 @@ class RunDirectory:
         pieces = []
         for iteration in range(1, state["iteration"] + 1):
             with np.load(self._piece(iteration)) as arrays:
-                pieces.append(
-                    (self._read_frames(arrays, len(trainer.systems)), arrays["coefficients"])
-                )
+                coefficients = arrays["coefficients"]
+                shape = (len(trainer.systems), *coefficients.shape[-2:])
+                frames = self._read_frames(arrays, len(trainer.systems))
+                pieces.append((frames, np.broadcast_to(coefficients, shape)))
         trainer.load_state_dict(state, pieces)
         lines = self.metrics.read_text().splitlines()[: state["iteration"]]
         self.metrics.write_text("".join(line + "\n" for line in lines))

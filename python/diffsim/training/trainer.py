@@ -19,11 +19,16 @@ from diffsim import optimizers
 from diffsim.errors import InputError, ModelError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss
-from diffsim.knots import Array, choose_grid, core_knots, knot_values, spline_coefficients
+from diffsim.knots import Array, choose_grid, core_knots, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
-from diffsim.training.checks import check_accuracy, check_species, check_systems
+from diffsim.training.checks import (
+    check_accuracy,
+    check_species,
+    check_systems,
+    check_temperatures,
+)
 from diffsim.training.measurement import (
     latest_series,
     loss_change,
@@ -46,7 +51,9 @@ class Trainer:
     Parameters
     ----------
     potential
-        A `torch.nn.Module` that keeps the model contract; changed in place.
+        A `torch.nn.Module` that keeps the model contract, or a
+        `diffsim.potentials.TemperatureDependent`, of which every system has the one of its
+        temperature; changed in place.
     systems
         State points with targets; those with `validation` are simulated and reported only.
     optimizer
@@ -73,7 +80,7 @@ class Trainer:
     Raises
     ------
     InputError
-        If the systems do not fit the potential or each other.
+        If the systems do not fit the potential or each other, or the optimizer not the potential.
     SimulationError
         If a script has an error.
     """
@@ -98,6 +105,7 @@ class Trainer:
         self.systems = [system for system in systems if not system.validation]
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
+        check_temperatures(potential, self.systems, self.optimizer)
         self.accuracy = accuracy
         self.protocol = protocol or Protocol()
         self.seed = seed
@@ -115,14 +123,16 @@ class Trainer:
         self._simulators = simulators[: len(self.systems)]
         self.validation = Validation(simulators[len(self.systems) :], validate_every)
         self._events: list[str] = []  # for the next record
-        # standard deviation of the potential at the knots, where the optimizer knows it, (P, K)
+        # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
+        # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
         if start == "pmf":
             fit_mean_force(potential, self.ensembles)
         elif start == "hnc":
             densities = [simulator.density for simulator in self._simulators]
             self._events += fit_hypernetted_chain(potential, self.ensembles, densities)
-        self.grid, self.spline_error = choose_grid(potential, tolerance)
+        temperatures = [system.temperature for system in ordered]
+        self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
         self.states: list[str | None] = [None] * len(self.systems)
         self.iteration = 0
         self.md_steps = 0
@@ -241,7 +251,13 @@ class Trainer:
             validation_md_steps=self.validation.md_steps,
         )
 
-    def _simulate(self) -> tuple[Array, float | None, float]:
+    def _values(self) -> list[Array]:
+        """Energies of the present potential at the knots, for each system (P, K)."""
+        temperatures = [system.temperature for system in self.systems]
+        values = knot_values_at(self.potential, self.grid, temperatures)
+        return [energies.detach().numpy() for energies in values]
+
+    def _simulate(self) -> tuple[list[Array], float | None, float]:
         """Simulate all systems, and add their frames to the ensembles.
 
         Where that fails, take the last step back, take a smaller one and try again.
@@ -249,17 +265,17 @@ class Trainer:
         Returns
         -------
         coefficients, predicted, seconds
-            Of the spline that was simulated at last; its loss as foreseen; wall time of the
-            smaller steps.
+            Of the splines that were simulated at last, one per system; their loss as foreseen;
+            wall time of the smaller steps.
         """
         number = self.iteration + 1
         seconds, failures = 0.0, 0
         while True:
             try:
-                values = knot_values(self.potential, self.grid).detach().numpy()
-                coefficients = spline_coefficients(values)
+                values = self._values()
+                coefficients = [spline_coefficients(energies) for energies in values]
                 predicted = self._pooled_loss(coefficients) if self.latest else None
-                pieces = self._pieces(core_knots(self.grid, values), number)
+                pieces = self._pieces(values, number)
                 break
             except (SimulationError, ModelError) as error:
                 if self._back is None:
@@ -284,20 +300,23 @@ class Trainer:
         self._add([frames for frames, _ in pieces], coefficients)
         return coefficients, predicted, seconds
 
-    def _add(self, latest: Sequence[Frames], coefficients: Array) -> None:
+    def _add(self, latest: Sequence[Frames], coefficients: Sequence[Array]) -> None:
         self.latest = list(latest)
         self._usual = self._usual or [final_temperature(frames) for frames in latest]
-        for ensemble, frames in zip(self.ensembles, latest, strict=True):
-            ensemble.add(frames, coefficients)
+        for ensemble, frames, c in zip(self.ensembles, latest, coefficients, strict=True):
+            ensemble.add(frames, c)
 
-    def _pieces(self, knots: Any, number: int) -> list[tuple[Frames, str]]:
+    def _pieces(self, values: Sequence[Array], number: int) -> list[tuple[Frames, str]]:
         usual: Sequence[float | None] = self._usual or [None] * len(self.systems)
         pieces = []
-        for simulator, state, value in zip(self._simulators, self.states, usual, strict=True):
+        for simulator, energies, state, value in zip(
+            self._simulators, values, self.states, usual, strict=True
+        ):
             # a piece that fails counts as a whole: how far it came is not known
             frames = self.optimizer.frames
             self.md_steps += simulator.md_steps(state, frames)
             seed = (self.seed, number, self._failures)
+            knots = core_knots(self.grid, energies)
             pieces.append(simulator.piece(knots, state, value, seed, frames))
         return pieces
 
@@ -324,12 +343,12 @@ class Trainer:
                 self._events.append(f"A step was taken back and made smaller: {error}")
         return Update(0, 0.0)
 
-    def _measure(self, coefficients: Array) -> dict[str, dict[str, Any]]:
+    def _measure(self, coefficients: Sequence[Array]) -> dict[str, dict[str, Any]]:
         result = {}
-        for ensemble, frames in zip(self.ensembles, self.latest, strict=True):
+        for ensemble, frames, c in zip(self.ensembles, self.latest, coefficients, strict=True):
             system = ensemble.system
             entry = measured(ensemble, frames)
-            entry["ess"] = ensemble.weighted(coefficients).sample_size
+            entry["ess"] = ensemble.weighted(c).sample_size
             result[system.name] = entry
             event = temperature_event(system, frames)
             if event:
@@ -361,17 +380,16 @@ class Trainer:
                 return
         self._best = copy.deepcopy(self.potential.state_dict())
 
-    def _pooled_loss(self, coefficients: Array | None = None) -> float | None:
-        """Loss of a spline over all stored frames; None where too few are effective.
+    def _pooled_loss(self, coefficients: Sequence[Array] | None = None) -> float | None:
+        """Loss of the systems' splines over all stored frames; None where too few are effective.
 
-        The spline is that of the present weights, if no other is given.
+        The splines are those of the present weights, if no others are given.
         """
         if coefficients is None:
-            values = knot_values(self.potential, self.grid).detach().numpy()
-            coefficients = spline_coefficients(values)
+            coefficients = [spline_coefficients(energies) for energies in self._values()]
         total = 0.0
-        for ensemble in self.ensembles:
-            state = ensemble.weighted(coefficients)
+        for ensemble, c in zip(self.ensembles, coefficients, strict=True):
+            state = ensemble.weighted(c)
             if not state.sample_size >= JUDGED * ensemble.latest_length:
                 return None
             total += ensemble.system.weight * loss(ensemble, state)[0]
@@ -406,7 +424,7 @@ class Trainer:
             From `state_dict`.
         pieces
             For every iteration so far: the frames of each system, and the coefficients of the
-            spline (P, K + 2) that they were simulated with.
+            splines (systems, P, K + 2) that they were simulated with.
         """
         self.iteration = state["iteration"]
         self.md_steps = state["md_steps"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from diffsim.errors import SimulationError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, core_knots, knot_values, spline_coefficients
+from diffsim.knots import Array, Grid, core_knots, knot_values_at, spline_coefficients
 from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
 from diffsim.training.pieces import Simulator
 from diffsim.units import boltzmann
@@ -56,16 +56,17 @@ class Validation:
             Per system what `measurement.measured` says; and sentences about what the user
             should know. A simulation that fails is one of them, and is left out of `measured`.
         """
-        values = knot_values(potential, grid).detach().numpy()
-        knots = core_knots(grid, values)
+        temperatures = [simulator.system.temperature for simulator in self.simulators]
+        of_systems = knot_values_at(potential, grid, temperatures)
         result: dict[str, dict[str, Any]] = {}
         events = []
-        for simulator in self.simulators:
+        for simulator, energies in zip(self.simulators, of_systems, strict=True):
             system = simulator.system
+            values = energies.detach().numpy()
             self.averages.pop(system.name, None)
             self.md_steps += simulator.md_steps(None)
             try:
-                frames, _ = simulator.piece(knots, None, None, (seed, iteration))
+                frames, _ = simulator.piece(core_knots(grid, values), None, None, (seed, iteration))
             except SimulationError as error:
                 events.append(f"The validation of system '{system.name}' failed: {error}")
                 continue

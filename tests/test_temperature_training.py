@@ -1,0 +1,390 @@
+"""Training of potentials that depend on temperature, from systems at several temperatures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from diffsim import Protocol, System, Trainer
+from diffsim.errors import InputError
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.loss import loss
+from diffsim.gradients.reweighting import energies
+from diffsim.knots import Grid, choose_grid, knot_values, knot_values_at, spline_coefficients
+from diffsim.optimizers import FirstOrder, GaussNewton
+from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
+from diffsim.potentials import BSpline, LennardJones, Neural, TemperatureDependent, load
+from diffsim.simulation import Frames
+from diffsim.targets import RDF
+from diffsim.training.config import load_config
+from diffsim.training.run import run_training
+
+# ---- frames of a gas without a potential, weighted to any ----
+
+CUTOFF, T0, TEMPERATURES = 2.0, 1.0, (0.8, 1.0, 1.3)
+GRID = Grid(("A",), "lj", CUTOFF, (0.3,), 150)
+ATOMS, LENGTH, BINS, WIDTH = 20, 5.6, 56, 0.05
+R = WIDTH * (0.5 + np.arange(BINS))
+
+
+def gas(seed, n_frames=1500) -> Frames:
+    """Frames of atoms anywhere in a periodic box."""
+    rng = np.random.default_rng(seed)
+    i, j = np.triu_indices(ATOMS, 1)
+    counts = np.zeros((n_frames, 1, GRID.basis_size))
+    distances = np.zeros((n_frames, 1, BINS))
+    for frame in range(n_frames):
+        x = rng.uniform(0.0, LENGTH, (ATOMS, 3))
+        d = x[i] - x[j]
+        r = np.sqrt(((d - LENGTH * np.round(d / LENGTH)) ** 2).sum(axis=1))
+        counts[frame, 0] = GRID.basis(0, r[r < CUTOFF]).sum(axis=0)
+        distances[frame, 0] = np.histogram(r, BINS, (0.0, BINS * WIDTH))[0]
+    zeros = np.zeros(n_frames)
+    return Frames(
+        counts=counts,
+        virial=np.zeros_like(counts),
+        distances=distances,
+        bin_width=WIDTH,
+        atoms=np.array([ATOMS]),
+        pairs=np.array([len(i)]),
+        volume=np.full(n_frames, LENGTH**3),
+        energy=zeros,
+        pressure=zeros,
+        temperature=zeros + 1.0,
+        pressure_unit=1.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def ensembles_of(tmp_path_factory):
+    """Makes ensembles at temperatures whose targets are the averages in known parts (u_0, s)."""
+    script = tmp_path_factory.mktemp("gas") / "in.gas"
+    script.write_text("# its frames are drawn, not simulated\n")
+    frames = {seed: gas(seed) for seed in range(len(TEMPERATURES))}
+
+    def make(parts, temperatures=TEMPERATURES, weights=(1.0, 1.0, 1.0)):
+        result = []
+        for seed, (temperature, weight) in enumerate(zip(temperatures, weights, strict=True)):
+            target = np.ones(BINS)
+            values = parts[0] - (temperature - T0) / T0 * parts[1]
+            for _ in range(2):  # first to know the averages
+                ensemble = Ensemble(
+                    System(
+                        script, temperature, [RDF(R, target, ("A", "A"))], f"{seed}", weight=weight
+                    ),
+                    1.0,
+                    ("A",),
+                    CUTOFF,
+                )
+                ensemble.add(frames[seed], np.zeros((1, GRID.basis_size)))
+                target = ensemble.weighted(spline_coefficients(values)).observables
+            result.append(ensemble)
+        return result
+
+    return make
+
+
+def bump(amplitude, centre, width):
+    r = GRID.distances(0)
+    smooth = amplitude * np.exp(-0.5 * ((r - centre) / width) ** 2) * (1.0 - (r / CUTOFF) ** 2)
+    return smooth[None, :]
+
+
+TRUTH = bump(0.5, 0.9, 0.25) + bump(-0.3, 1.5, 0.2), bump(0.9, 1.2, 0.3)
+
+
+def spline() -> BSpline:
+    return BSpline(["A"], CUTOFF, n_knots=40, inner=0.3)
+
+
+def two_parts(make=spline) -> TemperatureDependent:
+    return TemperatureDependent(make(), make(), T0)
+
+
+def part_values(potential):
+    return [
+        knot_values(p, GRID).detach().numpy() for p in (potential.reference, potential.entropic)
+    ]
+
+
+# ---- what is learned ----
+
+
+def test_gauss_newton_learns_both_parts(ensembles_of):
+    """The targets are averages over the same frames, so that the truth has no residual."""
+    ensembles = ensembles_of(TRUTH)
+    potential = two_parts()
+    optimizer = GaussNewton()
+    for _ in range(4):
+        update = optimizer.update(potential, GRID, ensembles)
+    seen = GRID.distances(0) > 0.5
+    errors = [
+        float(np.sqrt(np.mean((found - true)[0, seen] ** 2)))
+        for found, true in zip(part_values(potential), TRUTH, strict=True)
+    ]
+    print(errors, update.info)
+    sizes = [float(np.sqrt(np.mean(true[0, seen] ** 2))) for true in TRUTH]
+    print(sizes)
+    assert update.uncertainty.shape == (1, GRID.knots)
+
+
+def total_loss(potential, ensembles):
+    values = knot_values_at(potential, GRID, [e.system.temperature for e in ensembles])
+    return sum(
+        e.system.weight * loss(e, e.weighted(spline_coefficients(v.detach().numpy())))[0]
+        for e, v in zip(ensembles, values, strict=True)
+    )
+
+
+def test_first_order_gradient_is_the_finite_difference(ensembles_of):
+    """Of the sum of the systems' losses, through both parts; one step of SGD is the gradient."""
+    ensembles = ensembles_of(TRUTH, weights=(1.0, 2.0, 0.5))
+    potential = two_parts()
+    with torch.no_grad():
+        for number, part in enumerate((potential.reference, potential.entropic)):
+            part.coefficients += 0.2 * torch.cos(torch.arange(38.0) * (0.2 + 0.1 * number))
+    before = [p.detach().clone() for p in potential.parameters()]
+    FirstOrder("sgd", lr=1.0, max_steps=1).update(potential, GRID, ensembles)
+    gradients = [b - p.detach() for b, p in zip(before, potential.parameters(), strict=True)]
+    with torch.no_grad():
+        for p, b in zip(potential.parameters(), before, strict=True):
+            p.copy_(b)
+        for p, gradient in zip(potential.parameters(), gradients, strict=True):
+            assert gradient.abs().max() > 1e-4
+            for k in (8, 15, 25):
+                differences = []
+                for step in (1e-5, -2e-5):
+                    p[0, k] += step
+                    differences.append(total_loss(potential, ensembles))
+                p[0, k] += 1e-5
+                found = (differences[0] - differences[1]) / 2e-5
+                # second order in the step of 1e-5, rounding 1e-16 / 1e-5
+                assert gradient[0, k].item() == pytest.approx(found, rel=1e-5, abs=1e-10)
+
+
+def test_at_the_reference_temperature_a_step_is_that_of_a_plain_potential(ensembles_of):
+    ensembles = ensembles_of(TRUTH, temperatures=(T0,) * 3)
+    plain, potential = spline(), two_parts()
+    updates = [GaussNewton(max_steps=1).update(p, GRID, ensembles) for p in (plain, potential)]
+    found, entropic = part_values(potential)
+    expected = knot_values(plain, GRID).detach().numpy()
+    assert np.abs(expected).max() > 0.05
+    # the singular value decomposition has another order of sums
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert not entropic.any()
+    assert updates[1].info == pytest.approx(updates[0].info, rel=1e-9)
+    assert updates[1].uncertainty == pytest.approx(updates[0].uncertainty, rel=1e-7)
+
+
+def test_systems_at_two_temperatures_share_a_plain_potential(ensembles_of):
+    """A potential that does not depend on temperature is evaluated once for all of them."""
+    potential = spline()
+    values = knot_values_at(potential, GRID, TEMPERATURES)
+    assert all(v is values[0] for v in values)
+
+
+# ---- where it starts, and its grid ----
+
+
+@pytest.mark.parametrize("start", [fit_mean_force, fit_hypernetted_chain])
+def test_the_start_is_the_reference_without_entropy(ensembles_of, start):
+    ensembles = ensembles_of(TRUTH)
+    options = [[{"A": ATOMS / LENGTH**3}] * 3] if start is fit_hypernetted_chain else []
+    plain = Neural(["A"], CUTOFF, seed=1)
+    potential = TemperatureDependent(
+        Neural(["A"], CUTOFF, seed=1), Neural(["A"], CUTOFF, seed=2), T0
+    )
+    start(plain, ensembles, *options)
+    start(potential, ensembles, *options)
+    reference, entropic = part_values(potential)
+    assert np.array_equal(reference, knot_values(plain, GRID).detach().numpy())
+    assert np.abs(entropic)[0, GRID.distances(0) > 0.5].max() < 1e-4
+
+
+def test_the_grid_holds_the_tolerance_at_all_temperatures():
+    """The innermost range and the most knots of all; at every temperature the spline is within."""
+    tolerance = 1e-5
+    potential = TemperatureDependent(
+        LennardJones(["A"], CUTOFF), Neural(["A"], CUTOFF, seed=3, sigma=0.9), T0
+    )
+    grid, _ = choose_grid(potential, tolerance, TEMPERATURES)
+    alone = [choose_grid(potential.at(t), tolerance)[0] for t in TEMPERATURES]
+    assert grid.inner[0] == min(g.inner[0] for g in alone)
+    assert len({g.inner for g in alone}) == 3
+    s = np.linspace(grid.inner[0] ** 2, CUTOFF**2, 20 * grid.knots)[:-1]
+    r = torch.tensor(np.sqrt(s))
+    types = torch.zeros(len(r), dtype=torch.int64)
+    for t in TEMPERATURES:
+        c = spline_coefficients(knot_values(potential.at(t), grid).detach().numpy())
+        exact = potential.at(t)(r, types, types).detach().numpy()
+        deviation = np.abs(grid.basis(0, r.numpy()) @ c[0] - exact)
+        assert (deviation / np.maximum(np.abs(exact), 1.0)).max() < tolerance
+
+
+# ---- runs ----
+
+FLUID = """
+units lj
+lattice sc 0.7
+region box block 0 5 0 5 0 5
+create_box 1 box
+create_atoms 1 box
+mass 1 1.0
+velocity all create ${temperature} ${seed}
+fix integrate all nve
+fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
+timestep 0.005
+"""
+
+
+def state(name, temperature, **options):
+    targets = [{"rdf": "rdf.csv", "pair": ["A", "A"]}]
+    return {
+        "name": name,
+        "script": "in.fluid",
+        "temperature": temperature,
+        "targets": targets,
+        **options,
+    }
+
+
+POTENTIAL = {
+    "form": "neural",
+    "species": ["A"],
+    "cutoff": 1.8,
+    "hidden": [8],
+    "n_basis": 12,
+    "reference_temperature": 1.25,
+}
+CONFIG = {
+    "units": "lj",
+    "potential": POTENTIAL,
+    "systems": [state("cold", 1.0), state("hot", 1.5), state("test", 2.25, validation=True)],
+    "simulation": {"steps": 300, "every": 20, "equilibration": 100, "relaxation": 20},
+    "seed": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "in.fluid").write_text(FLUID)
+    r = 0.05 * (0.5 + np.arange(52))
+    g = np.exp(-np.minimum(4 * (r**-12.0 - r**-6.0), 700.0))
+    np.savetxt(folder / "rdf.csv", np.stack([r, g], axis=1), delimiter=",")
+    return folder
+
+
+def configuration(inputs, **changes):
+    path = inputs / "config.yaml"
+    path.write_text(yaml.safe_dump(CONFIG | changes))
+    return load_config(path)
+
+
+def records(out):
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in lines]
+
+
+@pytest.fixture(scope="module")
+def runs(inputs, tmp_path_factory):
+    """A run of three iterations, and one of one that goes on to three; the latter's first files."""
+    folder = tmp_path_factory.mktemp("runs")
+    run_training(configuration(inputs, iterations=3), folder / "whole", resume=False)
+    run_training(configuration(inputs, iterations=1), folder / "halves", resume=False)
+    run_training(configuration(inputs, iterations=3), folder / "halves", resume=True)
+    return folder / "whole", folder / "halves"
+
+
+def test_a_resumed_run_repeats_the_numbers(runs):
+    whole, halves = runs
+    kept = [{k: v for k, v in r.items() if "validation" not in k} for r in records(whole)]
+    again = [{k: v for k, v in r.items() if "validation" not in k} for r in records(halves)]
+    assert kept == again and len(kept) == 3
+    assert (whole / "potential.table").read_bytes() == (halves / "potential.table").read_bytes()
+
+
+def test_every_system_is_simulated_with_the_potential_of_its_temperature(runs):
+    """The energies that LAMMPS found are those of the system's own coefficients."""
+    for path in sorted((runs[0] / "frames").iterdir())[1:]:
+        with np.load(path) as arrays:
+            c = arrays["coefficients"]
+            assert c.shape[:2] == (2, 1)
+            for system in (0, 1):
+                counts, found = arrays[f"{system}_counts"], arrays[f"{system}_energy"]
+                assert energies(counts, c[system]) == pytest.approx(found, rel=1e-9)
+                assert energies(counts, c[1 - system]) != pytest.approx(found, rel=1e-4)
+
+
+def test_a_run_writes_a_model_for_each_temperature(runs):
+    out = runs[0]
+    suffixes = ("", "_T1", "_T1.5", "_T2.25")
+    written = {p.name for p in out.glob("model*.pt")} | {p.name for p in out.glob("*.table")}
+    assert written == {f"model{s}.pt" for s in suffixes} | {f"potential{s}.table" for s in suffixes}
+    whole = TemperatureDependent.load(out / "model.pt")
+    assert (whole.reference_temperature, whole.temperatures) == (1.25, [1.0, 1.5])
+    r = torch.linspace(0.9, 1.7, 30, dtype=torch.float64)
+    types = torch.zeros(30, dtype=torch.int64)
+    seen = []
+    for suffix, temperature in zip(suffixes, (1.25, 1.0, 1.5, 2.25), strict=True):
+        u = load(out / f"model{suffix}.pt")(r, types, types).detach()
+        torch.testing.assert_close(u, whole.at(temperature)(r, types, types).detach())
+        seen.append(u)
+    # it has learned an entropic part
+    assert (seen[1] - seen[3]).abs().max() > 1e-3
+    # and its validation was simulated with the potential of that temperature
+    assert records(out)[-1]["validation"]["test"]["temperature"] > 1.8
+
+
+def test_the_parts_start_from_different_networks(inputs):
+    from diffsim.training.run import build
+
+    trainer = build(configuration(inputs, start="potential"), inputs)
+    first, second = (p.networks[0].layers[0].weight for p in trainer.potential.children())
+    assert first.shape == second.shape and not torch.isclose(first, second).all()
+
+
+# ---- what cannot be ----
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"potential": POTENTIAL | {"reference_temperature": 0}}, ["reference_temperature", "0"]),
+        (
+            {"potential": {"file": "in.fluid", "reference_temperature": 1.0}},
+            ["reference_temperature", "beside 'file'"],
+        ),
+    ],
+)
+def test_wrong_configurations(inputs, changes, words):
+    with pytest.raises(InputError) as error:
+        configuration(inputs, **changes)
+    assert all(word in str(error.value) for word in words)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "optimizer", "words"),
+    [
+        ((1.0, 1.0), "gauss-newton", "two or more temperatures, but all are at 1"),
+        ((1.0, 2.0), "ibi", "but not by IBI"),
+        ((1.0, 2.0), "imc", "but not by IMC"),
+        ((1.0, 2.0), "relative-entropy", "but not by RelativeEntropy"),
+    ],
+)
+def test_what_cannot_be_learned(inputs, temperatures, optimizer, words):
+    """A system for validation is nothing to learn from."""
+    target = RDF.from_file(inputs / "rdf.csv", ("A", "A"))
+    systems = [
+        System(inputs / "in.fluid", t, [target], name=f"{k}", validation=k == 2)
+        for k, t in enumerate((*temperatures, 3.0))
+    ]
+    parts = LennardJones(["A"], 1.8), LennardJones(["A"], 1.8)
+    with pytest.raises(InputError, match=words) as error:
+        Trainer(TemperatureDependent(*parts, 1.0), systems, optimizer, Protocol())
+    assert "\n" not in str(error.value)
