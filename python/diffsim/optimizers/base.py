@@ -24,8 +24,8 @@ class Update:
     info
         Further numbers for the metrics.
     uncertainty
-        Standard deviation of the potential at the knots that the frames leave, shape (P, K); None
-        where the optimizer knows none.
+        Standard deviation of the potential at the knots that the frames leave, shape (P, K), at the
+        reference temperature of one that depends on it; None where the optimizer knows none.
     """
 
     steps: int
@@ -55,8 +55,9 @@ class Optimizer(Protocol):
         Parameters
         ----------
         potential
-            A `torch.nn.Module` that keeps the model contract; the ensembles' latest frames were
-            simulated with it.
+            A `torch.nn.Module` that keeps the model contract, or a
+            `diffsim.potentials.TemperatureDependent`; the ensembles' latest frames were simulated
+            with it.
         grid
             Knots, the same as the ensembles'.
         ensembles

@@ -111,8 +111,7 @@ class GaussNewton:
         self.min_ess = min_ess
         self.max_steps = max_steps
         self._trust = Trust()
-        # energies of the parts at the knots that the prior was made for, (parts, P, K)
-        self._start: Array | None = None
+        self._start: Array | None = None  # energies that the prior was made for, (parts, P, K)
         self._basis: Array | None = None  # corrections of a part at the knots, (P K, m)
         self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
         self._grid: Grid | None = None
@@ -141,12 +140,12 @@ class GaussNewton:
         """
         self._trust.renew()
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)
-        linear = linear_parts(potential, [ensemble.system.temperature for ensemble in ensembles])
-        parts = [part for part, _ in linear]
-        factors = np.array([of_systems for _, of_systems in linear]).T  # (systems, parts)
+        temperatures = [ensemble.system.temperature for ensemble in ensembles]
+        parts, of_parts = zip(*linear_parts(potential, temperatures), strict=True)
+        factors = np.array(of_parts).T  # (systems, parts)
         values = _part_values(parts, grid)
         self._prepare(grid, values, kt)
-        assert self._basis is not None
+        assert self._basis is not None and self._start is not None
 
         steps, seconds = 0, 0.0
         first: Array | None = None  # coordinates of the potential before this update
@@ -200,7 +199,8 @@ class GaussNewton:
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
-        if self._grid is not None and self._grid != grid:  # of another training
+        other = self._start is not None and self._start.shape != values.shape
+        if self._grid is not None and (self._grid != grid or other):  # of another training
             self._start = self._basis = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
         self._grid = grid

@@ -78,8 +78,7 @@ class PotentialConfig(Section):
                 "potential", "should have either the key 'form' or the key 'file'"
             )
         if self.file is not None:
-            given = list(self.model_dump(exclude_unset=True, exclude={"form", "file"}))
-            if given:
+            if given := list(self.model_dump(exclude_unset=True, exclude={"form", "file"})):
                 raise PydanticCustomError(
                     "potential",
                     "should not have the key '{key}' beside 'file', because the model file says it",
