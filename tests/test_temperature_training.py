@@ -215,14 +215,18 @@ def test_the_start_is_the_reference_without_entropy(ensembles_of, start):
 
 def test_the_grid_holds_the_tolerance_at_all_temperatures():
     """The innermost range and the most knots of all; at every temperature the spline is within."""
-    tolerance = 1e-5
-    potential = TemperatureDependent(
-        LennardJones(["A"], CUTOFF), Neural(["A"], CUTOFF, hidden=[8], seed=3, sigma=0.9), T0
-    )
+    tolerance = 1e-4
+    rough = spline()
+    with torch.no_grad():
+        rough.coefficients += torch.cos(torch.arange(38.0))
+    entropic = rough + LennardJones(["A"], CUTOFF, sigma=0.8)
+    potential = TemperatureDependent(LennardJones(["A"], CUTOFF), entropic, T0)
     grid, _ = choose_grid(potential, tolerance, TEMPERATURES)
     alone = [choose_grid(potential.at(t), tolerance)[0] for t in TEMPERATURES]
     assert grid.inner[0] == min(g.inner[0] for g in alone)
     assert len({g.inner for g in alone}) == 3
+    # the reference, without the rough part, needs fewer than the others
+    assert grid.knots == max(g.knots for g in alone) > alone[1].knots
     s = np.linspace(grid.inner[0] ** 2, CUTOFF**2, 20 * grid.knots)[:-1]
     r = torch.tensor(np.sqrt(s))
     types = torch.zeros(len(r), dtype=torch.int64)
