@@ -10,7 +10,11 @@ from scipy.special import logsumexp
 from scipy.stats import invwishart
 
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.fluctuations import posterior_covariance, theoretical_covariance
+from diffsim.gradients.fluctuations import (
+    posterior_covariance,
+    theoretical_covariance,
+    with_variances_of_modes,
+)
 from diffsim.gradients.integral_equation import TAPER, hnc_response
 from diffsim.gradients.reweighting import (
     average_gradient,
@@ -484,3 +488,43 @@ def test_posterior_finds_the_strength_of_the_prior(strength):
         x = rng.multivariate_normal(np.zeros(p), truth, size=n)
         found.append(posterior_covariance(prior, x.T @ x / n, n)[1] - n)
     assert np.exp(np.mean(np.log(found))) == pytest.approx(strength, rel=0.25)
+
+
+def test_a_prior_that_was_fitted_to_the_samples_is_judged_as_it_was():
+    """Theory with wrong correlations: its strength must not come from what the frames mended."""
+    rng = np.random.default_rng(20)
+    p, n = 30, 300
+    mixing = np.eye(p) + 0.4 * rng.normal(size=(p, p)) / np.sqrt(p)
+    true = mixing @ mixing.T
+    theory = np.eye(p) + 0.3 * np.diag(np.ones(p - 1), 1) + 0.3 * np.diag(np.ones(p - 1), -1)
+    x = rng.multivariate_normal(np.zeros(p), true, size=n)
+    sample = x.T @ x / n
+    prior, _ = with_variances_of_modes(theory, sample, n)
+    _, trusted = posterior_covariance(prior, sample, n)
+    judged, worth = posterior_covariance(prior, sample, n, theory)
+    assert worth < trusted
+    assert judged == pytest.approx(((worth - n) * prior + n * sample) / worth)
+
+
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_variances_of_collective_modes_are_those_of_the_frames(factor):
+    """A theory whose weakest mode is wrong by a factor, and right otherwise."""
+    rng = np.random.default_rng(21)
+    p, n = 20, 400
+    modes, _ = np.linalg.qr(rng.normal(size=(p, p)))
+    variances = np.where(np.arange(p) == 0, 0.02, np.where(np.arange(p) == 1, 2.0, 1.0))
+    theory = (modes * variances) @ modes.T
+    spread = np.sqrt(np.diag(theory))
+    values, vectors = np.linalg.eigh(theory / np.outer(spread, spread))
+    weakest = vectors[:, 0] / spread  # of the correlations; its variance in theory is values[0]
+    true = theory + (factor - 1.0) * values[0] * np.outer(vectors[:, 0], vectors[:, 0]) * np.outer(
+        spread, spread
+    )
+    x = rng.multivariate_normal(np.zeros(p), true, size=n)
+    found, worth = with_variances_of_modes(theory, x.T @ x / n, n)
+    right = weakest @ true @ weakest
+    assert weakest @ found @ weakest == pytest.approx(right, rel=4.0 * np.sqrt(2.0 / n))
+    assert n < worth
+    # bins that fluctuate as those of an ideal gas are left to the theory
+    ideal = np.diag([1.0, 2.0, 3.0])
+    assert with_variances_of_modes(ideal, 2.0 * ideal, n)[0] is ideal

@@ -108,12 +108,14 @@ def with_variances_of_modes(prior: Array, sample: Array, n: float) -> tuple[Arra
     return np.asarray((back * variances) @ back.T), float(k + n)
 
 
-def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, float]:
+def posterior_covariance(
+    prior: Array, sample: Array, n: float, theory: Array | None = None
+) -> tuple[Array, float]:
     """Estimate of a covariance matrix from few samples and a prior.
 
         C = (k prior + n sample) / (k + n)
 
-    where the strength k of the inverse Wishart prior with mean `prior` maximises the marginal
+    where the strength k of the inverse Wishart prior with mean `theory` maximises the marginal
     likelihood of the samples.
 
     Parameters
@@ -122,6 +124,9 @@ def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, 
         Shape (p, p); the prior positive definite.
     n
         Number of independent samples.
+    theory
+        The prior as it was before anything of it was taken from the samples: these would find it
+        too good. The same as `prior` by default.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def posterior_covariance(prior: Array, sample: Array, n: float) -> tuple[Array, 
     Source: Gelman et al., Bayesian Data Analysis (2013), section 3.6.
     """
     p = len(prior)
-    factor = np.linalg.cholesky(prior)
+    factor = np.linalg.cholesky(prior if theory is None else theory)
     white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
     values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
     degrees = STRENGTHS + p + 1.0

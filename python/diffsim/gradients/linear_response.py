@@ -137,14 +137,14 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     bins = _usable_bins(ensemble, fluid, at.sample_size)
     counts_per_g = ensemble.counts_per_g.ravel()[bins]
     n_independent = _independent_frames(ensemble, at)
-    covariance, worth = _covariance(ensemble, at, fluid, bins, n_independent)
+    covariance, share, worth = _covariance(ensemble, at, fluid, bins, n_independent)
 
     rows = _rows(ensemble, at, fluid, bins, grid)
     # What numbers of pairs and volume do not tell of a number (other interactions, a third moment)
     # the frames do, with the weight that they have beside the theory.
     z = _fluctuating(ensemble, bins)
     rest = np.where(rows.scalar, rows.series - z @ rows.linear.T, 0.0)
-    rest_with_z = n_independent / worth * reweighting.covariance(at.weights, rest, z)
+    rest_with_z = share * reweighting.covariance(at.weights, rest, z)
     cross = rows.linear @ covariance + rest_with_z
     observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
     observed += reweighting.covariance(at.weights, rest, rest)
@@ -245,8 +245,8 @@ def _fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
 
 def _covariance(
     ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], n_independent: float
-) -> tuple[Array, float]:
-    """Covariance of what fluctuates, per frame, and its worth in samples."""
+) -> tuple[Array, float, float]:
+    """Covariance of what fluctuates, per frame; the frames' share of it; its worth in samples."""
     # to the theory, a species of one atom, which has no pair with itself, is an ideal gas
     held = [
         pair
@@ -267,23 +267,27 @@ def _covariance(
     z = _fluctuating(ensemble, bins)
     sample = reweighting.covariance(at.weights, z, z)
     n = len(bins)
+    theory = prior
     if z.shape[1] == n:
-        prior, of_modes = with_variances_of_modes(prior, sample, n_independent)
+        prior, of_modes = with_variances_of_modes(theory, sample, n_independent)
     else:
         # the theory is of constant volume; what the volume adds is taken from the frames
         variance, with_volume = sample[n, n], sample[:n, n]
         of_volume = np.outer(with_volume, with_volume) / variance
         at_volume = sample[:n, :n] - of_volume
-        prior, of_modes = with_variances_of_modes(prior, at_volume, n_independent)
-        prior = np.block(
-            [
-                [prior + of_volume, with_volume[:, None]],
-                [with_volume[None, :], np.array([[variance]])],
-            ]
+        prior, of_modes = with_variances_of_modes(theory, at_volume, n_independent)
+        theory, prior = (
+            np.block(
+                [
+                    [part + of_volume, with_volume[:, None]],
+                    [with_volume[None, :], np.array([[variance]])],
+                ]
+            )
+            for part in (theory, prior)
         )
-    covariance, worth = posterior_covariance(prior, sample, n_independent)
-    # to the frames that the modes were taken from, the theory looks better than it is
-    return covariance, min(worth, of_modes)
+    covariance, worth = posterior_covariance(prior, sample, n_independent, theory)
+    # of the modes the frames are worth no more than they say there
+    return covariance, n_independent / worth, min(worth, of_modes)
 
 
 def _rows(
