@@ -122,6 +122,8 @@ def _indirect(
     ensemble: Ensemble, density: Mapping[str, float], cutoff: float
 ) -> list[Array | float] | str:
     """h - c at the distances of each target of a system; or why it cannot be had."""
+    if ensemble.system.intermolecular:
+        return "its distribution functions are those between molecules, and it knows no bonds"
     targets = _rdfs(ensemble)
     held = [name for name in ensemble.species if density.get(name, 0.0) > 0.0]
     pairs = [(held[a], held[b]) for a, b in species_pairs(len(held))]

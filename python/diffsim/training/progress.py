@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.console import Console
 
+from diffsim.training.measurement import NOISE
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
 
@@ -29,6 +30,7 @@ class Progress:
         self._first = done
         self._began = time.perf_counter()
         self._steps = 0
+        self._last: Iteration | None = None
         self._status = self._console.status("simulating")
 
     def __enter__(self) -> Progress:
@@ -66,6 +68,7 @@ class Progress:
 
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
+        self._last = record
         # a system may have numbers as targets only
         errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
         mse = f"{max(errors):.3g}" if errors else "-"
@@ -91,7 +94,20 @@ class Progress:
         self._status.update(f"{record.iteration}/{self._iterations} done, about {left:.0f} s left")
 
     def finish(self, folder: Path, seconds: float) -> None:
-        """Say where the results are."""
+        """Say where the results are, and how well the optimizer thinks it knows the potential."""
+        numbers = self._last.optimizer if self._last else {}
+        if "uncertainty" in numbers:
+            self._console.print(
+                f"chi squared of the residual: {numbers['chi_square']:.2f}; uncertainty of the "
+                f"potential: {numbers['uncertainty']:.2g} (rms where g > 0.1)"
+            )
+            if not numbers["chi_square"] < NOISE:
+                self._console.print(
+                    "note: There is more than noise in the residual, so that the potential is less "
+                    "certain than that. More iterations may help; a form or a cutoff that cannot "
+                    "follow the target shows in the same way.",
+                    style="yellow",
+                )
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
 
     def _speed(self, record: Iteration) -> float:

@@ -26,6 +26,8 @@ from diffsim.training.trainer import Trainer
 TABLE_POINTS = 2000
 ENTROPIC_SEED = 10**6  # added to the seed of the network of the entropic part
 
+FREE = ("iterations", "accuracy")  # keys of the configuration that a resumed run may change
+
 
 def build(config: Config, scratch: Path | None) -> Trainer:
     """The trainer that a configuration describes.
@@ -159,11 +161,11 @@ def _check_resumable(config: Config, text: str) -> None:
     """Refuse to continue a run with another configuration: its frames belong to the old one."""
     new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
     for key in sorted(set(new) | set(old)):
-        if key != "iterations" and new.get(key) != old.get(key):
+        if key not in FREE and new.get(key) != old.get(key):
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
-                f"{old.get(key)}, and is {new.get(key)}. Only 'iterations' may change with "
-                "--resume; start a new run for other changes."
+                f"{old.get(key)}, and is {new.get(key)}. Only 'iterations' and "
+                "'accuracy' may change with --resume; start a new run for other changes."
             )
 
 

@@ -407,6 +407,7 @@ class Trainer:
             "events": list(self._events),
             "uncertainty": self.uncertainty,
             "converged": self.converged,
+            "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
             "states": list(self.states),
@@ -434,7 +435,8 @@ class Trainer:
         self._failures = state["failures"]
         self._events = list(state["events"])
         self.uncertainty = state["uncertainty"]
-        self.converged = state["converged"]
+        # to another accuracy it may not be
+        self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
         self.states = list(state["states"])
