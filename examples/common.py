@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,10 +32,10 @@ Array = NDArray[np.float64]
 Truth = Callable[[Array, int, int], Array]
 """The known potential: (distances, species, species) -> energies, zero from the cutoff on."""
 
-BINS, RANGE = 200, 4.0  # of every g(r)
+WIDTH, RANGE = 0.02, 4.0  # of the bins of every g(r), and of most of them
 EQUILIBRATION, EVERY = 20_000, 50  # of a target's run, in MD steps
-TIMESTEP = 0.005  # of a target's run, shorter than that of the training's script
-FRESH_RELAXATION, FRESH_STEPS, FRESH_EVERY = 3000, 20_000, 20  # of a simulation for comparison
+TIMESTEP = 0.005  # of runs for targets and comparisons, shorter than that of a training
+FRESH_RELAXATION, FRESH_STEPS, FRESH_EVERY = 6000, 40_000, 40  # of a simulation for comparison
 SEEN = 0.1  # of g: a fluid tells of the potential where it has pairs
 POINTS = 1000  # where the potentials are compared
 
@@ -42,7 +43,12 @@ POINTS = 1000  # where the potentials are compared
 
 
 def simulate_truth(
-    script: Path, variables: Mapping[str, Any], commands: Sequence[str], species: int, steps: int
+    script: Path,
+    variables: Mapping[str, Any],
+    commands: Sequence[str],
+    species: int,
+    steps: int,
+    reach: float = RANGE,
 ) -> Frames:
     """Frames of a long run with the known potential.
 
@@ -58,15 +64,16 @@ def simulate_truth(
         Number of species; type i is species i - 1.
     steps
         MD steps; 20,000 more come before.
+    reach
+        Range of g(r), in bins of 0.02.
     """
-    with lammps_instance(None, dict(variables)) as lammps:
+    with lammps_instance(None, {**variables, "timestep": TIMESTEP}) as lammps:
         lammps.file(str(script))
         lammps.commands_list(
             [
                 *commands,
-                f"timestep {TIMESTEP}",
                 f"run {EQUILIBRATION}",
-                f"fix counts all diffsim/counts {EVERY} rdf {BINS} {RANGE}",
+                f"fix counts all diffsim/counts {EVERY} rdf {round(reach / WIDTH)} {reach}",
                 f"run {steps}",
             ]
         )
@@ -154,8 +161,11 @@ class Run:
         inner = min(float(target.r[np.argmax(target.g > SEEN)]) for target in targets)
         return inner, float(self.potential.cutoff)
 
-    def fresh(self, system: SystemConfig) -> Frames:
-        """Frames of a new simulation of one of the systems with the learned potential."""
+    def fresh(self, system: SystemConfig, timestep: float | None = None) -> Frames:
+        """Frames of a new simulation of one of the systems with the learned potential.
+
+        With a time step the script's variable of that name is set.
+        """
         grid, _ = choose_grid(self.potential, 1e-4)
         targets = rdfs(system)
         described = System(
@@ -164,7 +174,7 @@ class Run:
             targets=targets,
             name=system.name,
             types=system.types,
-            variables=system.variables,
+            variables={**system.variables, **({"timestep": timestep} if timestep else {})},
             intermolecular=system.intermolecular,
         )
         recording = Recording(
@@ -298,7 +308,8 @@ def compare(
     """
     curves, deviations = [], []
     for system in run.config.systems:
-        frames = run.fresh(system)
+        print(f"{run.name}: simulating {system.name}", file=sys.stderr)
+        frames = run.fresh(system, TIMESTEP)
         true_pressure, _ = recorded_pressure(rdf_file(system))
         deviations.append(float(frames.pressure.mean()) - true_pressure)
         for target in rdfs(system):

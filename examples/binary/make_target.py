@@ -32,7 +32,7 @@ def main() -> None:
             "seed": arguments.seed,
         }
         frames = simulate_truth(
-            HERE / "in.mixture", variables, mixture.commands, 2, arguments.steps
+            HERE / "in.mixture", variables, mixture.commands, 2, arguments.steps, mixture.reach
         )
         for index, pair in enumerate(PAIRS.values()):
             write_target(

@@ -20,13 +20,15 @@ Values = tuple[float, float, float]
 class Mixture:
     """Lennard-Jones for each pair: epsilon, sigma, cutoff of A-A, A-B, B-B; shifted to zero there.
 
-    `states` are the names of its targets with number of B atoms, density and temperature.
+    `states` are the names of its targets with number of B atoms, density and temperature, `reach`
+    the range of these.
     """
 
     epsilon: Values
     sigma: Values
     cutoff: Values
     states: dict[str, tuple[int, float, float]]
+    reach: float
 
     def energies(self, r: NDArray[np.float64], a: int, b: int) -> NDArray[np.float64]:
         """Energies at distances r (n,) for two species."""
@@ -55,6 +57,7 @@ TWO_SIZES = Mixture(
         "x50": (500, 0.926, 1.2),
         "x75": (750, 1.104, 1.2),
     },
+    reach=4.0,
 )
 
 KOB_ANDERSEN = Mixture(
@@ -62,6 +65,7 @@ KOB_ANDERSEN = Mixture(
     sigma=(1.0, 0.8, 0.88),
     cutoff=(2.5, 2.0, 2.2),
     states={"ka": (200, 1.2, 1.0)},
+    reach=4.7,  # half of the box
 )
 """W. Kob and H. C. Andersen, Phys. Rev. E 51, 4626 (1995): 80:20, rho = 1.2."""
 
