@@ -209,7 +209,11 @@ def test_missing_and_damaged_files(tmp_path):
     cut = tmp_path / "cut.pt"
     LennardJones(["A"], 2.5).save(cut)
     cut.write_bytes(cut.read_bytes()[:1000])
-    for path in (text, state, cut):
-        with pytest.raises(ModelError, match="not a TorchScript archive or is damaged") as caught:
+    for path, message in (
+        (text, "not a TorchScript archive or is damaged"),
+        (cut, "not a TorchScript archive or is damaged"),
+        (state, r"written by torch\.save .* Name the run's model\.pt"),
+    ):
+        with pytest.raises(ModelError, match=message) as caught:
             load(path)
         assert "\n" not in str(caught.value)

@@ -253,5 +253,7 @@ def test_a_training_knows_the_density_and_reports_in_its_first_iteration(tmp_pat
     assert full.potential.log_epsilon.item() == pytest.approx(expected.log_epsilon.item(), abs=1e-6)
     assert not full.fit(1)[0].events[:-1]
     records = trainer([target(2.0)], "short").fit(2)
-    assert "'short' starts from the potential of mean force" in records[0].events[0]
+    ends, starts = records[0].events[:2]
+    assert "system 'short' ends at r = 2, before the cutoff" in ends
+    assert "'short' starts from the potential of mean force" in starts
     assert not any("mean force" in event for event in records[1].events)

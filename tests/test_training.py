@@ -601,6 +601,15 @@ def test_systems_that_cannot_be(inputs, changes, match):
     failing(inputs, match, **changes)
 
 
+def test_targets_that_end_before_the_cutoff(inputs):
+    """Another unit of length is found out; a short range is said."""
+    failing(inputs, "ends at r = 0.25.*cutoff 1.8.*unit of length", targets=[target(0.25)])
+    system = diffsim.System(inputs / "in.fluid", 1.0, [target(1.5)], name="s")
+    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL, start="pmf")
+    (event,) = trainer.fit(1)[0].events
+    assert "g(r) of A-A of system 's' ends at r = 1.5, before the cutoff 1.8" in event
+
+
 def diffsim_train(inputs, changes, *options):
     """`diffsim train` of a configuration in a process of its own."""
     (inputs / "error.yaml").write_text(yaml.safe_dump(with_keys(changes)))
@@ -653,3 +662,6 @@ def test_the_command_trains(inputs, tmp_path):
     assert len(metrics(out)) == 1
     resumed = diffsim_train(inputs, {"iterations": 2}, "--out", str(out), "--resume")
     assert resumed.returncode == 0 and len(metrics(out)) == 2
+    assert "nothing to do" not in resumed.stdout
+    again = diffsim_train(inputs, {"iterations": 2}, "--out", str(out), "--resume")
+    assert again.returncode == 0 and "has had 2 iterations of 2, so that" in again.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import zipfile
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any, cast
@@ -73,6 +74,12 @@ def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPot
                 str(path), map_location="cpu"
             )
     except (RuntimeError, ValueError, OSError) as error:
+        if _holds_data_only(path):
+            raise ModelError(
+                f"{where} was written by torch.save and holds no TorchScript module, as the "
+                "checkpoint of a run does. Name the run's model.pt, or write the module with "
+                "torch.jit.save."
+            ) from error
         raise ModelError(
             f"{where} is not a TorchScript archive or is damaged; write it with "
             f"torch.jit.save or the potential's save method (torch says: {_first_line(error)})."
@@ -80,6 +87,15 @@ def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPot
     module.eval()  # as LAMMPS uses it
     check_model(module, where, ends_at_zero)
     return ScriptedPotential(module)
+
+
+def _holds_data_only(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is an archive of torch.save: data without the constants of TorchScript."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    return "data.pkl" in names and "constants.pkl" not in names
 
 
 def check_model(module: torch.nn.Module, where: str, ends_at_zero: bool = True) -> None:

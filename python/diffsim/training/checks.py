@@ -11,6 +11,8 @@ from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
 from diffsim.targets import RDF, Coordination
 
+NEAREST_END = 0.5  # of a distribution function, in cutoffs
+
 
 def check_systems(systems: Sequence[System], validate_every: int | None) -> None:
     """Raise InputError unless systems can make up a training.
@@ -43,6 +45,35 @@ def check_systems(systems: Sequence[System], validate_every: int | None) -> None
             f"({', '.join(names)}) is for validation. Leave out 'validate_every', or give a system "
             "'validation'."
         )
+
+
+def check_ranges(systems: Sequence[System], cutoff: float) -> list[str]:
+    """Sentences about distribution functions that end before the cutoff.
+
+    Raises
+    ------
+    InputError
+        If one ends before half of it: that is another unit of length more often than a wish.
+    """
+    events = []
+    for system in systems:
+        for target in system.targets:
+            if not isinstance(target, RDF):
+                continue
+            end = float(target.edges[-1])
+            which = f"The target g(r) of {'-'.join(target.pair)} of system '{system.name}'"
+            if end < NEAREST_END * cutoff:
+                raise InputError(
+                    f"{which} ends at r = {end:g}, before half of the cutoff {cutoff:g}. Check its "
+                    "unit of length, which must be that of the LAMMPS script; or give the "
+                    "potential a shorter cutoff."
+                )
+            if end < cutoff * (1.0 - 1e-9):
+                events.append(
+                    f"{which} ends at r = {end:g}, before the cutoff {cutoff:g}: of the potential "
+                    "in between it says little."
+                )
+    return events
 
 
 def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:

@@ -315,7 +315,7 @@ class Config(Section):
                     )
             present = species if system.types is None else system.types
             for j, target in enumerate(system.targets):
-                for name in target.pair or ():
+                for name in dict.fromkeys(target.pair or ()):
                     if present is not None and (name not in present or name == UNUSED_TYPE):
                         yield (
                             ("systems", i, "targets", j, "pair"),

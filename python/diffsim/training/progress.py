@@ -59,6 +59,18 @@ class Progress:
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
+        if trainer.converged or self._first >= self._iterations:
+            reached = (
+                f"The accuracy that was asked for is reached after {self._first} iterations"
+                if trainer.converged
+                else f"The run has had {self._first} iterations of {self._iterations}"
+            )
+            self._console.print(
+                f"note: {reached}, so that there is nothing to do. To go on, ask for "
+                + ("another 'accuracy'." if trainer.converged else "more 'iterations'."),
+                style="yellow",
+            )
+            return
         self._console.print(
             f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} "
             f"{'MD steps':>9} {'steps/s':>8}  pressure",

@@ -25,6 +25,7 @@ from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
 from diffsim.training.checks import (
     check_accuracy,
+    check_ranges,
     check_species,
     check_systems,
     check_temperatures,
@@ -106,6 +107,7 @@ class Trainer:
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
         check_temperatures(potential, self.systems, self.optimizer)
+        ranges = check_ranges(self.systems, float(potential.cutoff))
         self.accuracy = accuracy
         self.protocol = protocol or Protocol()
         self.seed = seed
@@ -122,7 +124,7 @@ class Trainer:
             simulators.append(Simulator.of(system, index, potential, self.protocol, self.scratch))
         self._simulators = simulators[: len(self.systems)]
         self.validation = Validation(simulators[len(self.systems) :], validate_every)
-        self._events: list[str] = []  # for the next record
+        self._events = ranges  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
