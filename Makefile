@@ -66,7 +66,7 @@ $(OLDEST)/.requirements: requirements.txt | $(OLDEST)/bin/python
 
 $(OLDEST)/.installed: $(OLDEST)/.requirements $(SOURCES)
 	PATH="$(OLDEST)/bin:$$PATH" $(OLDEST)/bin/python -m pip install --disable-pip-version-check \
-	  --no-build-isolation --no-deps -C build-dir=$(OLDEST)/build .
+	  --no-build-isolation --no-deps --config-settings=build-dir=$(OLDEST)/build .
 	touch $@
 
 # ---- what to do with it ----------------------------------------------------------------------------
@@ -88,9 +88,9 @@ SANITIZED := build/sanitize/site
 sanitize: $(VENV)/.requirements
 	rm -rf $(SANITIZED)
 	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
-	  --target $(SANITIZED) -C build-dir=build/sanitize/cmake -C cmake.build-type=RelWithDebInfo \
-	  -C install.strip=false \
-	  -C "cmake.define.DIFFSIM_SANITIZE=address;undefined" .
+	  --target $(SANITIZED) --config-settings=build-dir=build/sanitize/cmake --config-settings=cmake.build-type=RelWithDebInfo \
+	  --config-settings=install.strip=false \
+	  "--config-settings=cmake.define.DIFFSIM_SANITIZE=address;undefined" .
 	$(BIN)/python tests/sanitizers/run.py $(SANITIZED) $(ARGS)
 
 bench: $(VENV)/.installed
