@@ -88,8 +88,8 @@ SANITIZED := build/sanitize/site
 sanitize: $(VENV)/.requirements
 	rm -rf $(SANITIZED)
 	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps \
-	  --target $(SANITIZED) --config-settings=build-dir=build/sanitize/cmake --config-settings=cmake.build-type=RelWithDebInfo \
-	  --config-settings=install.strip=false \
+	  --target $(SANITIZED) --config-settings=build-dir=build/sanitize/cmake \
+	  --config-settings=cmake.build-type=RelWithDebInfo --config-settings=install.strip=false \
 	  "--config-settings=cmake.define.DIFFSIM_SANITIZE=address;undefined" .
 	$(BIN)/python tests/sanitizers/run.py $(SANITIZED) $(ARGS)
 

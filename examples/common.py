@@ -49,6 +49,7 @@ def simulate_truth(
     species: int,
     steps: int,
     reach: float = RANGE,
+    options: str = "",
 ) -> Frames:
     """Frames of a long run with the known potential.
 
@@ -66,14 +67,17 @@ def simulate_truth(
         MD steps; 20,000 more come before.
     reach
         Range of g(r), in bins of 0.02.
+    options
+        Further words of ``fix diffsim/counts``.
     """
+    counts = f"{EVERY} rdf {round(reach / WIDTH)} {reach} {options}"
     with lammps_instance(None, {**variables, "timestep": TIMESTEP}) as lammps:
         lammps.file(str(script))
         lammps.commands_list(
             [
                 *commands,
                 f"run {EQUILIBRATION}",
-                f"fix counts all diffsim/counts {EVERY} rdf {round(reach / WIDTH)} {reach}",
+                f"fix counts all diffsim/counts {counts}",
                 f"run {steps}",
             ]
         )
@@ -161,10 +165,10 @@ class Run:
         inner = min(float(target.r[np.argmax(target.g > SEEN)]) for target in targets)
         return inner, float(self.potential.cutoff)
 
-    def fresh(self, system: SystemConfig, timestep: float | None = None) -> Frames:
+    def fresh(self, system: SystemConfig, **variables: float) -> Frames:
         """Frames of a new simulation of one of the systems with the learned potential.
 
-        With a time step the script's variable of that name is set.
+        Variables of the script may be set beside those of the system.
         """
         grid, _ = choose_grid(self.potential, 1e-4)
         targets = rdfs(system)
@@ -174,7 +178,7 @@ class Run:
             targets=targets,
             name=system.name,
             types=system.types,
-            variables={**system.variables, **({"timestep": timestep} if timestep else {})},
+            variables={**system.variables, **variables},
             intermolecular=system.intermolecular,
         )
         recording = Recording(
@@ -309,7 +313,7 @@ def compare(
     curves, deviations = [], []
     for system in run.config.systems:
         print(f"{run.name}: simulating {system.name}", file=sys.stderr)
-        frames = run.fresh(system, TIMESTEP)
+        frames = run.fresh(system, timestep=TIMESTEP)
         true_pressure, _ = recorded_pressure(rdf_file(system))
         deviations.append(float(frames.pressure.mean()) - true_pressure)
         for target in rdfs(system):

@@ -33,6 +33,22 @@ TIMEOUT = 120  # seconds until a LAMMPS that hangs fails its test
 since_2025 = partial(pytest.mark.skipif, _core.built_for_lammps < 20250722)
 
 
+def fluid_script(density: float = 0.7, cells: int = 5, damping: float = 0.2) -> str:
+    """LAMMPS script of `cells`^3 atoms on a simple cubic lattice, with a Langevin thermostat."""
+    return f"""
+units lj
+lattice sc {density}
+region box block 0 {cells} 0 {cells} 0 {cells}
+create_box 1 box
+create_atoms 1 box
+mass 1 1.0
+velocity all create ${{temperature}} ${{seed}}
+fix integrate all nve
+fix thermostat all langevin ${{temperature}} ${{temperature}} {damping} ${{seed}}
+timestep 0.005
+"""
+
+
 class LennardJones(torch.nn.Module):
     """4 eps ((sigma/r)^12 - (sigma/r)^6), shifted to zero at the cutoff if `shift`.
 

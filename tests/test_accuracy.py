@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import diffsim
+from conftest import fluid_script
 from diffsim.errors import InputError
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.optimizers import GaussNewton, Update
@@ -22,18 +23,7 @@ from diffsim.training.measurement import noise_event
 from diffsim.training.run import run_training
 
 # 125 atoms
-FLUID = """
-units lj
-lattice sc 0.7
-region box block 0 5 0 5 0 5
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-"""
+FLUID = fluid_script()
 EVERY = 10
 PROTOCOL = diffsim.Protocol(steps=600, every=EVERY, equilibration=100, relaxation=20)
 BINS, REACH = 52, 2.6

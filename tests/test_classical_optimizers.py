@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import fluid_script
 from diffsim import Protocol, System, Trainer, optimizers
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
@@ -264,18 +265,7 @@ def test_options_out_of_range(name, options, words):
 
 # ---- a fluid ----
 
-FLUID = """
-units lj
-lattice sc 0.7
-region box block 0 6 0 6 0 6
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.5 ${seed}
-timestep 0.005
-"""
+FLUID = fluid_script(cells=6, damping=0.5)
 FLUID_CUTOFF, FLUID_BINS, FLUID_RANGE = 2.0, 66, 3.3
 
 

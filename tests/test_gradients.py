@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import fluid_script
 from diffsim import System
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble
@@ -380,18 +381,7 @@ def test_pooled_ensembles_agree_with_the_quadrature(quadrature):
 
 # ---- LAMMPS runs ----
 
-FLUID = """
-units lj
-lattice sc 0.55
-region box block 0 6 0 6 0 6
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.5 ${seed}
-timestep 0.005
-"""
+FLUID = fluid_script(density=0.55, cells=6, damping=0.5)
 FLUID_TEMPERATURE, FLUID_CUTOFF = 1.3, 2.0
 FLUID_BINS, FLUID_RANGE = 60, 3.0
 STEPS = {"log_epsilon": 0.1, "log_sigma": 0.01}  # of the finite differences

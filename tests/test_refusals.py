@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import fluid_script
 from diffsim import Protocol, System, Trainer, optimizers
 from diffsim.errors import InputError, SimulationError
 from diffsim.knots import knot_values
@@ -13,18 +14,7 @@ from diffsim.potentials import LennardJones, Neural
 from diffsim.targets import RDF
 
 # 125 atoms; the box is 5.64 wide
-FLUID = """
-units lj
-lattice sc 0.7
-region box block 0 5 0 5 0 5
-create_box 1 box
-create_atoms 1 box
-mass * 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-"""
+FLUID = fluid_script().replace("mass 1", "mass *")
 MIXTURE = FLUID.replace("create_box 1", "create_box 2") + "set type 1 type/fraction 2 0.4 91\n"
 SHORT = Protocol(steps=200, every=10, equilibration=200, relaxation=20)
 

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 import diffsim
+from conftest import fluid_script
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error
@@ -26,20 +27,7 @@ from diffsim.training.measurement import loss_change, loss_with_error
 from diffsim.training.run import run_training
 
 # 125 atoms; lost atoms are LAMMPS's error
-FLUID = """
-units lj
-lattice sc 0.7
-region box block 0 5 0 5 0 5
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-thermo 20
-thermo_modify lost error
-"""
+FLUID = fluid_script() + "thermo 20\nthermo_modify lost error\n"
 PROTOCOL = diffsim.Protocol(steps=200, every=20, equilibration=100, relaxation=20)
 GOOD = 1.0  # epsilon of a potential that simulates well
 DEEP = 1e6  # and of one that pulls the atoms through each other

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from conftest import fluid_script
 from diffsim import Protocol, System, Trainer
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
@@ -239,18 +240,7 @@ def test_the_grid_holds_the_tolerance_at_all_temperatures():
 
 # ---- runs ----
 
-GAS = """
-units lj
-lattice sc 0.1
-region box block 0 5 0 5 0 5
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-"""
+GAS = fluid_script(density=0.1)
 
 
 def state(name, temperature, **options):

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 import diffsim
-from conftest import since_2025
+from conftest import fluid_script, since_2025
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
@@ -23,18 +23,7 @@ from diffsim.training.config import load_config
 from diffsim.training.run import run_training
 
 # 125 atoms; the box is 5.64 wide, half of it 2.82
-FLUID = """
-units lj
-lattice sc 0.7
-region box block 0 5 0 5 0 5
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix integrate all nve
-fix thermostat all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-"""
+FLUID = fluid_script()
 DIMERS = FLUID.replace("lattice", "atom_style bond\nlattice").replace(
     "mass 1 1.0", "mass 1 1.0\nvariable molecule atom ceil(id/2)\nset group all mol v_molecule"
 )

@@ -6,17 +6,16 @@ The run takes minutes; its result is kept in the repository.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from diffsim import _core
-from diffsim.gradients.statistics import standard_error
-from diffsim.simulation import lammps_instance
-from diffsim.simulation.frames import by_species
-from diffsim.targets import write_rdf
-
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from common import simulate_truth, write_target
+
 TEMPERATURE = 1.0
-BINS, RANGE, EVERY = 200, 4.0, 50
+COMMANDS = ["pair_style lj/cut 2.5", "pair_coeff 1 1 1.0 1.0"]
 
 
 def main() -> None:
@@ -27,34 +26,18 @@ def main() -> None:
     steps, seed = arguments.steps, arguments.seed
 
     variables = {"temperature": TEMPERATURE, "seed": seed, "folder": HERE}
-    with lammps_instance(None, variables) as lammps:
-        lammps.file(str(HERE / "in.molecules"))
-        lammps.commands_list(
-            [
-                "pair_style lj/cut 2.5",
-                "pair_coeff 1 1 1.0 1.0",
-                "timestep 0.005",  # shorter than that of the training's script
-                "run 20000",
-                f"fix counts all diffsim/counts {EVERY} rdf {BINS} {RANGE} molecule inter",
-                f"run {steps}",
-            ]
-        )
-        frames = by_species(_core.take_frames(lammps.lmp.value, "counts"), [0], 1)
-
-    g = frames.rdf(pair=0)
-    edges = frames.edges
-    pressure = frames.pressure.mean(), standard_error(frames.pressure)
-    write_rdf(
+    frames = simulate_truth(
+        HERE / "in.molecules", variables, COMMANDS, 1, steps, options="molecule inter"
+    )
+    write_target(
         HERE / "target.csv",
-        0.5 * (edges[:-1] + edges[1:]),
-        g.mean(axis=0),
-        standard_error(g),
+        frames,
+        pair=0,
         comments=[
             "Radial distribution function of beads of different molecules, lj units: columns r, "
             "g(r), standard error",
             f"324 molecules of three beads, bead density 0.8, T = {TEMPERATURE}, cutoff 2.5, "
             f"{steps} steps of 0.005 (seed {seed}); made by make_target.py",
-            f"pressure of that run: {pressure[0]:.4f} +- {pressure[1]:.4f}",
         ],
     )
 

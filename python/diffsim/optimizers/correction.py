@@ -69,6 +69,11 @@ def _kernel(x: Array, y: Array) -> Array:
     return np.asarray(np.exp(-0.5 * (x[:, None] - y[None, :]) ** 2))
 
 
+def with_jitter(covariance: Array) -> Array:
+    """A covariance matrix that can be factorised though observables depend on each other."""
+    return covariance + JITTER * np.diag(np.diag(covariance))
+
+
 @dataclass(frozen=True)
 class Correction:
     """What residuals say of the correction x of the first potential, and how well.
@@ -101,7 +106,7 @@ class Correction:
         With the N and the a that x was solved with this is the posterior covariance. It holds for
         others as well, as x is linear in y.
         """
-        factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
+        factor = cholesky(with_jitter(noise), lower=True)
         prior = ((basis @ self.left_out) ** 2).sum(axis=1)
         data = ((basis @ self.solution @ factor) ** 2).sum(axis=1)
         return np.asarray(np.sqrt(amplitude * prior + data))
@@ -136,7 +141,7 @@ def most_probable_correction(
     trust
         t, the square of an energy.
     """
-    factor = cholesky(noise + JITTER * np.diag(np.diag(noise)), lower=True)
+    factor = cholesky(with_jitter(noise), lower=True)
     y = solve_triangular(factor, residual, lower=True)
     left, singular, right = np.linalg.svd(
         solve_triangular(factor, response, lower=True), full_matrices=False

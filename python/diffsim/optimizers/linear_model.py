@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
-from diffsim.optimizers.correction import JITTER
+from diffsim.optimizers.correction import with_jitter
 from diffsim.species import species_pairs
 
 
@@ -107,18 +107,28 @@ class LinearModel:
         It is proportional to the covariance of the observables; see `diffsim.optimizers
         .gauss_newton` for why. Weights of the targets are in it.
         """
-        source = self.source
-        error = source.covariance / source.independent_frames + source.target_noise
-        error += self._error_of_response(step)
+        error = self._error_of_residual + self._error_of_response(step)
         return np.asarray(error * np.outer(self.scale, self.scale))
 
     def noise(self, step: Array) -> Array:
         """Covariance of the residual's error as it is, shape (B, B)."""
         return np.asarray(self.source.noise + self._error_of_response(step))
 
+    @property
+    def _error_of_residual(self) -> Array:
+        """Of averages and targets, proportional to the covariance of the observables."""
+        source = self.source
+        return np.asarray(source.covariance / source.independent_frames + source.target_noise)
+
     def _error_of_response(self, step: Array) -> Array:
         """The response is a covariance with the change of the energy, known from some samples."""
         return np.asarray(self.energy_spread(step) / self.source.worth * self.source.covariance)
+
+    def chi_square(self) -> float:
+        """y^T S^-1 y of the present potential's residuals, without the weights of the targets."""
+        residual = self.source.residual
+        factor = cho_factor(with_jitter(self._error_of_residual), lower=True)
+        return float(residual @ cho_solve(factor, residual))
 
     def told(self, grid: Grid, step: Array) -> Array:
         """What the frames tell of the system's energies at the knots, in standard deviations,
@@ -132,20 +142,8 @@ class LinearModel:
 
 
 def chi_square(models: Sequence[LinearModel]) -> float:
-    """y^T S^-1 y / B of the present potential's residuals, without the weights of the targets."""
-    total, number = 0.0, 0
-    for model in models:
-        source = model.source
-        noise = source.covariance / source.independent_frames + source.target_noise
-        factor = cho_factor(with_jitter(noise), lower=True)
-        total += float(source.residual @ cho_solve(factor, source.residual))
-        number += len(source.residual)
-    return total / number
-
-
-def with_jitter(covariance: Array) -> Array:
-    """A covariance matrix that can be factorised though observables depend on each other."""
-    return covariance + JITTER * np.diag(np.diag(covariance))
+    """`LinearModel.chi_square` of all systems per observable: about one if only noise is left."""
+    return sum(model.chi_square() for model in models) / sum(len(model.scale) for model in models)
 
 
 def joint(covariances: Sequence[Array]) -> Array:

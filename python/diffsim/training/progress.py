@@ -59,17 +59,9 @@ class Progress:
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
-        if trainer.converged or self._first >= self._iterations:
-            reached = (
-                f"The accuracy that was asked for is reached after {self._first} iterations"
-                if trainer.converged
-                else f"The run has had {self._first} iterations of {self._iterations}"
-            )
-            self._console.print(
-                f"note: {reached}, so that there is nothing to do. To go on, ask for "
-                + ("another 'accuracy'." if trainer.converged else "more 'iterations'."),
-                style="yellow",
-            )
+        finished = self._why_finished(trainer)
+        if finished:
+            self._console.print(f"note: {finished}", style="yellow")
             return
         self._console.print(
             f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} "
@@ -77,6 +69,20 @@ class Progress:
             style="bold",
         )
         self._status.start()
+
+    def _why_finished(self, trainer: Trainer) -> str | None:
+        """A sentence where a resumed run has nothing left to do."""
+        if trainer.converged:
+            return (
+                f"The accuracy that was asked for is reached after {self._first} iterations, so "
+                "that there is nothing to do. To go on, ask for another 'accuracy'."
+            )
+        if self._first >= self._iterations:
+            return (
+                f"The run has had {self._first} iterations of {self._iterations}, so that there "
+                "is nothing to do. To go on, ask for more 'iterations'."
+            )
+        return None
 
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
