@@ -19,7 +19,7 @@ AMPLITUDES = np.geomspace(1e-5, 10.0, 61)  # of the prior that are tried, in kT^
 JITTER = 1e-8  # relative, keeps factorisations stable
 BEYOND_CONTACT = 1.1  # contact distances; inside of it corrections become less smooth
 SHORTENING, SHORTEST = 8.0, 0.5  # of the correlation length: its slope, and where it ends
-LARGEST_MAGNITUDE = 3.0  # of the prior inside of contact, relative to outside
+HIGHEST = 30.0  # kT; from there on the prior's magnitude is constant
 
 
 def correction_basis(
@@ -213,6 +213,9 @@ def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:
 def prior_magnitude(values: Array, kt: float) -> Array:
     """Relative standard deviation of corrections: larger where the potential is a wall, (P, K).
 
-    sqrt(1 + (u/kT)^2) for 0 < u < 3 kT, constant beyond
+        (1 + (u/kT)^2)^(1/4) for 0 < u < 30 kT, constant beyond
+
+    It must not change much within a correlation length. A correction that is smooth, divided by it,
+    would else not be: a magnitude that is proportional to u makes walls ring.
     """
-    return np.asarray(np.sqrt(1.0 + np.clip(values / kt, 0.0, LARGEST_MAGNITUDE) ** 2))
+    return np.asarray((1.0 + np.clip(values / kt, 0.0, HIGHEST) ** 2) ** 0.25)

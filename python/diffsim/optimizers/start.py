@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
@@ -16,7 +18,10 @@ from diffsim.potentials import linear_parts
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
-SEEN = 0.05  # of g: below, the logarithm of a measured g is mostly noise
+SEEN = 0.05  # of g: below, the logarithm of a g of unknown error is mostly noise
+PRECISE = 10.0  # standard errors: a g as large as that is seen, however small it is
+QUADRATURE, DECONVOLUTIONS = 6, 3  # of w over a bin: points, iterations
+MOST = 10.0  # kT that w changes within a bin
 FIT_ITERATIONS = 300
 KNOTS = 1000  # of the fit
 WALL = 0.75  # of the smallest distance seen: where the fit begins
@@ -32,9 +37,9 @@ def potential_of_mean_force(
 ) -> Array:
     """Energies w(r) = -kT ln g(r), shifted to zero at the cutoff, at distances (n,).
 
-    Inside of the first distance where g reaches 0.05 the wall is continued as w1 (r1 / r)^m plus a
-    constant, with the slope of w there. NaN where the target says nothing: beyond its last bin, and
-    inside of its first where g does not fall to 0.05.
+    Inside of the first distance where g is known (it exceeds 0.05, or ten standard errors) the wall
+    is continued as w1 (r1 / r)^m plus a constant, with the slope of w there. NaN where the target
+    says nothing: beyond its last bin, and inside of its first if g is not small there.
 
     With the indirect correlation h - c at the target's distances, in kT, w is the potential of the
     hypernetted chain approximation, kT (h - c - ln g).
@@ -42,18 +47,31 @@ def potential_of_mean_force(
     Source: the limit of low density; Soper, Chem. Phys. 202, 295 (1996).
     """
     first = _first_seen(target, cutoff)
-    r, g = target.r[first:], target.g[first:]
-    w = kt * (np.broadcast_to(indirect, target.r.shape)[first:] - np.log(np.maximum(g, SEEN)))
-    w = w - np.interp(cutoff, r, w)
-    result = np.interp(distances, r, w, right=np.nan if r[-1] < cutoff else None)
+    r, g, seen = target.r[first:], target.g[first:], _seen(target)[first:]
+    measured = kt * (
+        np.broadcast_to(indirect, target.r.shape)[first:] - np.log(np.where(seen, g, SEEN))
+    )
+    # a bin holds the mean of exp(-w / kT), which on a wall is far from that at its centre, as is a
+    # straight line between two bins from the curve
+    nodes, shares = np.polynomial.legendre.leggauss(QUADRATURE)
+    within = r + 0.5 * np.diff(target.edges)[first:] * nodes[:, None]
+    w = measured
+    for _ in range(DECONVOLUTIONS):
+        relative = np.exp(np.clip((w - CubicSpline(r, w)(within)) / kt, -MOST, MOST))
+        w = measured + np.where(seen, kt * np.log(0.5 * shares @ relative), 0.0)
+    curve = CubicSpline(r, w)
+    shift = float(curve(min(cutoff, r[-1])))
+    w = w - shift
+    result = np.where(distances <= r[-1], curve(distances) - shift, np.nan)
     inside = distances < r[0]
     if first == 0:
         result[inside] = np.nan
         return np.asarray(result)
     # w = A ((r1/r)^m - 1) + w1 with A m / r1 = -w'(r1); A is at least kT, so that it is a wall
-    slope = max(-(w[2] - w[0]) / (r[2] - r[0]), LEAST_STEEP * kt / r[0])
-    exponent = float(np.clip(slope * r[0] / max(w[0], kt), LEAST_STEEP, STEEPEST))
-    amplitude = slope * r[0] / exponent
+    slope = np.gradient(w[:3], r[:3], edge_order=2)[0]
+    steepness = max(-slope, LEAST_STEEP * kt / r[0])
+    exponent = float(np.clip(steepness * r[0] / max(w[0], kt), LEAST_STEEP, STEEPEST))
+    amplitude = steepness * r[0] / exponent
     result[inside] = w[0] + amplitude * ((r[0] / distances[inside]) ** exponent - 1.0)
     return np.asarray(result)
 
@@ -216,19 +234,26 @@ def _fit_curves(
         fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
 
 
+def _seen(target: RDF) -> NDArray[np.bool_]:
+    """Whether the logarithm of g means something, shape (n,)."""
+    seen = target.g > SEEN
+    return seen if target.error is None else seen | (target.g > PRECISE * target.error)
+
+
 def _first_seen(target: RDF, cutoff: float) -> int:
-    """Index of the innermost bin of the first peak: from its top inward, g exceeds 0.05 to here.
+    """Index of the innermost bin of the first peak: from its top inward, g is seen to here.
 
     Noise in bins that no pair reaches is not taken for a wall.
     """
     below = target.r < cutoff
-    seen = int(np.sum(below & (target.g > SEEN)))
-    if seen < 3:
+    seen = _seen(target)
+    if np.sum(below & seen) < 3:
         raise InputError(
-            f"The target g(r) of {'-'.join(target.pair)} exceeds {SEEN} at {seen} distances "
+            f"The target g(r) of {'-'.join(target.pair)} exceeds {SEEN} at "
+            f"{np.sum(below & (target.g > SEEN))} distances "
             f"below the cutoff {cutoff:g}; a potential of mean force needs at least 3. Check the "
             "unit of length of the target, or start from the potential itself (start: potential)."
         )
     top = int(np.argmax(np.where(below, target.g, 0.0)))
-    hollow = np.flatnonzero(target.g[:top] <= SEEN)
+    hollow = np.flatnonzero(~seen[:top])
     return int(hollow[-1]) + 1 if len(hollow) else 0
