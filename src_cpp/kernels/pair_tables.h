@@ -67,7 +67,7 @@ struct PairTablesView {
   }
 };
 
-// Owns the rows that its pairs point to; it can be moved, but a copy would point to the old rows.
+// Owns the rows that its pairs point to; a plain copy would point to the old rows.
 struct PairTables {
   PairTables() = default;
   PairTables(const PairTables &) = delete;
@@ -80,6 +80,18 @@ struct PairTables {
   int knots = 0;
   std::vector<PairTable> pairs;    // [(ntypes+1)^2]
   std::vector<SplineRow> rows;     // [species pairs][knots]
+
+  PairTables clone() const
+  {
+    PairTables copy;
+    copy.ntypes = ntypes;
+    copy.knots = knots;
+    copy.pairs = pairs;
+    copy.rows = rows;
+    for (PairTable &pair : copy.pairs)
+      if (pair.rows) pair.rows = copy.rows.data() + (pair.rows - rows.data());
+    return copy;
+  }
 
   PairTablesView view() const { return {ntypes, knots, pairs.data()}; }
 };

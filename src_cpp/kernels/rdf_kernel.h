@@ -3,6 +3,7 @@
 #ifndef DIFFSIM_KERNELS_RDF_KERNEL_H
 #define DIFFSIM_KERNELS_RDF_KERNEL_H
 
+#include "cell_grid.h"
 #include "pair_kernels.h"
 
 #include <cstdint>
@@ -32,13 +33,8 @@ class RdfHistogram {
   int bins_;
   double width_;
 
-  // atoms sorted by cell, x running fastest, so that a row of cells is one contiguous stretch
-  int cells_[3] = {0, 0, 0};
-  double lo_[3] = {0.0, 0.0, 0.0};
-  double inv_cell_[3] = {0.0, 0.0, 0.0};
-  std::vector<int> first_;      // [cells+1] first atom of each cell
-  std::vector<int> cell_of_;    // [nall]
-  std::vector<double> sorted_x_, sorted_y_, sorted_z_;
+  // atoms in the order of the cells
+  CellGrid cells_;
   std::vector<int> sorted_type_;
   std::vector<std::int64_t> sorted_label_;    // atoms with the same label are not counted as a pair
 };

@@ -137,6 +137,12 @@ void *create_fix_counts(void *lmp, int narg, char **arg)
   return style_function<lammpsplugin_factory2>(lmp, "diffsim_create_fix_counts")(lmp, narg, arg);
 }
 
+void *create_fix_trajectory(void *lmp, int narg, char **arg)
+{
+  return style_function<lammpsplugin_factory2>(lmp, "diffsim_create_fix_trajectory")(lmp, narg,
+                                                                                     arg);
+}
+
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
@@ -159,6 +165,11 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   plugin.name = "diffsim/counts";
   plugin.info = "diffsim/counts fix style";
   plugin.creator.v2 = &create_fix_counts;
+  register_plugin(&plugin, lmp);
+
+  plugin.name = "diffsim/trajectory";
+  plugin.info = "diffsim/trajectory fix style";
+  plugin.creator.v2 = &create_fix_trajectory;
   register_plugin(&plugin, lmp);
 }
 

@@ -1,5 +1,8 @@
 // The Python face of the kernels: arrays in, arrays out, no physics.
 
+#include "arrays.h"
+#include "dynamics.h"
+
 #include "../kernels/frames.h"
 #include "../kernels/spline.h"
 #include "../potential/knots.h"
@@ -10,17 +13,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <dlfcn.h>
-
 #include <fstream>
 #include <optional>
 
 namespace py = pybind11;
 using namespace diffsim;
+using namespace diffsim::python;
 
 namespace {
-
-using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 // A Python callable (r, a, b) -> (u, du_dr) on numpy arrays as a model
 class PythonFunction : public PairFunction {
@@ -50,15 +50,6 @@ class PythonFunction : public PairFunction {
  private:
   py::function function_;
 };
-
-// A numpy view of a member of an object that Python owns; the view keeps the object alive
-template <class Value>
-py::array view(const std::vector<Value> &values, std::vector<py::ssize_t> shape, py::handle owner)
-{
-  py::array array(py::dtype::of<Value>(), std::move(shape), values.data(), owner);
-  py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  return array;
-}
 
 // A property of Frames with one number a frame
 template <class Value>
@@ -106,24 +97,6 @@ void check_knots(int knots)
   if (knots < MIN_KNOTS)
     throw py::value_error("A spline needs at least " + std::to_string(MIN_KNOTS) +
                           " knots, found " + std::to_string(knots) + ".");
-}
-
-// A C function of the plugin, which LAMMPS has loaded into the process with global symbols
-template <class Function>
-Function *plugin_function(const char *name)
-{
-  auto *function = reinterpret_cast<Function *>(dlsym(RTLD_DEFAULT, name));
-  if (!function)
-    throw std::runtime_error("The diffsim plugin is not loaded into this process. Create the "
-                             "lammps object after the diffsim package was installed; 'diffsim "
-                             "doctor' shows whether LAMMPS finds the plugin.");
-  return function;
-}
-
-// Python knows the LAMMPS object by its address
-void *pointer(std::uintptr_t lammps)
-{
-  return reinterpret_cast<void *>(lammps);    // NOLINT(performance-no-int-to-ptr)
 }
 
 std::unique_ptr<Frames> take_frames(std::uintptr_t lammps, const std::string &fix_id)
@@ -316,4 +289,6 @@ PYBIND11_MODULE(_core, m)
       py::arg("model"), py::arg("species"), py::arg("cutoff"), py::arg("units"), py::arg("ranges"),
       py::arg("tolerance"),
       "Knots within (inner, outer) of each species pair that hold a relative tolerance for model(r, a, b) -> (u, du_dr), and their error.");
+
+  define_dynamics(m);
 }

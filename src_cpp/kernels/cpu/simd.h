@@ -187,29 +187,36 @@ inline Doubles join(Row low, Row high)
 
 #endif
 
-// x^2 + y^2 + z^2 of WIDTH rows
-inline Doubles squared_lengths(const Row *d)
+// a . b of WIDTH pairs of rows
+inline Doubles dot_products(const Row *a, const Row *b)
 {
 #if DIFFSIM_WIDTH > 2
-  auto sums = [](Row a, Row b) {
-    return __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
+  auto sums = [](Row p, Row q) {
+    return __builtin_shufflevector(p, q, 0, 4, 2, 6) + __builtin_shufflevector(p, q, 1, 5, 3, 7);
   };
-  auto four = [sums](const Row *r) {
-    const Row ab = sums(r[0] * r[0], r[1] * r[1]);
-    const Row cd = sums(r[2] * r[2], r[3] * r[3]);
+  auto four = [sums](const Row *p, const Row *q) {
+    const Row ab = sums(p[0] * q[0], p[1] * q[1]);
+    const Row cd = sums(p[2] * q[2], p[3] * q[3]);
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
            __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
   };
 #if DIFFSIM_WIDTH == 8
-  return join(four(d), four(d + 4));
+  return join(four(a, b), four(a + 4, b + 4));
 #else
-  return four(d);
+  return four(a, b);
 #endif
 #else
-  const Doubles a = d[0].xy * d[0].xy, b = d[1].xy * d[1].xy;
-  const Doubles z = __builtin_shufflevector(d[0].z0, d[1].z0, 0, 2);
-  return __builtin_shufflevector(a, b, 0, 2) + __builtin_shufflevector(a, b, 1, 3) + z * z;
+  const Doubles p = a[0].xy * b[0].xy, q = a[1].xy * b[1].xy;
+  const Doubles z = __builtin_shufflevector(a[0].z0, a[1].z0, 0, 2) *
+                    __builtin_shufflevector(b[0].z0, b[1].z0, 0, 2);
+  return __builtin_shufflevector(p, q, 0, 2) + __builtin_shufflevector(p, q, 1, 3) + z;
 #endif
+}
+
+// x^2 + y^2 + z^2 of WIDTH rows
+inline Doubles squared_lengths(const Row *d)
+{
+  return dot_products(d, d);
 }
 
 // WIDTH rows of four doubles, at from[0], from[1], ... -> their columns

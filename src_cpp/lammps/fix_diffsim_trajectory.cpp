@@ -1,0 +1,456 @@
+#include "fix_diffsim_trajectory.h"
+
+#include "gather_rows.h"
+#include "pair_diffsim.h"
+
+#include "../kernels/adjoint.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "group.h"
+#include "modify.h"
+#include "neighbor.h"
+#include "update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace LAMMPS_NS;
+using namespace FixConst;
+using namespace diffsim;
+
+namespace {
+
+constexpr int ROW = 7;    // numbers of an atom in a state
+// of velocities; the forces of two programs differ by the order of their sums
+constexpr double REPLAY_TOLERANCE = 1.0e-8;
+
+// fixes that look on
+bool passive(const char *style)
+{
+  for (const char *prefix : {"ave/", "diffsim/", "store/", "STORE", "DUMMY"})
+    if (strncmp(style, prefix, strlen(prefix)) == 0) return true;
+  for (const char *name : {"print", "vector", "halt", "property/atom"})
+    if (strcmp(style, name) == 0) return true;
+  return false;
+}
+
+}    // namespace
+
+/* ---------------------------------------------------------------------- */
+
+FixDiffSimTrajectory::FixDiffSimTrajectory(LAMMPS *lammps, int narg, char **arg) :
+    Fix(lammps, narg, arg)
+{
+  if (narg != 3)
+    error->all(FLERR, "Fix diffsim/trajectory: expected 'fix ID all diffsim/trajectory'.");
+  if (igroup != group->find("all"))
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: the group must be 'all', but is '{}': the motion of an atom "
+        "depends on all others.",
+        arg[1]);
+  nevery = 1;
+  scalar_flag = 1;
+  extscalar = 0;
+  global_freq = 1;
+}
+
+/* ---------------------------------------------------------------------- */
+
+int FixDiffSimTrajectory::setmask()
+{
+  return END_OF_STEP | POST_RUN;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::init()
+{
+  pair = dynamic_cast<PairDiffSim *>(force->pair);
+  if (!pair)
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: all forces must be those of pair_style diffsim, but the pair "
+        "style is {}: others have no second derivatives here.",
+        force->pair_style ? force->pair_style : "none");
+  check_forces();
+  find_integrator();
+}
+
+/* ----------------------------------------------------------------------
+   what has no derivative here is refused by name
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::check_forces() const
+{
+  auto refuse = [this](const std::string &what) {
+    error->all(FLERR,
+               "Fix diffsim/trajectory: {} cannot be differentiated; only pair_style diffsim can. "
+               "Remove it, or use targets of the structure, which are reweighted and need no "
+               "derivatives of forces.",
+               what);
+  };
+  const char *const reason = pair->other_than_table();
+  if (reason)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: the derivatives are those of the tabulated potential, but "
+               "{}. Remove that, or the fix.",
+               reason);
+  if (!pair->compute_flag) refuse("a pair style without effect ('pair_modify compute no')");
+  if (force->bond || force->angle || force->dihedral || force->improper)
+    refuse("the force of bonds and angles");
+  if (force->kspace) refuse("the force of kspace_style " + std::string(force->kspace_style));
+  if (atom->molecular != Atom::ATOMIC) refuse("a potential with weights of bonded pairs");
+  if (strcmp(update->integrate_style, "verlet") != 0)
+    refuse("run_style " + std::string(update->integrate_style));
+  if (domain->dimension != 3) refuse("a simulation in two dimensions");
+  if (domain->box_change) refuse("a box that changes");
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::find_integrator()
+{
+  integrate = langevin = nullptr;
+  for (Fix *fix : modify->get_fix_list()) {
+    const bool nve = strcmp(fix->style, "nve") == 0, nvt = strcmp(fix->style, "nvt") == 0;
+    const bool friction = strcmp(fix->style, "langevin") == 0;
+    if (passive(fix->style)) continue;
+    if (!nve && !nvt && !friction)
+      error->all(FLERR,
+                 "Fix diffsim/trajectory: fix {} of style {} cannot be differentiated. Those that "
+                 "can are nve, nve with langevin, and nvt; remove the other.",
+                 fix->id, fix->style);
+    Fix *&place = friction ? langevin : integrate;
+    if (place)
+      error->all(FLERR,
+                 "Fix diffsim/trajectory: both fix {} and fix {} move the atoms. Keep one of them.",
+                 place->id, fix->id);
+    if (fix->igroup != igroup)
+      error->all(FLERR, "Fix diffsim/trajectory: fix {} must have the group 'all', but has '{}'.",
+                 fix->id, group->names[fix->igroup]);
+    place = fix;
+  }
+  if (!integrate)
+    error->all(FLERR, "Fix diffsim/trajectory: no fix moves the atoms. Add fix nve or fix nvt.");
+  if (langevin && strcmp(integrate->style, "nve") != 0)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: fix langevin can be differentiated with fix nve, but "
+               "not with fix nvt. Remove one of the thermostats.");
+}
+
+/* ----------------------------------------------------------------------
+   state 0 of a run
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::setup(int /*vflag*/)
+{
+  if (update->whichflag != 1) return;
+  current = std::make_unique<Trajectory>();
+  states.clear();
+  chain_velocity.clear();
+  Trajectory &t = *current;
+  t.integrator = langevin                               ? Integrator::LANGEVIN
+                 : strcmp(integrate->style, "nvt") == 0 ? Integrator::NOSE_HOOVER
+                                                        : Integrator::NVE;
+  t.dt = update->dt;
+  t.force_to_acceleration = force->ftm2v;
+  t.mvv_to_energy = force->mvv2e;
+  t.skin = neighbor->skin;
+  t.box = {domain->xprd,
+           domain->yprd,
+           domain->zprd,
+           domain->yz,
+           domain->xz,
+           domain->xy,
+           {domain->xperiodic != 0, domain->yperiodic != 0, domain->zperiodic != 0}};
+  t.tables = pair->potential().clone();
+  for (const PairTable &table : t.tables.pairs)
+    t.cutoff = std::max(t.cutoff, std::sqrt(std::max(0.0, table.s_cutoff)));
+  if (t.integrator == Integrator::NOSE_HOOVER) {
+    if (integrate->size_vector % 4 != 0 || integrate->size_vector == 0)
+      error->all(
+          FLERR,
+          "Fix diffsim/trajectory: fix {} shows {} numbers, which are not those of a chain of "
+          "Nose-Hoover thermostats. Use fix nvt with a chain.",
+          integrate->id, integrate->size_vector);
+    t.chain = integrate->size_vector / 4;
+  }
+  temperature_at_start = target_temperature();
+  record();
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::end_of_step()
+{
+  if (update->whichflag != 1) return;
+  if (!current)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: a run with 'pre no' does not know how it began. Leave "
+               "'pre no' out.");
+  if (update->dt != current->dt)
+    error->all(FLERR, "Fix diffsim/trajectory: the time step must stay {}, but is {}.", current->dt,
+               update->dt);
+  record();
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::record()
+{
+  const int n = atom->nlocal;
+  State state = {n, std::vector<double>(static_cast<size_t>(n) * ROW)};
+  for (int i = 0; i < n; i++) {
+    double *const row = state.rows.data() + static_cast<size_t>(i) * ROW;
+    row[0] = ubuf(static_cast<int64_t>(atom->tag[i])).d;
+    domain->unmap(atom->x[i], atom->image[i], row + 1);
+    for (int d = 0; d < 3; d++) {
+      row[1 + d] -= domain->boxlo[d];
+      row[4 + d] = atom->v[i][d];
+    }
+  }
+  states.push_back(std::move(state));
+  for (int j = 0; j < current->chain; j++)
+    chain_velocity.push_back(integrate->compute_vector(current->chain + j));
+}
+
+/* ----------------------------------------------------------------------
+   of the thermostat; of none it is zero
+------------------------------------------------------------------------- */
+
+double FixDiffSimTrajectory::target_temperature() const
+{
+  Fix *const thermostat = langevin                                         ? langevin
+                          : current->integrator == Integrator::NOSE_HOOVER ? integrate
+                                                                           : nullptr;
+  if (!thermostat) return 0.0;
+  int dim = -1;
+  const auto *value = static_cast<double *>(thermostat->extract("t_target", dim));
+  if (!value || dim != 0)
+    error->all(FLERR, "Fix diffsim/trajectory: fix {} does not tell its temperature.",
+               thermostat->id);
+  return *value;
+}
+
+/* ----------------------------------------------------------------------
+   complete the trajectory of this run
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::post_run()
+{
+  if (!current) return;
+  Trajectory &t = *current;
+  t.steps = static_cast<int>(states.size()) - 1;
+  if (t.steps > 0) {
+    const double temperature = target_temperature();
+    if (temperature != temperature_at_start)
+      error->all(
+          FLERR,
+          "Fix diffsim/trajectory: the temperature of the thermostat must be constant, but went "
+          "from {} to {}.",
+          temperature_at_start, temperature);
+    t.kt = force->boltz * temperature;
+    gather(t);
+    if (langevin) find_friction();
+    if (t.chain) find_chain();
+    check_replay(t);
+    if (comm->me == 0) completed.push_back(std::move(t));
+  }
+  current.reset();
+  states.clear();
+}
+
+/* ----------------------------------------------------------------------
+   the states of all atoms, in the order of their IDs, on process 0
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::gather(Trajectory &t)
+{
+  std::vector<double> fixed;    // ID, type and mass of each atom
+  for (int i = 0; i < atom->nlocal; i++) {
+    fixed.push_back(ubuf(static_cast<int64_t>(atom->tag[i])).d);
+    fixed.push_back(atom->type[i]);
+    fixed.push_back(atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]]);
+  }
+  fixed = gather_rows(fixed, 3, world);
+  t.natoms = static_cast<int>(fixed.size() / 3);
+  for (int i = 0; i < t.natoms; i++) {
+    t.tag.push_back(ubuf(fixed[3 * static_cast<size_t>(i)]).i);
+    t.type.push_back(static_cast<int>(fixed[3 * static_cast<size_t>(i) + 1]));
+    t.mass.push_back(fixed[3 * static_cast<size_t>(i) + 2]);
+  }
+
+  bool lost = false;
+  for (State &state : states) {
+    const std::vector<double> rows = gather_rows(state.rows, ROW, world);
+    state.rows = {};    // there is no memory for all of it twice
+    const int n = static_cast<int>(rows.size() / ROW);
+    lost |= n != t.natoms;
+    for (int i = 0; i < n && !lost; i++) {
+      const double *const row = rows.data() + static_cast<size_t>(i) * ROW;
+      lost |= ubuf(row[0]).i != t.tag[i];
+      t.x.insert(t.x.end(), row + 1, row + 4);
+      t.v.insert(t.v.end(), row + 4, row + 7);
+    }
+  }
+  int any = lost;
+  MPI_Bcast(&any, 1, MPI_INT, 0, world);
+  if (any)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: the atoms of the last step are not those of the first. "
+               "Keep the atoms, or find out why they are lost.");
+  t.chain_velocity = chain_velocity;
+}
+
+/* ----------------------------------------------------------------------
+   fix langevin does not tell its friction; with a temperature of zero its force is nothing else
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::find_friction()
+{
+  const int n = atom->nlocal;
+  const std::vector<int> mask(atom->mask, atom->mask + n);
+  constexpr double MARK[3] = {1.0, 2.0, 3.0};
+  std::vector<double> per_mass(atom->ntypes + 1, 0.0);
+  bool plain = true;
+  langevin->reset_target(0.0);
+  for (int type = 1; type <= atom->ntypes; type++) {
+    int chosen = -1;
+    for (int i = 0; i < n && chosen < 0; i++)
+      if (atom->type[i] == type) chosen = i;
+    int here = chosen >= 0, anywhere = 0;
+    MPI_Allreduce(&here, &anywhere, 1, MPI_INT, MPI_MAX, world);
+    if (!anywhere) continue;
+    // the fix is shown this atom only, first moving without a force, then at rest with one
+    for (int i = 0; i < n; i++) atom->mask[i] = i == chosen ? mask[i] : 0;
+    double force_of[2][3] = {{0.0, 0.0, 0.0}, {MARK[0], MARK[1], MARK[2]}};
+    for (int probe = 0; probe < 2; probe++) {
+      double kept[6];
+      if (here)
+        for (int d = 0; d < 3; d++) {
+          kept[d] = atom->v[chosen][d];
+          kept[3 + d] = atom->f[chosen][d];
+          atom->v[chosen][d] = probe == 0 ? MARK[d] : 0.0;
+          atom->f[chosen][d] = force_of[probe][d];
+        }
+      langevin->post_force(0);
+      if (here)
+        for (int d = 0; d < 3; d++) {
+          force_of[probe][d] = atom->f[chosen][d];
+          atom->v[chosen][d] = kept[d];
+          atom->f[chosen][d] = kept[3 + d];
+        }
+    }
+    if (here) {
+      const double mass = atom->rmass ? atom->rmass[chosen] : atom->mass[type];
+      const double drag = -force_of[0][0] / MARK[0];
+      for (int d = 0; d < 3; d++)
+        plain &= std::fabs(force_of[0][d] + drag * MARK[d]) <= 1.0e-12 * drag * MARK[d] &&
+                 force_of[1][d] == MARK[d];
+      per_mass[type] = drag / mass;
+    }
+  }
+  std::copy(mask.begin(), mask.end(), atom->mask);
+  langevin->reset_target(temperature_at_start);
+
+  int all_plain = plain;
+  MPI_Allreduce(MPI_IN_PLACE, &all_plain, 1, MPI_INT, MPI_MIN, world);
+  if (!all_plain)
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: the force of fix {} is not friction times velocity plus random "
+        "forces at a constant temperature. Its options gjf, bias and variable temperatures cannot "
+        "be differentiated; leave them out.",
+        langevin->id);
+  MPI_Allreduce(MPI_IN_PLACE, per_mass.data(), atom->ntypes + 1, MPI_DOUBLE, MPI_MAX, world);
+  for (int i = 0; i < current->natoms; i++)
+    current->drag.push_back(per_mass[current->type[i]] * current->mass[i]);
+}
+
+/* ----------------------------------------------------------------------
+   the masses of the chain follow from its kinetic energies, which fix nvt shows
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::find_chain()
+{
+  Trajectory &t = *current;
+  const Compute *const temperature =
+      modify->get_compute_by_id(std::string(integrate->id) + "_temp");
+  if (!temperature)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: fix {} must use its own temperature; remove 'fix_modify {} "
+               "temp'.",
+               integrate->id, integrate->id);
+  t.degrees_of_freedom = temperature->dof;
+  for (int j = 0; j < t.chain; j++) {
+    const double w = integrate->compute_vector(t.chain + j);
+    const double kinetic = integrate->compute_vector(3 * t.chain + j);
+    t.chain_mass.push_back(2.0 * kinetic / (w * w));
+  }
+}
+
+/* ----------------------------------------------------------------------
+   whether the first and the last step are what is going to be differentiated
+------------------------------------------------------------------------- */
+
+void FixDiffSimTrajectory::check_replay(const Trajectory &t) const
+{
+  double worst = 0.0;
+  int step = 0;
+  if (comm->me == 0)
+    for (const int n : {t.steps - 1, 0}) {
+      const double found = replay_error(t, n, fastest_instructions());
+      if (!(found <= worst)) {
+        worst = found;
+        step = n;
+      }
+    }
+  MPI_Bcast(&worst, 1, MPI_DOUBLE, 0, world);
+  MPI_Bcast(&step, 1, MPI_INT, 0, world);
+  if (!(worst <= REPLAY_TOLERANCE))
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: step {} of the run is not what {}{} makes of the forces of "
+        "pair_style diffsim (velocities differ by {:.3g} of their root mean square). Something "
+        "else acts on the atoms, or an option of the fix that is not known here, as 'drag' and "
+        "'tloop' of fix nvt or 'neigh_modify exclude'; leave it out.",
+        step + 1, langevin ? "fix langevin with fix " : "fix ", integrate->style, worst);
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::vector<Trajectory> FixDiffSimTrajectory::take_trajectories()
+{
+  std::vector<Trajectory> taken;
+  taken.swap(completed);
+  return taken;
+}
+
+/* ----------------------------------------------------------------------
+   number of completed trajectories, on process 0
+------------------------------------------------------------------------- */
+
+double FixDiffSimTrajectory::compute_scalar()
+{
+  auto n = static_cast<int>(completed.size());
+  MPI_Bcast(&n, 1, MPI_INT, 0, world);
+  return n;
+}
+
+/* ---------------------------------------------------------------------- */
+
+double FixDiffSimTrajectory::memory_usage()
+{
+  double numbers = 0.0;
+  for (const State &state : states) numbers += static_cast<double>(state.rows.capacity());
+  for (const Trajectory &t : completed)
+    numbers += static_cast<double>(t.x.capacity() + t.v.capacity());
+  return numbers * sizeof(double);
+}

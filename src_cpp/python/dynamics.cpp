@@ -1,0 +1,143 @@
+#include "dynamics.h"
+
+#include "arrays.h"
+
+#include "../kernels/adjoint.h"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace py = pybind11;
+using namespace diffsim;
+using namespace diffsim::python;
+
+namespace {
+
+constexpr const char *INTEGRATORS[] = {"nve", "langevin", "nose-hoover"};
+
+std::vector<py::ssize_t> state_shape(const Trajectory &t)
+{
+  return {t.steps + 1, t.natoms, 3};
+}
+
+// A property of Trajectory with three numbers for each atom of each state
+auto per_state(std::vector<double> Trajectory::*member)
+{
+  return [member](const py::object &self) {
+    const auto &t = self.cast<const Trajectory &>();
+    return view(t.*member, state_shape(t), self);
+  };
+}
+
+// A property of Trajectory with one number for each atom
+template <class Value>
+auto per_atom(std::vector<Value> Trajectory::*member)
+{
+  return [member](const py::object &self) {
+    const auto &t = self.cast<const Trajectory &>();
+    return view(t.*member, {static_cast<py::ssize_t>((t.*member).size())}, self);
+  };
+}
+
+const double *states_of(const std::optional<Doubles> &given, const Trajectory &t, const char *what)
+{
+  if (!given) return nullptr;
+  const std::vector<py::ssize_t> shape = state_shape(t);
+  if (given->ndim() != 3 || !std::equal(shape.begin(), shape.end(), given->shape()))
+    throw py::value_error(std::string(what) + " must have the shape (" + std::to_string(shape[0]) +
+                          ", " + std::to_string(shape[1]) + ", 3) of the trajectory's positions.");
+  return given->data();
+}
+
+py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
+                    const std::optional<Doubles> &dv, int threads,
+                    const std::optional<std::string> &instructions)
+{
+  if (threads < 1) throw py::value_error("threads must be positive.");
+  const StateDerivatives derivatives = {states_of(dx, t, "dx"), states_of(dv, t, "dv")};
+  const Instructions used =
+      instructions ? instructions_named(*instructions) : fastest_instructions();
+  Adjoint result;
+  {
+    const py::gil_scoped_release release;
+    result = adjoint(t, derivatives, used, threads);
+  }
+  auto array = [](const std::vector<double> &values, std::vector<py::ssize_t> shape) {
+    return py::array_t<double>(std::move(shape), values.data());
+  };
+  py::dict answer;
+  answer["coefficients"] =
+      array(result.coefficients, {unordered_pairs(t.tables.ntypes), basis_size(t.tables.knots)});
+  answer["x"] = array(result.x, {t.natoms, 3});
+  answer["v"] = array(result.v, {t.natoms, 3});
+  answer["chain"] = array(result.chain, {t.chain});
+  answer["norm"] = array(result.norm, {t.steps + 1});
+  return answer;
+}
+
+std::vector<std::unique_ptr<Trajectory>> take_trajectories(std::uintptr_t lammps,
+                                                           const std::string &fix_id)
+{
+  auto *take =
+      plugin_function<std::vector<Trajectory> *(void *, const char *)>("diffsim_take_trajectories");
+  const std::unique_ptr<std::vector<Trajectory>> taken(take(pointer(lammps), fix_id.c_str()));
+  if (!taken)
+    throw py::key_error("LAMMPS has no fix '" + fix_id + "' of style diffsim/trajectory.");
+  std::vector<std::unique_ptr<Trajectory>> result;
+  for (Trajectory &t : *taken) result.push_back(std::make_unique<Trajectory>(std::move(t)));
+  return result;
+}
+
+}    // namespace
+
+void define_dynamics(py::module_ &m)
+{
+  py::class_<Trajectory>(m, "Trajectory",
+                         "Every state of a run, as recorded by fix diffsim/trajectory.")
+      .def_property_readonly("integrator",
+                             [](const Trajectory &t) {
+                               return INTEGRATORS[static_cast<int>(t.integrator)];
+                             })
+      .def_readonly("steps", &Trajectory::steps)
+      .def_readonly("dt", &Trajectory::dt)
+      .def_readonly("kt", &Trajectory::kt)
+      .def_property_readonly(
+          "box",
+          [](const Trajectory &t) {
+            const Box &b = t.box;
+            return py::array_t<double>(
+                {3, 3},
+                std::vector<double>{b.xx, 0.0, 0.0, b.xy, b.yy, 0.0, b.xz, b.yz, b.zz}.data());
+          })
+      .def_property_readonly("periodic",
+                             [](const Trajectory &t) {
+                               return std::vector<bool>(t.box.periodic.begin(),
+                                                        t.box.periodic.end());
+                             })
+      .def_property_readonly("tag", per_atom(&Trajectory::tag))
+      .def_property_readonly("type", per_atom(&Trajectory::type))
+      .def_property_readonly("mass", per_atom(&Trajectory::mass))
+      .def_property_readonly("drag", per_atom(&Trajectory::drag))
+      .def_property_readonly("chain_mass", per_atom(&Trajectory::chain_mass))
+      .def_property_readonly("chain_velocity",
+                             [](const py::object &self) {
+                               const auto &t = self.cast<const Trajectory &>();
+                               return view(t.chain_velocity, {t.steps + 1, t.chain}, self);
+                             })
+      .def_property_readonly("x", per_state(&Trajectory::x))
+      .def_property_readonly("v", per_state(&Trajectory::v))
+      .def_property_readonly("nbytes", [](const Trajectory &t) {
+        return sizeof(double) * (t.x.size() + t.v.size() + t.chain_velocity.size());
+      });
+
+  m.def("take_trajectories", &take_trajectories, py::arg("lammps"), py::arg("fix_id"),
+        "Trajectories of a fix diffsim/trajectory, moved out of LAMMPS without a copy.");
+  m.def(
+      "adjoint", &adjoint_of, py::arg("trajectory"), py::arg("dx") = py::none(),
+      py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),
+      "Total derivatives of a function of the states, given its derivatives with respect to each of "
+      "them, (steps + 1, atoms, 3).");
+}
