@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import KERNELS, kernel_environment
 
+from conftest import KERNELS, kernel_environment
 from diffsim import _core
 from diffsim.simulation.lammps_engine import lammps_instance
 
