@@ -517,7 +517,15 @@ def test_what_a_validation_reports(validated):
     assert [record["validation_md_steps"] for record in records] == [0, 300, 600]
     for record in records[1:]:
         entry = record["validation"]["hot"]
-        assert set(entry) == {"loss", "rdf_mse", "noise", "values", "pressure", "temperature"}
+        assert set(entry) == {
+            "loss",
+            "rdf_mse",
+            "noise",
+            "values",
+            "curves",
+            "pressure",
+            "temperature",
+        }
         assert 1.6 < entry["temperature"] < 2.4
         assert entry["noise"][0] > 0 and entry["rdf_mse"][0] > 0
     assert (validated / "rdf_hot_A-A.png").stat().st_size > 5000

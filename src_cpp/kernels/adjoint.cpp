@@ -49,10 +49,11 @@ class Sweep {
   Adjoint run()
   {
     Adjoint result;
-    result.norm.resize(t_.steps + 1);
-    add_given(t_.steps);
-    result.norm[t_.steps] = norm();
-    for (int n = t_.steps; n > 0; n--) {
+    const int last = given_.last;
+    result.norm.resize(last + 1);
+    add_given(last);
+    result.norm[last] = norm();
+    for (int n = last; n > 0; n--) {
       if (t_.integrator == Integrator::NOSE_HOOVER) through_last_half_step(n);
       through_second_kick(n);
       through_drift_and_first_kick();

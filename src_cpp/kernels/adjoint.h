@@ -10,10 +10,12 @@
 
 namespace diffsim {
 
-// Derivatives of a function L of the states with respect to each state by itself, [steps+1][natoms][3].
+// Derivatives of a function L of the states with respect to each state by itself, [last+1][natoms][3]; L
+// does not depend on states after `last`.
 struct StateDerivatives {
   const double *x;    // null if L does not depend on positions
   const double *v;    // null if L does not depend on velocities
+  int last;
 };
 
 // The total derivatives of L: through all later states.

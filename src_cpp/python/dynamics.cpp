@@ -42,13 +42,18 @@ auto per_atom(std::vector<Value> Trajectory::*member)
   };
 }
 
-const double *states_of(const std::optional<Doubles> &given, const Trajectory &t, const char *what)
+// The derivatives of one kind, whose states are `last` + 1
+const double *states_of(const std::optional<Doubles> &given, const Trajectory &t, const char *what,
+                        int &last)
 {
   if (!given) return nullptr;
-  const std::vector<py::ssize_t> shape = state_shape(t);
-  if (given->ndim() != 3 || !std::equal(shape.begin(), shape.end(), given->shape()))
-    throw py::value_error(std::string(what) + " must have the shape (" + std::to_string(shape[0]) +
-                          ", " + std::to_string(shape[1]) + ", 3) of the trajectory's positions.");
+  const bool fits = given->ndim() == 3 && given->shape(0) >= 1 && given->shape(0) <= t.steps + 1 &&
+                    given->shape(1) == t.natoms && given->shape(2) == 3;
+  if (!fits || (last >= 0 && given->shape(0) != last + 1))
+    throw py::value_error(std::string(what) +
+                          " must have the shape (states, atoms, 3) of the first states of the "
+                          "trajectory, as many for dx as for dv.");
+  last = static_cast<int>(given->shape(0)) - 1;
   return given->data();
 }
 
@@ -57,7 +62,12 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
                     const std::optional<std::string> &instructions)
 {
   if (threads < 1) throw py::value_error("threads must be positive.");
-  const StateDerivatives derivatives = {states_of(dx, t, "dx"), states_of(dv, t, "dv")};
+  int last = -1;
+  StateDerivatives derivatives = {};
+  derivatives.x = states_of(dx, t, "dx", last);
+  derivatives.v = states_of(dv, t, "dv", last);
+  if (last < 0) throw py::value_error("dx or dv must be given.");
+  derivatives.last = last;
   const Instructions used =
       instructions ? instructions_named(*instructions) : fastest_instructions();
   Adjoint result;
@@ -74,7 +84,7 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
   answer["x"] = array(result.x, {t.natoms, 3});
   answer["v"] = array(result.v, {t.natoms, 3});
   answer["chain"] = array(result.chain, {t.chain});
-  answer["norm"] = array(result.norm, {t.steps + 1});
+  answer["norm"] = array(result.norm, {last + 1});
   return answer;
 }
 
@@ -104,6 +114,7 @@ void define_dynamics(py::module_ &m)
       .def_readonly("steps", &Trajectory::steps)
       .def_readonly("dt", &Trajectory::dt)
       .def_readonly("kt", &Trajectory::kt)
+      .def_readonly("mvv_to_energy", &Trajectory::mvv_to_energy)
       .def_property_readonly(
           "box",
           [](const Trajectory &t) {
@@ -138,6 +149,6 @@ void define_dynamics(py::module_ &m)
   m.def(
       "adjoint", &adjoint_of, py::arg("trajectory"), py::arg("dx") = py::none(),
       py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),
-      "Total derivatives of a function of the states, given its derivatives with respect to each of "
-      "them, (steps + 1, atoms, 3).");
+      "Total derivatives of a function of the first states of a trajectory, given its derivatives "
+      "with respect to each of them by itself, (states, atoms, 3).");
 }

@@ -135,20 +135,21 @@ class Ensemble:
         """Add the frames that were simulated with these coefficients (P, K + 2) of the spline."""
         counts = frames.counts.reshape(len(frames), -1)
         flat = coefficients.ravel()
-        targets = self.system.targets
-        observed = [target.observe(frames, self.species) for target in targets]
+        quantities = self._quantities(frames)
+        observed = [values for values, _ in quantities]
         ends = np.cumsum([part.shape[1] for part in observed])
         self.columns = [
             slice(int(end) - part.shape[1], int(end))
             for end, part in zip(ends, observed, strict=True)
         ]
         first = not self._lengths
-        for target, columns in zip(targets, self.columns, strict=True):
-            explicit = target.explicit(frames)
-            if explicit is not None:
-                earlier = self._explicit.get(columns.start)
-                self._explicit[columns.start] = (
-                    explicit if earlier is None else np.concatenate([earlier, explicit])
+        for (_, explicit), columns in zip(quantities, self.columns, strict=True):
+            if explicit is None:
+                continue
+            for m, derivative in enumerate(np.moveaxis(explicit, 1, 0)):
+                earlier = self._explicit.get(columns.start + m)
+                self._explicit[columns.start + m] = (
+                    derivative if earlier is None else np.concatenate([earlier, derivative])
                 )
         new = np.concatenate(observed, axis=1)
         self._observed = new if first else np.concatenate([self._observed, new])
@@ -177,6 +178,17 @@ class Ensemble:
         _, self._log_mixture = reweighting.mbar(
             self._reduced, np.array(self._lengths, dtype=np.float64)
         )
+
+    def _quantities(self, frames: Frames) -> list[tuple[Array, Array | None]]:
+        """What the observables of each target are averages of, in the potential that was simulated
+        (F, M), and its explicit derivative by the coefficients (F, M, P (K + 2))."""
+        result: list[tuple[Array, Array | None]] = []
+        for target in self.system.targets:
+            observed, explicit = target.observe(frames, self.species), target.explicit(frames)
+            if explicit is not None:
+                explicit = explicit.reshape(*observed.shape, -1)
+            result.append((observed, explicit))
+        return result
 
     def _error_of_latest(self, observed: Array) -> Array:
         jacobian = self._average(observed.mean(axis=0))[1]

@@ -22,7 +22,7 @@ from diffsim.gradients.fluctuations import (
 )
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Fluid, Scalar
+from diffsim.targets import RDF, Fluid
 
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
 
@@ -79,13 +79,14 @@ class Response:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Observables as functions of what fluctuates, their explicit parts, their series of frames."""
+    """Observables as functions of what fluctuates, their explicit parts, their series of frames;
+    which are usable, and of which the frames tell what the numbers of pairs do not."""
 
     linear: Array
     explicit: Array
     series: Array
     usable: NDArray[np.bool_]
-    scalar: NDArray[np.bool_]
+    by_frames: NDArray[np.bool_]
 
 
 def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
@@ -140,10 +141,10 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     covariance, share, worth = _covariance(ensemble, at, fluid, bins, n_independent)
 
     rows = _rows(ensemble, at, fluid, bins, grid)
-    # What numbers of pairs and volume do not tell of a number (other interactions, a third moment)
+    # What numbers of pairs and volume do not tell (other interactions, a third moment, motion)
     # the frames do, with the weight that they have beside the theory.
     z = _fluctuating(ensemble, bins)
-    rest = np.where(rows.scalar, rows.series - z @ rows.linear.T, 0.0)
+    rest = np.where(rows.by_frames, rows.series - z @ rows.linear.T, 0.0)
     rest_with_z = share * reweighting.covariance(at.weights, rest, z)
     cross = rows.linear @ covariance + rest_with_z
     observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
@@ -301,10 +302,10 @@ def _rows(
     for column, derivative in ensemble.explicit_derivatives.items():
         explicit[column] = at.weights @ derivative
     usable = np.ones(shape[0], dtype=bool)
-    scalar = np.zeros(shape[0], dtype=bool)
+    by_frames = np.zeros(shape[0], dtype=bool)
     for target, columns in zip(ensemble.system.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
-        scalar[columns] = isinstance(target, Scalar)
+        by_frames[columns] = not isinstance(target, RDF)
         if known is None:
             continue
         linear[columns, : len(bins)] = known.bins[:, bins]
@@ -320,5 +321,5 @@ def _rows(
         explicit=jacobian @ explicit,
         series=ensemble.observed(at.coefficients) @ jacobian.T,
         usable=~(kind @ ~usable),
-        scalar=kind @ scalar,
+        by_frames=kind @ by_frames,
     )

@@ -158,9 +158,24 @@ def _trust_region(
         return np.asarray(np.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0))
 
     start = np.concatenate([p.detach().numpy().ravel() for p in parameters.values()])
-    solution = least_squares(residual, start, jacobian, method="trf", max_nfev=iterations)
+    # weights that nothing depends on, as those of pairs without a target, stay what they are: along
+    # them the steps would be rounding
+    matters = jacobian(start).any(axis=0)
+
+    def whole(part: Array) -> Array:
+        result = start.copy()
+        result[matters] = part
+        return result
+
+    solution = least_squares(
+        lambda part: residual(whole(part)),
+        start[matters],
+        lambda part: jacobian(whole(part))[:, matters],
+        method="trf",
+        max_nfev=iterations,
+    )
     with torch.no_grad():
-        for name, part in unpack(solution.x).items():
+        for name, part in unpack(whole(solution.x)).items():
             parameters[name].copy_(part)
 
 

@@ -26,7 +26,7 @@ FIT_ITERATIONS = 300
 KNOTS = 1000  # of the fit
 WALL = 0.75  # of the smallest distance seen: where the fit begins
 WITHOUT_TARGET = 0.3  # of the cutoff, the same for pairs without a target
-STEEPEST, LEAST_STEEP = 60.0, 6.0  # exponents of the continued wall
+STEEPEST, LEAST_STEEP = 40.0, 6.0  # exponents of the continued wall
 BINS_PER_CUTOFF = 125  # at most, of the integral equation
 RANGE = 2.0  # of the integral equation, in the range of the targets
 RANGE_IN_CUTOFFS = 3.0  # at least
@@ -38,7 +38,7 @@ def potential_of_mean_force(
     """Energies w(r) = -kT ln g(r), shifted to zero at the cutoff, at distances (n,).
 
     Inside of the first distance where g is known (it exceeds 0.05, or ten standard errors) the wall
-    is continued as w1 (r1 / r)^m plus a constant, with the slope of w there. NaN where the target
+    is continued as a power of the distance plus a constant, with slope and curvature of w there. NaN where the target
     says nothing: beyond its last bin, and inside of its first if g is not small there.
 
     With the indirect correlation h - c at the target's distances, in kT, w is the potential of the
@@ -67,11 +67,13 @@ def potential_of_mean_force(
     if first == 0:
         result[inside] = np.nan
         return np.asarray(result)
-    # w = A ((r1/r)^m - 1) + w1 with A m / r1 = -w'(r1); A is at least kT, so that it is a wall
-    slope = np.gradient(w[:3], r[:3], edge_order=2)[0]
-    steepness = max(-slope, LEAST_STEEP * kt / r[0])
-    exponent = float(np.clip(steepness * r[0] / max(w[0], kt), LEAST_STEEP, STEEPEST))
-    amplitude = steepness * r[0] / exponent
+    # w = A ((r1/r)^m - 1) + w1 with A m / r1 = -w'(r1) and m + 1 = -r w''/w' in the next bin, where
+    # the second derivative is better known; at least as steep as to be a wall
+    slope, next_slope = curve(r[:2], 1)
+    curvature = (w[0] - 2.0 * w[1] + w[2]) / (r[1] - r[0]) ** 2
+    exponent = -1.0 - r[1] * curvature / next_slope if next_slope < 0.0 else LEAST_STEEP
+    exponent = float(np.clip(exponent, LEAST_STEEP, STEEPEST))
+    amplitude = max(-slope * r[0], LEAST_STEEP * kt) / exponent
     result[inside] = w[0] + amplitude * ((r[0] / distances[inside]) ** exponent - 1.0)
     return np.asarray(result)
 

@@ -4,6 +4,7 @@ from diffsim.simulation.frames import Frames
 from diffsim.simulation.inspection import Box, inspect, rdf_bins
 from diffsim.simulation.lammps_engine import Recording, lammps_instance, simulate
 from diffsim.simulation.system import System
+from diffsim.simulation.window_engine import simulate_windows
 
 __all__ = [
     "Box",
@@ -14,4 +15,5 @@ __all__ = [
     "lammps_instance",
     "rdf_bins",
     "simulate",
+    "simulate_windows",
 ]

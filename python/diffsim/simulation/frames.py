@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ class Frames:
     pressure_unit
         The pressure, in LAMMPS's unit, of an energy of one in a volume of one (LAMMPS's nktv2p): 1
         in lj units, 68568.415 atm in real units.
+    motion
+        What the windows that begin with the frames say of targets of the motion, shape (F, M);
+        M = 0 where there are none.
+    motion_response
+        Derivatives of `motion` by the coefficients of the splines along the window, from its
+        initial state on, shape (F, M, P (K + 2)).
     """
 
     counts: Array
@@ -65,6 +71,8 @@ class Frames:
     pressure: Array
     temperature: Array
     pressure_unit: float
+    motion: Array = field(default_factory=lambda: np.empty((0, 0)))
+    motion_response: Array = field(default_factory=lambda: np.empty((0, 0, 0)))
 
     def __len__(self) -> int:
         return len(self.volume)
@@ -132,22 +140,8 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
     n_species
         Number of species of the potential.
     """
-    index = {pair: p for p, pair in enumerate(species_pairs(n_species))}
-    target = []
-    for i, j in species_pairs(len(species_of_type)):
-        a, b = sorted((species_of_type[i], species_of_type[j]))
-        target.append(index.get((a, b), -1))
-
     def gather(values: NDArray[Any], axis: int = 1) -> NDArray[Any]:
-        if target == list(range(len(index))):
-            return values
-        shape = (*values.shape[:axis], len(index), *values.shape[axis + 1 :])
-        result = np.zeros(shape, dtype=values.dtype)
-        into, of_types = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
-        for source, p in enumerate(target):
-            if p >= 0:
-                into[p] += of_types[source]
-        return result
+        return sum_over_types(values, species_of_type, n_species, axis)
 
     of_species = np.asarray(species_of_type)
     atoms = np.zeros(n_species, dtype=np.int64)
@@ -165,3 +159,39 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
         temperature=recorded.temperature,
         pressure_unit=recorded.pressure_unit,
     )
+
+
+def sum_over_types(
+    values: NDArray[Any], species_of_type: Sequence[int], n_species: int, axis: int
+) -> NDArray[Any]:
+    """Sum numbers of pairs of types, along an axis, over the types of each pair of species.
+
+    Pairs of types that the potential leaves out (-1) are dropped.
+    """
+    index = {pair: p for p, pair in enumerate(species_pairs(n_species))}
+    target = []
+    for i, j in species_pairs(len(species_of_type)):
+        a, b = sorted((species_of_type[i], species_of_type[j]))
+        target.append(index.get((a, b), -1))
+    if target == list(range(len(index))):
+        return values
+    shape = (*values.shape[:axis], len(index), *values.shape[axis + 1 :])
+    result = np.zeros(shape, dtype=values.dtype)
+    into, of_types = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
+    for source, p in enumerate(target):
+        if p >= 0:
+            into[p] += of_types[source]
+    return result
+
+
+def concatenate(parts: Sequence[Frames]) -> Frames:
+    """Frames of several runs of a system as those of one."""
+    per_frame = [
+        entry.name
+        for entry in fields(Frames)
+        if isinstance(values := getattr(parts[0], entry.name), np.ndarray)
+        and values.ndim > 0
+        and entry.name not in ("atoms", "pairs")
+    ]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame}
+    return replace(parts[0], **joined)

@@ -30,10 +30,13 @@ class Box:
         Half of the smallest distance between opposite faces.
     density
         Number of atoms of each species over the volume.
+    timestep
+        In LAMMPS's unit of time.
     """
 
     half_width: float
     density: dict[str, float]
+    timestep: float
 
 
 def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
@@ -56,6 +59,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
         local = lammps.numpy.extract_atom("type")[: lammps.extract_setting("nlocal")]
+        timestep = float(lammps.extract_global("dt"))
         atoms = np.bincount(local, minlength=len(types) + 1)
     length = np.array(high) - np.array(low)
     h = np.array([[length[0], xy, xz], [0.0, length[1], yz], [0.0, 0.0, length[2]]])
@@ -63,7 +67,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     density: dict[str, float] = {}
     for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
         density[name] = density.get(name, 0.0) + float(number / length.prod())
-    return Box(0.5 * float(widths.min()), density)
+    return Box(0.5 * float(widths.min()), density, timestep)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

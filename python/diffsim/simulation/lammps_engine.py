@@ -42,6 +42,14 @@ class Recording:
     rdf_range: float
     intermolecular: bool = False
 
+    def fix(self) -> str:
+        """The LAMMPS command that records the frames."""
+        return (
+            f"fix {FIX_ID} all diffsim/counts {self.every} "
+            f"rdf {self.rdf_bins} {self.rdf_range:.17g} "
+            f"molecule {'inter' if self.intermolecular else 'off'}"
+        )
+
 
 @contextlib.contextmanager
 def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any]:
@@ -133,35 +141,87 @@ def simulate(
     InputError
         If the script does not define atoms, or their types do not fit the species.
     """
+    with started(system, knots, seed, start, scratch) as run:
+        run.commands(
+            *([f"run {recording.relaxation}"] if recording.relaxation else []),
+            recording.fix(),
+            f"run {recording.steps}",
+        )
+        return run.take_frames(), run.state()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A LAMMPS instance with the atoms, the potential and everything of the script.
+
+    Attributes
+    ----------
+    lammps
+        The instance.
+    system
+        What is simulated.
+    species_of_type
+        Species index of the LAMMPS types 1, 2, ...; -1 for types that the potential leaves out.
+    species
+        Names of the potential's species.
+    scratch
+        Folder for LAMMPS's files.
+    """
+
+    lammps: Any
+    system: System
+    species_of_type: Sequence[int]
+    species: Sequence[str]
+    scratch: Path
+
+    def commands(self, *lines: str) -> None:
+        """Run LAMMPS commands; raises SimulationError if LAMMPS stops."""
+        with _lammps_errors(self.system, _file(self.system, self.scratch, "log")):
+            for line in lines:
+                self.lammps.command(line)
+
+    def take_frames(self) -> Frames:
+        """The frames that were recorded since the last time."""
+        recorded = _core.take_frames(self.lammps.lmp.value, FIX_ID)
+        return by_species(recorded, self.species_of_type, len(self.species))
+
+    def state(self) -> str:
+        """The present configuration, as a LAMMPS text dump."""
+        file = _file(self.system, self.scratch, "state")
+        self.commands("reset_timestep 0", f'write_dump all custom "{file}" {STATE_WRITTEN}')
+        return file.read_text()
+
+
+@contextlib.contextmanager
+def started(
+    system: System, knots: Any, seed: int, start: str | None, scratch: Path
+) -> Iterator[Run]:
+    """A LAMMPS instance in which the system's script has run, with the atoms in their places.
+
+    Parameters and errors as those of `simulate`.
+    """
     species = list(knots.species)
     types = list(system.types) if system.types is not None else species
-    knots_file, state_file = scratch / f"{system.name}.knots", scratch / f"{system.name}.state"
+    knots_file, state_file = (_file(system, scratch, kind) for kind in ("knots", "state"))
     knots.write(str(knots_file))
     if start is not None:
         state_file.write_text(start)
-
-    log = scratch / f"{system.name}.log"
+    index = [species.index(name) if name != "NULL" else -1 for name in types]
+    log = _file(system, scratch, "log")
     with lammps_instance(log, system.script_variables(seed)) as lammps:
         run_script(lammps, system, types)
-        commands = [
+        run = Run(lammps, system, index, species, scratch)
+        run.commands(
             "pair_style diffsim",
             f'pair_coeff * * "{knots_file}" {" ".join(types)}',
             *([f'read_dump "{state_file}" 0 {STATE_READ}'] if start is not None else []),
             "reset_timestep 0",
-            *([f"run {recording.relaxation}"] if recording.relaxation else []),
-            f"fix {FIX_ID} all diffsim/counts {recording.every} "
-            f"rdf {recording.rdf_bins} {recording.rdf_range:.17g} "
-            f"molecule {'inter' if recording.intermolecular else 'off'}",
-            f"run {recording.steps}",
-            "reset_timestep 0",
-            f'write_dump all custom "{state_file}" {STATE_WRITTEN}',
-        ]
-        with _lammps_errors(system, log):
-            for command in commands:
-                lammps.command(command)
-        recorded = _core.take_frames(lammps.lmp.value, FIX_ID)
-    index = [species.index(name) if name != "NULL" else -1 for name in types]
-    return by_species(recorded, index, len(species)), state_file.read_text()
+        )
+        yield run
+
+
+def _file(system: System, scratch: Path, kind: str) -> Path:
+    return scratch / f"{system.name}.{kind}"
 
 
 def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:

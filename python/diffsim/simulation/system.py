@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffsim.errors import InputError
-from diffsim.targets import Target
+from diffsim.targets import Target, WindowTarget
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class System:
         In the units of the script. The thermostat of the script must hold it: the Boltzmann
         weights are those of this temperature.
     targets
-        What it has to reproduce: distribution functions, pressure ... (`diffsim.targets`).
+        What it has to reproduce: distribution functions, pressure, diffusion ...
+        (`diffsim.targets`).
     name
         Appears in the metrics and file names; the script's stem by default.
     types
@@ -50,7 +51,7 @@ class System:
 
     script: Path
     temperature: float
-    targets: Sequence[Target]
+    targets: Sequence[Target | WindowTarget]
     name: str = ""
     types: Sequence[str] | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from diffsim.targets.base import Fluctuation, Fluid, Scalar, Target
 from diffsim.targets.coordination import Coordination
+from diffsim.targets.motion import MSD, VACF, Diffusion
 from diffsim.targets.rdf import RDF, range_weights, rebin_matrix, write_rdf
 from diffsim.targets.thermodynamic import Compressibility, Density, Energy, Pressure
+from diffsim.targets.window import (
+    StateDerivatives,
+    Window,
+    WindowAverage,
+    WindowTarget,
+    window_averages,
+)
 
 __all__ = [
+    "MSD",
     "RDF",
+    "VACF",
     "Compressibility",
     "Coordination",
     "Density",
+    "Diffusion",
     "Energy",
     "Fluctuation",
     "Fluid",
     "Pressure",
     "Scalar",
+    "StateDerivatives",
     "Target",
+    "Window",
+    "WindowAverage",
+    "WindowTarget",
     "range_weights",
     "rebin_matrix",
+    "window_averages",
     "write_rdf",
 ]

@@ -102,10 +102,8 @@ class Target(Protocol):
         ...
 
     def explicit(self, frames: Frames) -> FloatArray | None:
-        """Derivative of x with respect to the coefficients, (F, P (K + 2)); None where zero.
-
-        Only targets with M = 1 have one.
-        """
+        """Derivative of x with respect to the coefficients, (F, M, P (K + 2)), or without the M
+        where it is one; None where zero."""
         ...
 
     def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:

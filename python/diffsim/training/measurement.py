@@ -131,6 +131,7 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         loss; rdf_mse: mean square deviation from each target g(r), unweighted; noise: what rdf_mse
         would be on average if the potential were perfect, from the standard errors of the averages
         and of the targets; values: of every target that is a number, its value and standard error;
+        curves: mse and noise of every other function, such as a velocity autocorrelation;
         pressure; temperature.
     """
     series = latest_series(ensemble)
@@ -139,6 +140,7 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         "rdf_mse": [],
         "noise": [],
         "values": {},
+        "curves": {},
     }
     for target, values, errors in zip(
         ensemble.system.targets,
@@ -150,8 +152,14 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
             given = 0.0 if target.error is None else target.error
             result["rdf_mse"].append(float(np.mean((values - target.values) ** 2)))
             result["noise"].append(float(np.mean(errors**2 + given**2)))
-        else:
+        elif len(values) == 1:
             result["values"][target.label] = [float(values[0]), float(errors[0])]
+        else:
+            given = 0.0 if target.errors is None else target.errors
+            result["curves"][target.label] = {
+                "mse": float(np.mean((values - target.values) ** 2)),
+                "noise": float(np.mean(errors**2 + given**2)),
+            }
     return result | {
         "pressure": float(frames.pressure.mean()),
         "temperature": float(frames.temperature.mean()),

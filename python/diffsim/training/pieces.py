@@ -63,7 +63,11 @@ class Simulator:
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""
-        return self._relaxation(state) + self.protocol.sampled(frames)
+        return self._relaxation(state) + self._sampled(frames)[0]
+
+    def _sampled(self, frames: int | None) -> tuple[int, int]:
+        """MD steps that are sampled, and from frame to frame."""
+        return self.protocol.sampled(frames), self.protocol.every
 
     def piece(
         self,
@@ -100,11 +104,9 @@ class Simulator:
             If LAMMPS stops, an energy is not finite, or the temperature at the end is far from
             both the system's and `usual`.
         """
-        protocol = self.protocol
         recording = Recording(
             self._relaxation(state),
-            protocol.sampled(frames),
-            protocol.every,
+            *self._sampled(frames),
             self.bins,
             self.reach,
             self.system.intermolecular,
@@ -113,7 +115,7 @@ class Simulator:
         training, iteration, *attempt = seed
         sequence = np.random.SeedSequence([training, iteration, self.index, *attempt])
         number = int(sequence.generate_state(1)[0] % 900_000_000) + 1
-        recorded, end = simulate(self.system, knots, recording, number, state, self.scratch)
+        recorded, end = self._simulate(knots, recording, number, state)
         advice = (
             f"in iteration {iteration}: its simulation is unstable. Use a smaller time step or "
             f"smaller steps of the optimizer. The log is {self.scratch / self.system.name}.log."
@@ -129,6 +131,11 @@ class Simulator:
                 f"{advice}"
             )
         return recorded, end
+
+    def _simulate(
+        self, knots: Any, recording: Recording, seed: int, state: str | None
+    ) -> tuple[Frames, str]:
+        return simulate(self.system, knots, recording, seed, state, self.scratch)
 
     def _relaxation(self, state: str | None) -> int:
         return self.protocol.equilibration if state is None else self.protocol.relaxation

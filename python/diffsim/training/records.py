@@ -22,19 +22,32 @@ class Protocol:
         Not sampled, before the first iteration.
     relaxation
         Not sampled, at the start of every later iteration.
+    windows
+        In every iteration, for targets of the motion.
+    spacing
+        From the end of a window to the beginning of the next.
     """
 
     steps: int = 2500
     every: int = 20
     equilibration: int = 2000
     relaxation: int = 250
+    windows: int = 20
+    spacing: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("steps", "every", "equilibration", "relaxation"):
-            lowest = 1 if name in ("steps", "every") else 0
+        for name, lowest in (
+            ("steps", 1),
+            ("every", 1),
+            ("equilibration", 0),
+            ("relaxation", 0),
+            ("windows", 2),
+            ("spacing", 1),
+        ):
             if getattr(self, name) < lowest:
+                what = "windows" if name == "windows" else "MD steps"
                 raise InputError(
-                    f"The number of MD steps '{name}' is {getattr(self, name)}; it must be at "
+                    f"The number of {what} '{name}' is {getattr(self, name)}; it must be at "
                     f"least {lowest}."
                 )
         if self.steps % self.every or self.steps < 2 * self.every:

@@ -40,6 +40,7 @@ from diffsim.training.measurement import (
 from diffsim.training.pieces import Simulator, final_temperature
 from diffsim.training.records import Iteration, Protocol
 from diffsim.training.validation import Validation
+from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
 
 JUDGED = 0.5  # frames of the latest piece that must be effective for a loss to be trusted
@@ -100,6 +101,7 @@ class Trainer:
         accuracy: float | None = None,
     ) -> None:
         check_systems(systems, validate_every)
+        systems = separate(systems)
         if start not in ("pmf", "hnc", "potential"):
             raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
         self.potential = potential
@@ -121,7 +123,8 @@ class Trainer:
         simulators = []
         for index, system in enumerate(ordered):
             check_species(system, species)
-            simulators.append(Simulator.of(system, index, potential, self.protocol, self.scratch))
+            kind = WindowSimulator if is_of_motion(system) else Simulator
+            simulators.append(kind.of(system, index, potential, self.protocol, self.scratch))
         self._simulators = simulators[: len(self.systems)]
         self.validation = Validation(simulators[len(self.systems) :], validate_every)
         self._events = ranges  # for the next record

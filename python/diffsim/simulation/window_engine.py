@@ -1,0 +1,78 @@
+"""Windows of a trajectory: (script, knots, state, seed) -> (frames, state).
+
+Each window begins with a frame and has every step recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from diffsim import _core
+from diffsim.knots import Array
+from diffsim.simulation.frames import Frames, concatenate
+from diffsim.simulation.lammps_engine import FIX_ID, Recording, started
+from diffsim.simulation.system import System
+
+TRAJECTORY_ID = "diffsim_trajectory"
+
+Analysis = Callable[[Any, Sequence[int]], tuple[Array, Array]]
+"""(trajectory, species of its types) -> observables (M,), their derivatives (M, P (K + 2))."""
+
+
+def simulate_windows(
+    system: System,
+    knots: Any,
+    recording: Recording,
+    length: int,
+    seed: int,
+    start: str | None,
+    scratch: Path,
+    analyse: Analysis,
+) -> tuple[Frames, str]:
+    """Simulate windows of a trajectory, and analyse each as soon as it is there.
+
+    Parameters
+    ----------
+    system, knots, seed, start, scratch
+        As of `simulate`.
+    recording
+        Of the frames that windows begin with: a window follows each of them, so that `every` is the
+        number of steps from the end of a window to the next frame.
+    length
+        Steps of a window.
+    analyse
+        What is kept of a window: a trajectory of a thousand atoms and a thousand steps takes 48 MB.
+
+    Returns
+    -------
+    frames, state
+        The frames that windows begin with, and what `analyse` says of the windows in `motion` and
+        `motion_response`; the last configuration.
+
+    Raises
+    ------
+    SimulationError
+        With LAMMPS's own message, if LAMMPS stops, or cannot differentiate the simulation.
+    InputError
+        As `simulate`.
+    """
+    frames: list[Frames] = []
+    with started(system, knots, seed, start, scratch) as run:
+        if recording.relaxation:
+            run.commands(f"run {recording.relaxation}")
+        for _ in range(recording.steps // recording.every):
+            run.commands("reset_timestep 0", recording.fix(), f"run {recording.every}")
+            frame = run.take_frames()
+            run.commands(
+                f"unfix {FIX_ID}",
+                f"fix {TRAJECTORY_ID} all diffsim/trajectory",
+                f"run {length}",
+            )
+            (trajectory,) = _core.take_trajectories(run.lammps.lmp.value, TRAJECTORY_ID)
+            run.commands(f"unfix {TRAJECTORY_ID}")
+            motion, response = analyse(trajectory, run.species_of_type)
+            frames.append(replace(frame, motion=motion[None], motion_response=response[None]))
+        return concatenate(frames), run.state()

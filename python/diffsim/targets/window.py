@@ -1,0 +1,222 @@
+"""What the training asks of a target that is about the motion in a window of a trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim.errors import InputError
+from diffsim.targets.base import FloatArray, Fluctuation, Fluid, identity_average
+
+if TYPE_CHECKING:
+    from diffsim.simulation.frames import Frames
+
+WHOLE = 1e-6  # of a time step: how far a time may be from a whole number of them
+
+
+@dataclass(frozen=True)
+class Window:
+    """Every state of a stretch of trajectory that began in equilibrium.
+
+    Attributes
+    ----------
+    x, v
+        Positions, not wrapped into the box, and velocities in LAMMPS's units, (T + 1, N, 3).
+    species
+        Index of each atom's species, shape (N,).
+    mass
+        Of each atom, shape (N,).
+    dt
+        Time step.
+    kt
+        Thermal energy.
+    mvv_to_energy
+        The energy of mass times velocity squared of one.
+    """
+
+    x: FloatArray
+    v: FloatArray
+    species: NDArray[np.int64]
+    mass: FloatArray
+    dt: float
+    kt: float
+    mvv_to_energy: float
+
+    def step(self, time: float, label: str) -> int:
+        """The number of the state at a time.
+
+        Raises
+        ------
+        InputError
+            If the time is no whole number of time steps, or after the window.
+        """
+        n = round(time / self.dt)
+        if abs(time / self.dt - n) > WHOLE * max(1, n):
+            raise InputError(
+                f"The time {time:g} of the {label} is no multiple of the time step {self.dt:g}. "
+                "Give a target at such times, or change the time step of the script."
+            )
+        if n >= len(self.x):
+            raise InputError(
+                f"The time {time:g} of the {label} is longer than the window of "
+                f"{(len(self.x) - 1) * self.dt:g}."
+            )
+        return n
+
+    def atoms(self, name: str, species: Sequence[str], label: str) -> NDArray[np.intp]:
+        """Numbers of the atoms of a species.
+
+        Raises
+        ------
+        InputError
+            If the potential does not know the species, or there is no such atom.
+        """
+        if name not in species:
+            raise InputError(
+                f"The {label} names the species {name}, but the potential has the species "
+                f"{', '.join(species)}."
+            )
+        chosen = np.flatnonzero(self.species == list(species).index(name))
+        if not len(chosen):
+            raise InputError(
+                f"The {label} is a target, but the system holds no atom of {name}. Correct the "
+                "species of its types or that of the target."
+            )
+        return chosen
+
+
+@dataclass(frozen=True)
+class StateDerivatives:
+    """Derivatives of an observable by the first states of a window, each by itself.
+
+    Attributes
+    ----------
+    x, v
+        Shape (states, N, 3); None where it does not depend on positions or velocities.
+    """
+
+    x: FloatArray | None
+    v: FloatArray | None
+
+
+class WindowTarget(Protocol):
+    """Observables of the motion, averages over windows, and the values that they should have."""
+
+    @property
+    def label(self) -> str:
+        """Short name for metrics and messages."""
+        ...
+
+    @property
+    def values(self) -> FloatArray:
+        """Target values, shape (n,)."""
+        ...
+
+    @property
+    def errors(self) -> FloatArray | None:
+        """Standard errors of the values, shape (n,); None means exact."""
+        ...
+
+    @property
+    def value_weights(self) -> FloatArray:
+        """Weights of the values in the loss, shape (n,)."""
+        ...
+
+    @property
+    def duration(self) -> float:
+        """Length of the windows that it needs, in LAMMPS's unit of time."""
+        ...
+
+    def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
+        """Observables of a window, shape (n,)."""
+        ...
+
+    def derivatives(
+        self, window: Window, species: Sequence[str], index: int
+    ) -> StateDerivatives:
+        """Of one of the observables."""
+        ...
+
+    def scale(self) -> float:
+        """A deviation that counts as large, the unit of the loss of targets without errors."""
+        ...
+
+
+@dataclass(frozen=True)
+class WindowAverage:
+    """A target of the motion, as the average over frames that windows begin with.
+
+    What a window says depends on the potential in two ways: through its initial state, as all
+    averages do, and explicitly through the forces along it. The first is reweighted like any
+    other; the second, which the adjoint of the trajectory gives, is `explicit`. Only the sum is
+    the derivative of the average.
+
+    Attributes
+    ----------
+    target
+        Of the motion.
+    columns
+        Of the target in `Frames.motion`.
+    """
+
+    target: WindowTarget
+    columns: slice
+
+    @property
+    def label(self) -> str:
+        """That of the target."""
+        return self.target.label
+
+    @property
+    def values(self) -> FloatArray:
+        """Those of the target, shape (n,)."""
+        return self.target.values
+
+    @property
+    def errors(self) -> FloatArray | None:
+        """Those of the target, shape (n,), or None."""
+        return self.target.errors
+
+    @property
+    def value_weights(self) -> FloatArray:
+        """Those of the target, shape (n,)."""
+        return self.target.value_weights
+
+    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """What the windows say, shape (F, n)."""
+        return np.asarray(frames.motion[:, self.columns])
+
+    def explicit(self, frames: Frames) -> FloatArray | None:
+        """The derivative along the windows, (F, n, P (K + 2)); None where it was not asked for."""
+        if not frames.motion_response.size:
+            return None
+        return np.asarray(frames.motion_response[:, self.columns])
+
+    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
+        """The averages themselves."""
+        return identity_average(means)
+
+    def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
+        """Numbers of pairs do not tell; the frames do."""
+        return None
+
+    def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """Not a sum of rare events, shape (n,)."""
+        return np.zeros(len(self.values))
+
+    def scale(self, frames: Frames, kt: float) -> float:
+        """That of the target."""
+        return self.target.scale()
+
+
+def window_averages(targets: Sequence[WindowTarget]) -> list[WindowAverage]:
+    """The targets of one system, one after the other in the columns of `Frames.motion`."""
+    ends = np.cumsum([len(target.values) for target in targets])
+    return [
+        WindowAverage(target, slice(int(end) - len(target.values), int(end)))
+        for target, end in zip(targets, ends, strict=True)
+    ]

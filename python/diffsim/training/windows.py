@@ -1,0 +1,126 @@
+"""Targets of the motion in a training: their systems, and the simulation of windows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffsim.errors import InputError
+from diffsim.gradients.adjoint import motion, motion_response, window_of
+from diffsim.knots import Array
+from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
+from diffsim.targets import WindowAverage, WindowTarget, window_averages
+from diffsim.training.pieces import Simulator
+from diffsim.training.records import Protocol
+from diffsim.units import boltzmann
+
+SUFFIX = "motion"  # of the system that holds the targets of the motion
+WHOLE = 1e-6  # of a time step: how far a duration may be from a whole number of them
+
+
+def separate(systems: Sequence[System]) -> list[System]:
+    """Systems of which each has either targets of the structure or of the motion.
+
+    Targets of the motion are simulated in windows of their own; they become a system
+    NAME-motion, unless there are no others.
+
+    Raises
+    ------
+    InputError
+        If a system of that name is there already.
+    """
+    result = []
+    for system in systems:
+        moving: list[Any] = [t for t in system.targets if hasattr(t, "observe_window")]
+        static = [t for t in system.targets if not hasattr(t, "observe_window")]
+        if static:
+            result.append(replace(system, targets=static))
+        if moving:
+            name = f"{system.name}-{SUFFIX}" if static else system.name
+            if static and any(other.name == name for other in systems):
+                raise InputError(
+                    f"The targets of the motion of system '{system.name}' make up a system "
+                    f"'{name}', but there is another of that name. Rename it."
+                )
+            result.append(replace(system, name=name, targets=window_averages(moving)))
+    return result
+
+
+def is_of_motion(system: System) -> bool:
+    """Whether the targets of a system that `separate` made are of the motion."""
+    return isinstance(system.targets[0], WindowAverage)
+
+
+@dataclass(frozen=True)
+class WindowSimulator(Simulator):
+    """Simulates windows of one system.
+
+    Attributes
+    ----------
+    length
+        Steps of a window.
+    kt
+        Thermal energy.
+    species
+        Names of the potential's species.
+    """
+
+    length: int = 0
+    kt: float = 0.0
+    species: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, system: System, index: int, potential: Any, protocol: Protocol, scratch: Path
+    ) -> WindowSimulator:
+        """As `Simulator.of`; raises InputError if the windows are no whole number of steps."""
+        types = system.types or tuple(potential.species)
+        box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
+        bins, reach = rdf_bins(system, potential.cutoff, box)
+        duration = max(target.duration for target in _targets(system))
+        length = round(duration / box.timestep)
+        if length < 1 or abs(duration / box.timestep - length) > WHOLE * length:
+            raise InputError(
+                f"The targets of the motion of system '{system.name}' need windows of "
+                f"{duration:g}, which is no multiple of the time step {box.timestep:g} of its "
+                "script. Give times that are, or change the time step."
+            )
+        kt = boltzmann(potential.units) * system.temperature
+        species = tuple(potential.species)
+        return cls(
+            system, index, bins, reach, box.density, protocol, scratch, length, kt, species
+        )
+
+    def md_steps(self, state: str | None, frames: int | None = None) -> int:
+        """MD steps of a piece, windows and what is between them."""
+        return super().md_steps(state, frames) + self.protocol.windows * self.length
+
+    def _sampled(self, frames: int | None) -> tuple[int, int]:
+        return self.protocol.windows * self.protocol.spacing, self.protocol.spacing
+
+    def _simulate(
+        self, knots: Any, recording: Recording, seed: int, state: str | None
+    ) -> tuple[Frames, str]:
+        return simulate_windows(
+            self.system, knots, recording, self.length, seed, state, self.scratch, self._analyse
+        )
+
+    def _analyse(self, trajectory: Any, species_of_type: Sequence[int]) -> tuple[Array, Array]:
+        window = window_of(trajectory, species_of_type, self.kt)
+        targets = _targets(self.system)
+        observed = motion(window, targets, self.species)
+        if self.system.validation:
+            return observed, np.empty((0, 0))
+        threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        return observed, motion_response(
+            trajectory, window, targets, self.species, species_of_type, threads
+        )
+
+
+def _targets(system: System) -> list[WindowTarget]:
+    return [target.target for target in system.targets if isinstance(target, WindowAverage)]
