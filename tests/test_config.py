@@ -74,6 +74,8 @@ def test_defaults(folder):
         "every": 20,
         "equilibration": 2000,
         "relaxation": 250,
+        "windows": 20,
+        "spacing": 100,
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
     assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)

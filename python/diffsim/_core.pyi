@@ -1,4 +1,4 @@
-"""Types of the compiled core; see src_cpp/python/module.cpp."""
+"""Types of the compiled core; see src_cpp/python."""
 
 from collections.abc import Callable
 
@@ -58,6 +58,32 @@ class SplineError:
     energy_at: float
     force_at: float
 
+class Trajectory:
+    integrator: str
+    steps: int
+    dt: float
+    kt: float
+    mvv_to_energy: float
+    box: Array
+    periodic: list[bool]
+    tag: Integers
+    type: Integers
+    mass: Array
+    drag: Array
+    chain_mass: Array
+    chain_velocity: Array
+    x: Array
+    v: Array
+    nbytes: int
+
+def take_trajectories(lammps: int, fix_id: str) -> list[Trajectory]: ...
+def adjoint(
+    trajectory: Trajectory,
+    dx: Array | None = None,
+    dv: Array | None = None,
+    threads: int = 1,
+    instructions: str | None = None,
+) -> dict[str, Array]: ...
 def take_frames(lammps: int, fix_id: str) -> Frames: ...
 def pair_style(lammps: int) -> str: ...
 def spline_coefficients(values: Array) -> Array: ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -13,6 +15,7 @@ from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
+from diffsim.targets import Target
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Ensemble:
         self.system = system
         self.species = species
         self.beta = 1.0 / (boltzmann * system.temperature)
+        # those of the motion are averages over windows here (`diffsim.training.windows.separate`)
+        self.targets = cast(Sequence[Target], system.targets)
         self.target = np.concatenate([target.values for target in system.targets])
         self.weights = system.weight * np.concatenate(
             [target.value_weights for target in system.targets]
@@ -105,9 +110,7 @@ class Ensemble:
     def resolution(self) -> Array:
         """What one pair in one frame of the latest piece adds to an observable on average, (B,)."""
         frames = self.latest_frames
-        return np.concatenate(
-            [target.resolution(frames, self.species) for target in self.system.targets]
-        )
+        return np.concatenate([target.resolution(frames, self.species) for target in self.targets])
 
     @property
     def centres(self) -> Array:
@@ -183,7 +186,7 @@ class Ensemble:
         """What the observables of each target are averages of, in the potential that was simulated
         (F, M), and its explicit derivative by the coefficients (F, M, P (K + 2))."""
         result: list[tuple[Array, Array | None]] = []
-        for target in self.system.targets:
+        for target in self.targets:
             observed, explicit = target.observe(frames, self.species), target.explicit(frames)
             if explicit is not None:
                 explicit = explicit.reshape(*observed.shape, -1)
@@ -199,7 +202,7 @@ class Ensemble:
         """Observables (O,) from averages over frames (M,), and the Jacobian (O, M)."""
         parts = [
             target.average(means[columns], 1.0 / self.beta)
-            for target, columns in zip(self.system.targets, self.columns, strict=True)
+            for target, columns in zip(self.targets, self.columns, strict=True)
         ]
         values = np.concatenate([value for value, _ in parts])
         return values, block_diag(*[jacobian for _, jacobian in parts])

@@ -164,7 +164,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     given = np.concatenate(
         [
             np.zeros(len(target.values)) if target.errors is None else target.errors
-            for target in ensemble.system.targets
+            for target in ensemble.targets
         ]
     )[chosen]
     return Response(
@@ -303,7 +303,7 @@ def _rows(
         explicit[column] = at.weights @ derivative
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
-    for target, columns in zip(ensemble.system.targets, ensemble.columns, strict=True):
+    for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         by_frames[columns] = not isinstance(target, RDF)
         if known is None:

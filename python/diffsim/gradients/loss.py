@@ -19,10 +19,10 @@ def error_scale(ensemble: Ensemble) -> Array:
     a target without is exact. Where none has, a deviation that counts as large (`Target.scale`):
     one for distribution functions.
     """
-    without = all(target.errors is None for target in ensemble.system.targets)
+    without = all(target.errors is None for target in ensemble.targets)
     scales = []
     first = 0
-    for target in ensemble.system.targets:
+    for target in ensemble.targets:
         part = slice(first, first + len(target.values))
         first = part.stop
         scale = target.scale(ensemble.latest_frames, 1.0 / ensemble.beta)

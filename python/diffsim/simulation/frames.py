@@ -140,6 +140,7 @@ def by_species(recorded: Any, species_of_type: Sequence[int], n_species: int) ->
     n_species
         Number of species of the potential.
     """
+
     def gather(values: NDArray[Any], axis: int = 1) -> NDArray[Any]:
         return sum_over_types(values, species_of_type, n_species, axis)
 
@@ -193,5 +194,7 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
         and values.ndim > 0
         and entry.name not in ("atoms", "pairs")
     ]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame}
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame
+    }
     return replace(parts[0], **joined)

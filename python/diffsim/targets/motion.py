@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray
@@ -140,7 +141,7 @@ class VACF(_Curve):
         dv[n, atoms] = unit * window.v[0, atoms]
         return StateDerivatives(None, dv)
 
-    def _atoms(self, window: Window, species: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    def _atoms(self, window: Window, species: Sequence[str]) -> tuple[NDArray[np.intp], FloatArray]:
         """Numbers of the atoms, and m / 3 kT over their number, (n, 1)."""
         atoms = window.atoms(self.species, species, self.label)
         unit = window.mass[atoms] * window.mvv_to_energy / (3.0 * window.kt * len(atoms))
@@ -275,7 +276,7 @@ class Diffusion:
         return 6.0 * (self.between[1] - self.between[0])
 
 
-def _displacement(window: Window, atoms: FloatArray, n: int, factor: float) -> FloatArray:
+def _displacement(window: Window, atoms: NDArray[np.intp], n: int, factor: float) -> FloatArray:
     """Derivative of the factor times the mean square displacement after n steps, (n + 1, N, 3)."""
     dx = np.zeros((n + 1, *window.x.shape[1:]))
     slope = 2.0 * factor / len(atoms) * (window.x[n, atoms] - window.x[0, atoms])

@@ -135,9 +135,7 @@ class WindowTarget(Protocol):
         """Observables of a window, shape (n,)."""
         ...
 
-    def derivatives(
-        self, window: Window, species: Sequence[str], index: int
-    ) -> StateDerivatives:
+    def derivatives(self, window: Window, species: Sequence[str], index: int) -> StateDerivatives:
         """Of one of the observables."""
         ...
 

@@ -146,6 +146,13 @@ class SimulationConfig(Section):
     relaxation: Annotated[Integer, Field(ge=0)] = Field(
         default=250, description="MD steps at the start of every later iteration, not sampled"
     )
+    windows: Annotated[Integer, Field(ge=2)] = Field(
+        default=20,
+        description="the number of windows in an iteration, for targets of the motion",
+    )
+    spacing: Annotated[Integer, Field(gt=0)] = Field(
+        default=100, description="MD steps from the end of a window to the beginning of the next"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SimulationConfig:
@@ -315,10 +322,12 @@ class Config(Section):
                     )
             present = species if system.types is None else system.types
             for j, target in enumerate(system.targets):
-                for name in dict.fromkeys(target.pair or ()):
+                named = [("pair", name) for name in dict.fromkeys(target.pair or ())]
+                named += [("species", target.species)] if target.species is not None else []
+                for key, name in named:
                     if present is not None and (name not in present or name == UNUSED_TYPE):
                         yield (
-                            ("systems", i, "targets", j, "pair"),
+                            ("systems", i, "targets", j, key),
                             "should name species of the system ({known}), but '{name}' was found",
                             {"known": ", ".join(present), "name": name},
                         )

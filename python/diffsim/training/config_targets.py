@@ -9,14 +9,18 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from diffsim.targets import (
+    MSD,
     RDF,
+    VACF,
     Compressibility,
     Coordination,
     Density,
+    Diffusion,
     Energy,
     Pressure,
     Scalar,
     Target,
+    WindowTarget,
     range_weights,
 )
 from diffsim.training.config_types import (
@@ -37,16 +41,21 @@ NUMBERS: dict[str, Callable[[float, float | None, float], Scalar]] = {
 }
 """Observables that a number, its error and its weight say all of."""
 
+CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
+"""Functions of time that a file, a species and a weight say all of."""
+
 BESIDE = {
     "rdf": {"pair", "weight", "range", "bin_weights"},
     "coordination": {"pair", "distance", "error", "weight"},
+    **{name: {"species", "weight"} for name in CURVES},
+    "diffusion": {"species", "between", "error", "weight"},
     **{name: {"error", "weight"} for name in NUMBERS},
 }
 """The keys that may stand beside each observable."""
 
 
 class TargetConfig(Section):
-    """A target of a system: the RDF of one pair of species, or a number."""
+    """A target of a system: the RDF of one pair of species, a function of time, or a number."""
 
     rdf: ExistingFile | None = Field(
         default=None, description="a file with the columns r, g and, optionally, the error of g"
@@ -70,8 +79,27 @@ class TargetConfig(Section):
         description="the isothermal compressibility in the inverse of LAMMPS's unit of pressure, "
         "where a barostat lets the volume vary",
     )
+    vacf: ExistingFile | None = Field(
+        default=None,
+        description="a file with the columns time, velocity autocorrelation (one at time zero) "
+        "and, optionally, its error",
+    )
+    msd: ExistingFile | None = Field(
+        default=None,
+        description="a file with the columns time, mean square displacement and, optionally, its "
+        "error",
+    )
+    diffusion: Positive | None = Field(
+        default=None,
+        description="the diffusion coefficient, from the mean square displacements at the two "
+        "times `between`",
+    )
     pair: tuple[Name, Name] | None = Field(
         default=None, description="a list of the names of two species"
+    )
+    species: Name | None = Field(default=None, description="the name of the species that moves")
+    between: Range | None = Field(
+        default=None, description="a list of two times, the smaller one first"
     )
     distance: Positive | None = Field(
         default=None, description="the distance within which neighbours are counted"
@@ -115,7 +143,7 @@ class TargetConfig(Section):
                     "known": ", ".join(sorted(BESIDE[given[0]])),
                 },
             )
-        for key in ("pair", "distance"):
+        for key in ("pair", "distance", "species", "between"):
             if key in known and getattr(self, key) is None:
                 raise PydanticCustomError(
                     "target",
@@ -124,13 +152,19 @@ class TargetConfig(Section):
                 )
         return self
 
-    def load(self) -> Target:
+    def load(self) -> Target | WindowTarget:
         """The target; raises InputError where a file or its weights do not fit."""
         if self.rdf is not None and self.pair is not None:
             target = RDF.from_file(self.rdf, self.pair, weight=self.weight, range=self.range)
             if self.bin_weights is None:
                 return target
             return replace(target, bin_weights=range_weights(target.r, self.bin_weights))
+        for name, curve in CURVES.items():
+            file = getattr(self, name)
+            if file is not None and self.species is not None:
+                return curve.from_file(file, self.species, self.weight)
+        if self.diffusion is not None and self.species is not None and self.between is not None:
+            return Diffusion(self.diffusion, self.species, self.between, self.error, self.weight)
         if self.coordination is not None and self.pair is not None and self.distance is not None:
             return Coordination(
                 self.coordination, self.error, self.weight, self.pair, self.distance

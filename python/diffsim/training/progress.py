@@ -102,6 +102,10 @@ class Progress:
                 for mse, noise in zip(entry["rdf_mse"], entry["noise"], strict=True)
             ]
             found += [f"{label} {value:.4g}" for label, (value, _) in entry["values"].items()]
+            found += [
+                f"{label}: error {curve['mse'] ** 0.5:.2g} (noise {curve['noise'] ** 0.5:.2g})"
+                for label, curve in entry["curves"].items()
+            ]
             if "pressure" not in entry["values"]:
                 found.append(f"pressure {entry['pressure']:.4g}")
             self._console.print(f"  validation of {name}: {', '.join(found)}")

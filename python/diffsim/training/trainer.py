@@ -131,11 +131,14 @@ class Trainer:
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
-        if start == "pmf":
-            fit_mean_force(potential, self.ensembles)
-        elif start == "hnc":
-            densities = [simulator.density for simulator in self._simulators]
-            self._events += fit_hypernetted_chain(potential, self.ensembles, densities)
+        static = [index for index, s in enumerate(self.systems) if not is_of_motion(s)]
+        if static and start == "pmf":
+            fit_mean_force(potential, [self.ensembles[index] for index in static])
+        elif static and start == "hnc":
+            densities = [self._simulators[index].density for index in static]
+            self._events += fit_hypernetted_chain(
+                potential, [self.ensembles[index] for index in static], densities
+            )
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
         self.states: list[str | None] = [None] * len(self.systems)

@@ -92,9 +92,7 @@ class WindowSimulator(Simulator):
             )
         kt = boltzmann(potential.units) * system.temperature
         species = tuple(potential.species)
-        return cls(
-            system, index, bins, reach, box.density, protocol, scratch, length, kt, species
-        )
+        return cls(system, index, bins, reach, box.density, protocol, scratch, length, kt, species)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece, windows and what is between them."""
