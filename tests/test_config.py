@@ -76,6 +76,7 @@ def test_defaults(folder):
         "relaxation": 250,
         "windows": 20,
         "spacing": 100,
+        "window": 100,
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
     assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)

@@ -157,7 +157,7 @@ def windows(tmp_path_factory):
         knots = _core.Knots("lj", ["A"], CUTOFF, [INNER], energies[None])
 
         def analyse(trajectory, species):
-            w = window_of(trajectory, species, 1.0)
+            w = window_of(trajectory, species, 1, 1.0)
             response = np.empty((0, 0))
             if differentiate:
                 response = motion_response(trajectory, w, targets, ["A"], species)
@@ -197,7 +197,7 @@ def test_only_both_halves_are_the_gradient_of_an_average(windows):
 
 
 def test_windows_begin_with_their_frames(windows):
-    """Counts of the frame are those of the window's initial state, and frames are in equilibrium."""
+    """Counts of the frame are those of the window's initial state, in equilibrium."""
     frames = windows(ENERGY, 50, 3, True)
     assert len(frames) == 50 and frames.motion.shape == (50, 2)
     assert frames.motion_response.shape == (50, 2, KNOTS + 2)

@@ -74,9 +74,13 @@ class Trajectory:
     chain_velocity: Array
     x: Array
     v: Array
+    knots: Array
     nbytes: int
 
 def take_trajectories(lammps: int, fix_id: str) -> list[Trajectory]: ...
+def pair_sum(
+    trajectory: Trajectory, state: int, coefficients: Array, threads: int = 1
+) -> tuple[float, Array]: ...
 def adjoint(
     trajectory: Trajectory,
     dx: Array | None = None,

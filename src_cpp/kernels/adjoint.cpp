@@ -208,6 +208,33 @@ Adjoint adjoint(const Trajectory &trajectory, const StateDerivatives &derivative
   return Sweep(trajectory, derivatives, instructions, threads).run();
 }
 
+double pair_sum(const Trajectory &t, int n, const double *coefficients, Instructions instructions,
+                int threads, double *gradient)
+{
+  // the functions take the place of the potential
+  const int ntypes = t.tables.ntypes, knots = t.tables.knots;
+  PairTables functions = t.tables.clone();
+  functions.rows.resize(static_cast<size_t>(unordered_pairs(ntypes)) * knots);
+  for (int pair = 0; pair < unordered_pairs(ntypes); pair++)
+    spline_rows(knots, coefficients + static_cast<size_t>(pair) * basis_size(knots),
+                functions.rows.data() + static_cast<size_t>(pair) * knots);
+  for (int i = 1; i <= ntypes; i++)
+    for (int j = 1; j <= ntypes; j++) {
+      PairTable &table = functions.pairs[i * (ntypes + 1) + j];
+      table.rows =
+          functions.rows.data() + static_cast<size_t>(unordered_pair(i - 1, j - 1, ntypes)) * knots;
+      table.scale = 1.0;
+    }
+  PeriodicPairs pairs = pairs_of(t);
+  pairs.move_to(t.x_at(n));
+  std::vector<double> all(3 * static_cast<size_t>(pairs.atoms().nall), 0.0);
+  ForceSums sums = {all.data(), true, 0.0, {}};
+  PairForces(instructions).add(pairs.atoms(), pairs.pairs(), functions.view(), threads, sums);
+  pairs.gather(all);
+  for (size_t k = 0; k < 3 * static_cast<size_t>(t.natoms); k++) gradient[k] = -all[k];
+  return sums.energy;
+}
+
 double replay_error(const Trajectory &t, int n, Instructions instructions)
 {
   PeriodicPairs pairs = pairs_of(t);

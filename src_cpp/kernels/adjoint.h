@@ -38,6 +38,12 @@ struct Adjoint {
 Adjoint adjoint(const Trajectory &trajectory, const StateDerivatives &derivatives,
                 Instructions instructions, int threads);
 
+// The sum over all pairs in state n of functions of their distance, given as splines on the knots of the
+// potential, a row of coefficients for each pair of types, [pairs of types][knots+2]; and its derivative with
+// respect to the positions, gradient[natoms][3].
+double pair_sum(const Trajectory &trajectory, int n, const double *coefficients,
+                Instructions instructions, int threads, double *gradient);
+
 // How far the step from state n to the next is from what the integrator makes of state n, as the largest
 // difference of a velocity over the root mean square velocity.  With friction the random forces are not
 // known: infinite where they are larger than fix langevin's can be.

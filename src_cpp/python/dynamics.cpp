@@ -6,6 +6,7 @@
 
 #include <pybind11/stl.h>
 
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,6 +89,34 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
   return answer;
 }
 
+py::tuple pair_sum_of(const Trajectory &t, int state, const Doubles &coefficients, int threads)
+{
+  if (state < 0 || state > t.steps)
+    throw py::value_error("the state must be one of 0 to " + std::to_string(t.steps) + ".");
+  if (coefficients.ndim() != 2 || coefficients.shape(0) != unordered_pairs(t.tables.ntypes) ||
+      coefficients.shape(1) != basis_size(t.tables.knots))
+    throw py::value_error("coefficients must have the shape (pairs of types, knots + 2).");
+  py::array_t<double> gradient({static_cast<py::ssize_t>(t.natoms), static_cast<py::ssize_t>(3)});
+  const double sum = pair_sum(t, state, coefficients.data(), fastest_instructions(), threads,
+                              gradient.mutable_data());
+  return py::make_tuple(sum, gradient);
+}
+
+// The distances of the knots of each pair of types
+py::array_t<double> knot_distances(const Trajectory &t)
+{
+  const int ntypes = t.tables.ntypes, knots = t.tables.knots;
+  py::array_t<double> result({unordered_pairs(ntypes), knots});
+  for (int i = 1; i <= ntypes; i++)
+    for (int j = i; j <= ntypes; j++) {
+      const PairTable &table = t.tables.view().pair(i, j);
+      for (int k = 0; k < knots; k++)
+        *result.mutable_data(unordered_pair(i - 1, j - 1, ntypes), k) =
+            std::sqrt(table.s_inner + k / table.inv_h);
+    }
+  return result;
+}
+
 std::vector<std::unique_ptr<Trajectory>> take_trajectories(std::uintptr_t lammps,
                                                            const std::string &fix_id)
 {
@@ -140,12 +169,17 @@ void define_dynamics(py::module_ &m)
                              })
       .def_property_readonly("x", per_state(&Trajectory::x))
       .def_property_readonly("v", per_state(&Trajectory::v))
+      .def_property_readonly("knots", &knot_distances)
       .def_property_readonly("nbytes", [](const Trajectory &t) {
         return sizeof(double) * (t.x.size() + t.v.size() + t.chain_velocity.size());
       });
 
   m.def("take_trajectories", &take_trajectories, py::arg("lammps"), py::arg("fix_id"),
         "Trajectories of a fix diffsim/trajectory, moved out of LAMMPS without a copy.");
+  m.def("pair_sum", &pair_sum_of, py::arg("trajectory"), py::arg("state"), py::arg("coefficients"),
+        py::arg("threads") = 1,
+        "Sum over the pairs in a state of splines on the knots of the potential, (pairs of types, "
+        "knots + 2), and its derivative by the positions (atoms, 3).");
   m.def(
       "adjoint", &adjoint_of, py::arg("trajectory"), py::arg("dx") = py::none(),
       py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),

@@ -58,12 +58,23 @@ class Ensemble:
         k_B in the units of the script.
     species
         Names of the potential's species.
+    cutoff
+        Of the potential.
+    along_trajectories
+        Whether averages change with the potential along the windows only, whose initial states
+        are held fixed. Then only the latest windows count.
     """
 
     def __init__(
-        self, system: System, boltzmann: float, species: tuple[str, ...], cutoff: float
+        self,
+        system: System,
+        boltzmann: float,
+        species: tuple[str, ...],
+        cutoff: float,
+        along_trajectories: bool = False,
     ) -> None:
         self.cutoff = cutoff
+        self.along_trajectories = along_trajectories
         self.system = system
         self.species = species
         self.beta = 1.0 / (boltzmann * system.temperature)
@@ -254,13 +265,14 @@ class Ensemble:
             If an energy is not finite.
         """
         flat = coefficients.ravel()
-        reduced = self.beta * (self._counts @ flat)
-        log_w = reweighting.log_weights(reduced + self._log_mixture)
-        weights = np.exp(log_w)
+        if self.along_trajectories:
+            weights, size = self.latest().weights, float(self.latest_length)
+        else:
+            reduced = self.beta * (self._counts @ flat)
+            log_w = reweighting.log_weights(reduced + self._log_mixture)
+            weights, size = np.exp(log_w), reweighting.effective_sample_size(log_w)
         observables, jacobian = self._average(weights @ self.observed(flat))
-        return Weighted(
-            weights, reweighting.effective_sample_size(log_w), observables, flat, jacobian
-        )
+        return Weighted(weights, size, observables, flat, jacobian)
 
     def inefficiency(self, series: Array, weights: Array) -> Array:
         """Correlated frames per independent one, for values of all frames (F, m), shape (m,).

@@ -170,7 +170,11 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     return Response(
         residual=(ensemble.target - at.observables)[chosen],
         weights=ensemble.weights[chosen],
-        matrix=-ensemble.beta * cross[:, :n] * counts_per_g,
+        matrix=(
+            np.zeros_like(cross[:, :n])
+            if ensemble.along_trajectories
+            else -ensemble.beta * cross[:, :n] * counts_per_g
+        ),
         explicit=rows.explicit[chosen],
         bins=bins,
         g=fluid.g.ravel()[bins],

@@ -70,6 +70,10 @@ def loss_gradient(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
     """
     value, derivative = loss(ensemble, at)
     cotangent = derivative @ at.jacobian
+    explicit = ensemble.explicit(cotangent, at.weights)
+    if ensemble.along_trajectories:
+        return value, explicit
     z = ensemble.observed(at.coefficients) @ cotangent
-    gradient = reweighting.average_gradient(ensemble.beta, at.weights, ensemble.counts, z)
-    return value, gradient + ensemble.explicit(cotangent, at.weights)
+    return value, explicit + reweighting.average_gradient(
+        ensemble.beta, at.weights, ensemble.counts, z
+    )

@@ -38,8 +38,9 @@ def potential_of_mean_force(
     """Energies w(r) = -kT ln g(r), shifted to zero at the cutoff, at distances (n,).
 
     Inside of the first distance where g is known (it exceeds 0.05, or ten standard errors) the wall
-    is continued as a power of the distance plus a constant, with slope and curvature of w there. NaN where the target
-    says nothing: beyond its last bin, and inside of its first if g is not small there.
+    is continued as a power of the distance plus a constant, with slope and curvature of w there.
+    NaN where the target says nothing: beyond its last bin, and inside of its first if g is not
+    small there.
 
     With the indirect correlation h - c at the target's distances, in kT, w is the potential of the
     hypernetted chain approximation, kT (h - c - ln g).

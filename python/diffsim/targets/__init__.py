@@ -12,8 +12,10 @@ from diffsim.targets.window import (
     Window,
     WindowAverage,
     WindowTarget,
+    shortened,
     window_averages,
 )
+from diffsim.targets.window_rdf import WindowRDF
 
 __all__ = [
     "MSD",
@@ -32,9 +34,11 @@ __all__ = [
     "Target",
     "Window",
     "WindowAverage",
+    "WindowRDF",
     "WindowTarget",
     "range_weights",
     "rebin_matrix",
+    "shortened",
     "window_averages",
     "write_rdf",
 ]

@@ -15,7 +15,22 @@ from diffsim.targets.base import FloatArray, Fluctuation, Fluid, identity_averag
 if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames
 
+OUTLIER = 3.0  # medians: a response of a window that is longer is cut to that
 WHOLE = 1e-6  # of a time step: how far a time may be from a whole number of them
+
+
+class PairSums(Protocol):
+    """Sums over the pairs in the states of a window."""
+
+    @property
+    def distances(self) -> FloatArray:
+        """Knots of each pair of species, between which functions are cubic splines, (P, K)."""
+        ...
+
+    def sum(self, state: int, values: FloatArray) -> tuple[float, FloatArray]:
+        """Of functions with values (P, K) at the knots, zero beyond the last; and its derivative by
+        the positions (N, 3)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class Window:
         Thermal energy.
     mvv_to_energy
         The energy of mass times velocity squared of one.
+    volume
+        Of the box.
+    pairs
+        To sum functions of the distance over the pairs; None where no target needs it.
     """
 
     x: FloatArray
@@ -45,6 +64,8 @@ class Window:
     dt: float
     kt: float
     mvv_to_energy: float
+    volume: float = 0.0
+    pairs: PairSums | None = None
 
     def step(self, time: float, label: str) -> int:
         """The number of the state at a time.
@@ -189,10 +210,13 @@ class WindowAverage:
         return np.asarray(frames.motion[:, self.columns])
 
     def explicit(self, frames: Frames) -> FloatArray | None:
-        """The derivative along the windows, (F, n, P (K + 2)); None where it was not asked for."""
+        """The derivative along the windows, (F, n, P (K + 2)); None where it was not asked for.
+
+        Without outliers; see `shortened`.
+        """
         if not frames.motion_response.size:
             return None
-        return np.asarray(frames.motion_response[:, self.columns])
+        return shortened(frames.motion_response[:, self.columns])[0]
 
     def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
         """The averages themselves."""
@@ -209,6 +233,25 @@ class WindowAverage:
     def scale(self, frames: Frames, kt: float) -> float:
         """That of the target."""
         return self.target.scale()
+
+
+def shortened(response: FloatArray) -> tuple[FloatArray, float]:
+    """Derivatives of windows without the outliers of chaos, and the share of what was shortened.
+
+    The derivative of a chaotic trajectory grows exponentially, and how fast depends on the window:
+    that of a few windows can be larger than of all others together, and an average over windows is
+    then theirs. A derivative longer than `OUTLIER` times the median over the windows, for the same
+    observable, is shortened to that. The price is a bias, small as long as few are.
+
+    Parameters
+    ----------
+    response
+        Shape (F, n, C).
+    """
+    length = np.linalg.norm(response, axis=2)
+    most = OUTLIER * np.median(length, axis=0)
+    factor = np.minimum(1.0, most / np.where(length > 0.0, length, 1.0))
+    return response * factor[:, :, None], float(np.mean(factor < 1.0))
 
 
 def window_averages(targets: Sequence[WindowTarget]) -> list[WindowAverage]:

@@ -89,6 +89,24 @@ def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
         )
 
 
+def check_gradient(gradient: str, optimizer: str | Optimizer) -> None:
+    """Raise InputError unless the gradient is known, and used by the optimizer."""
+    if gradient not in ("auto", "reweighting", "adjoint"):
+        raise InputError(
+            f"The gradient is '{gradient}'; it must be 'auto', 'reweighting' or 'adjoint'."
+        )
+    classical = ("ibi", "imc", "relative-entropy")
+    if gradient == "adjoint" and (
+        optimizer in classical
+        if isinstance(optimizer, str)
+        else not isinstance(optimizer, GaussNewton | FirstOrder)
+    ):
+        raise InputError(
+            "The gradient along trajectories ('gradient: adjoint') is used by gauss-newton and the "
+            "classes of torch.optim only; the classical methods take none. Leave it out."
+        )
+
+
 def check_temperatures(potential: Any, systems: Sequence[System], optimizer: Optimizer) -> None:
     """Raise InputError unless the parts of a potential that depends on temperature can be learned.
 

@@ -153,6 +153,10 @@ class SimulationConfig(Section):
     spacing: Annotated[Integer, Field(gt=0)] = Field(
         default=100, description="MD steps from the end of a window to the beginning of the next"
     )
+    window: Annotated[Integer, Field(gt=0)] = Field(
+        default=100,
+        description="MD steps of a window, where no target of the motion says it",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SimulationConfig:
@@ -245,6 +249,11 @@ class Config(Section):
     )
     iterations: Annotated[Integer, Field(gt=0)] = Field(
         default=10, description="the number of times that the systems are simulated, at most"
+    )
+    gradient: Literal["auto", "reweighting", "adjoint"] = Field(
+        default="auto",
+        description="how averages are differentiated: all by reweighting, all along trajectories, "
+        "or what does not move by reweighting and what does by both",
     )
     validate_every: Annotated[Integer, Field(gt=0)] | None = Field(
         default=None,

@@ -13,7 +13,7 @@ from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation import Frames, System
-from diffsim.targets import RDF
+from diffsim.targets import RDF, shortened
 
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
 SCATTER = 4.0  # standard errors of a temperature
@@ -132,7 +132,8 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         would be on average if the potential were perfect, from the standard errors of the averages
         and of the targets; values: of every target that is a number, its value and standard error;
         curves: mse and noise of every other function, such as a velocity autocorrelation;
-        pressure; temperature.
+        longest_derivative and shortened, of windows that were differentiated; pressure;
+        temperature.
     """
     series = latest_series(ensemble)
     result: dict[str, Any] = {
@@ -161,8 +162,23 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
                 "noise": float(np.mean(errors**2 + given**2)),
             }
     return result | {
+        **_chaos(frames),
         "pressure": float(frames.pressure.mean()),
         "temperature": float(frames.temperature.mean()),
+    }
+
+
+def _chaos(frames: Frames) -> dict[str, float]:
+    """Of windows that were differentiated: the longest derivative of an observable over the median,
+    and the share of derivatives that were shortened (`diffsim.targets.shortened`)."""
+    response = frames.motion_response
+    if not response.size:
+        return {}
+    length = np.linalg.norm(response, axis=2)
+    median = np.median(length, axis=0)
+    return {
+        "longest_derivative": float(np.max(length / np.where(median > 0.0, median, 1.0))),
+        "shortened": shortened(response)[1],
     }
 
 

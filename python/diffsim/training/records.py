@@ -26,6 +26,8 @@ class Protocol:
         In every iteration, for targets of the motion.
     spacing
         From the end of a window to the beginning of the next.
+    window
+        Length of a window, where no target of the motion says it.
     """
 
     steps: int = 2500
@@ -34,6 +36,7 @@ class Protocol:
     relaxation: int = 250
     windows: int = 20
     spacing: int = 100
+    window: int = 100
 
     def __post_init__(self) -> None:
         for name, lowest in (
@@ -43,6 +46,7 @@ class Protocol:
             ("relaxation", 0),
             ("windows", 2),
             ("spacing", 1),
+            ("window", 1),
         ):
             if getattr(self, name) < lowest:
                 what = "windows" if name == "windows" else "MD steps"

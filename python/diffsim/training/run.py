@@ -73,6 +73,7 @@ def build(config: Config, scratch: Path | None) -> Trainer:
         systems,
         optimizer=optimizers.create(config.optimizer.name, **config.optimizer.options),
         protocol=Protocol(**config.simulation.model_dump()),
+        gradient=config.gradient,
         start=config.start,
         tolerance=config.tolerance,
         seed=config.seed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,10 @@ from diffsim.knots import Array, choose_grid, core_knots, knot_values_at, spline
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
+from diffsim.targets import RDF
 from diffsim.training.checks import (
     check_accuracy,
+    check_gradient,
     check_ranges,
     check_species,
     check_systems,
@@ -78,6 +80,10 @@ class Trainer:
     accuracy
         Standard deviation of the potential, in units of energy, at which the training ends: see
         `fit`. Only Gauss-Newton knows it.
+    gradient
+        ``"reweighting"``: by the fluctuations of the frames, which see no motion; ``"adjoint"``:
+        along windows of the trajectory, from initial states that are held fixed; ``"auto"``: what
+        does not move by reweighting, what does by both, which is exact.
 
     Raises
     ------
@@ -99,9 +105,12 @@ class Trainer:
         scratch: Path | None = None,
         validate_every: int | None = None,
         accuracy: float | None = None,
+        gradient: str = "auto",
     ) -> None:
         check_systems(systems, validate_every)
-        systems = separate(systems)
+        check_gradient(gradient, optimizer)
+        given = [s for s in systems if not s.validation]
+        systems = separate(systems, gradient, float(potential.cutoff))
         if start not in ("pmf", "hnc", "potential"):
             raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
         self.potential = potential
@@ -109,7 +118,7 @@ class Trainer:
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
         check_temperatures(potential, self.systems, self.optimizer)
-        ranges = check_ranges(self.systems, float(potential.cutoff))
+        ranges = check_ranges(given, float(potential.cutoff))
         self.accuracy = accuracy
         self.protocol = protocol or Protocol()
         self.seed = seed
@@ -118,7 +127,8 @@ class Trainer:
 
         species = tuple(potential.species)
         k_b = boltzmann(potential.units)
-        self.ensembles = [Ensemble(s, k_b, species, potential.cutoff) for s in self.systems]
+        along = gradient == "adjoint"
+        self.ensembles = [Ensemble(s, k_b, species, potential.cutoff, along) for s in self.systems]
         ordered = self.systems + [system for system in systems if system.validation]
         simulators = []
         for index, system in enumerate(ordered):
@@ -131,13 +141,16 @@ class Trainer:
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
-        static = [index for index, s in enumerate(self.systems) if not is_of_motion(s)]
-        if static and start == "pmf":
-            fit_mean_force(potential, [self.ensembles[index] for index in static])
-        elif static and start == "hnc":
-            densities = [self._simulators[index].density for index in static]
+        known = [
+            (Ensemble(system, k_b, species, potential.cutoff), density)
+            for system, density in zip(given, self._densities(given), strict=True)
+            if any(isinstance(target, RDF) for target in system.targets)
+        ]
+        if known and start == "pmf":
+            fit_mean_force(potential, [ensemble for ensemble, _ in known])
+        elif known and start == "hnc":
             self._events += fit_hypernetted_chain(
-                potential, [self.ensembles[index] for index in static], densities
+                potential, [ensemble for ensemble, _ in known], [density for _, density in known]
             )
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
@@ -153,6 +166,11 @@ class Trainer:
         self._back: dict[str, Any] | None = None
         self._failures = 0  # since that piece
         self.converged = False
+
+    def _densities(self, systems: Sequence[System]) -> list[Mapping[str, float]]:
+        """Number density of each species in systems as they were given."""
+        of_name = {simulator.system.name: simulator.density for simulator in self._simulators}
+        return [of_name[system.name] for system in systems]
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None

@@ -14,30 +14,40 @@ from diffsim.errors import InputError
 from diffsim.gradients.adjoint import motion, motion_response, window_of
 from diffsim.knots import Array
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
-from diffsim.targets import WindowAverage, WindowTarget, window_averages
+from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
 from diffsim.training.pieces import Simulator
 from diffsim.training.records import Protocol
 from diffsim.units import boltzmann
 
 SUFFIX = "motion"  # of the system that holds the targets of the motion
+SMOOTH_BINS = 30  # to the cutoff
 WHOLE = 1e-6  # of a time step: how far a duration may be from a whole number of them
 
 
-def separate(systems: Sequence[System]) -> list[System]:
-    """Systems of which each has either targets of the structure or of the motion.
+def separate(systems: Sequence[System], gradient: str, cutoff: float) -> list[System]:
+    """Systems of which each is simulated in one way: frames of a run, or windows.
 
     Targets of the motion are simulated in windows of their own; they become a system
-    NAME-motion, unless there are no others.
+    NAME-motion, unless there are no others. With the gradient ``adjoint`` all systems are simulated
+    in windows.
 
     Raises
     ------
     InputError
-        If a system of that name is there already.
+        If a system of that name is there already, or a target does not go with the gradient.
     """
     result = []
     for system in systems:
         moving: list[Any] = [t for t in system.targets if hasattr(t, "observe_window")]
-        static = [t for t in system.targets if not hasattr(t, "observe_window")]
+        static: list[Any] = [t for t in system.targets if not hasattr(t, "observe_window")]
+        if gradient == "reweighting" and moving:
+            raise InputError(
+                f"The {moving[0].label} of system '{system.name}' is a target, but reweighting "
+                "cannot see the motion. Use 'gradient: auto', or leave the target out."
+            )
+        if gradient == "adjoint" and not system.validation:
+            moving = [_in_windows(target, system, cutoff) for target in static] + moving
+            static = []
         if static:
             result.append(replace(system, targets=static))
         if moving:
@@ -49,6 +59,16 @@ def separate(systems: Sequence[System]) -> list[System]:
                 )
             result.append(replace(system, name=name, targets=window_averages(moving)))
     return result
+
+
+def _in_windows(target: Any, system: System, cutoff: float) -> WindowTarget:
+    if not isinstance(target, RDF):
+        raise InputError(
+            f"The {target.label} of system '{system.name}' is a target, but of what does not move "
+            "only distribution functions can be differentiated along a trajectory. Use "
+            "'gradient: auto', or leave the target out."
+        )
+    return WindowRDF(target, cutoff, cutoff / SMOOTH_BINS)
 
 
 def is_of_motion(system: System) -> bool:
@@ -83,8 +103,8 @@ class WindowSimulator(Simulator):
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
         bins, reach = rdf_bins(system, potential.cutoff, box)
         duration = max(target.duration for target in _targets(system))
-        length = round(duration / box.timestep)
-        if length < 1 or abs(duration / box.timestep - length) > WHOLE * length:
+        length = round(duration / box.timestep) if duration else protocol.window
+        if duration and abs(duration / box.timestep - length) > WHOLE * length:
             raise InputError(
                 f"The targets of the motion of system '{system.name}' need windows of "
                 f"{duration:g}, which is no multiple of the time step {box.timestep:g} of its "
@@ -109,7 +129,7 @@ class WindowSimulator(Simulator):
         )
 
     def _analyse(self, trajectory: Any, species_of_type: Sequence[int]) -> tuple[Array, Array]:
-        window = window_of(trajectory, species_of_type, self.kt)
+        window = window_of(trajectory, species_of_type, len(self.species), self.kt)
         targets = _targets(self.system)
         observed = motion(window, targets, self.species)
         if self.system.validation:
