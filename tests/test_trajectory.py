@@ -316,6 +316,13 @@ def test_a_run_without_its_beginning_is_refused(start):
         trajectories(start, NVE, "run 2\nrun 2 pre no")
 
 
+def test_a_thermostat_that_is_not_a_number_is_refused(start):
+    """That of a single atom has no degrees of freedom, and masses of 0/0."""
+    alone = f"group others id > 1\ndelete_atoms group others\n{NVT}"
+    with pytest.raises(Exception, match="is not what fix nvt makes of the forces"):
+        trajectories(start, alone)
+
+
 # ---- what the run is ----
 
 
@@ -382,6 +389,14 @@ def test_the_potential_of_a_run_is_that_of_its_trajectory(start):
     coefficients = [_core.adjoint(t, dx)["coefficients"] for t in (alone, first, second)]
     assert [c.shape for c in coefficients] == [(3, 252), (3, 252), (3, 62)]
     np.testing.assert_array_equal(coefficients[0], coefficients[1])
+
+
+@pytest.mark.parametrize("integrator", [NVE, NVT, COOLING], ids=["nve", "nvt", "langevin"])
+def test_rounding_of_atoms_far_from_the_origin_is_not_another_force(integrator, start):
+    """In a short step the difference of two positions has few digits."""
+    (t,) = trajectories(start, f"set group all image 500 500 500\ntimestep 1e-5\n{integrator}")
+    assert t.steps == 5
+    assert t.x.min() > 3000
 
 
 # ---- units ----

@@ -181,6 +181,21 @@ std::vector<double> forces(const Trajectory &t, PeriodicPairs &pairs, PairForces
   return all;
 }
 
+// The rounding of a velocity that is found from positions, which LAMMPS keeps in the box and whose
+// differences lose what the box and the unwrapped coordinates are larger than a step.
+double rounding_of_velocity(const Trajectory &t, double before, double after)
+{
+  const double largest = std::fabs(before) + std::fabs(after) + t.box.xx + t.box.yy + t.box.zz;
+  return 2.0 * std::numeric_limits<double>::epsilon() * largest / t.dt;
+}
+
+// The larger one; infinite where one is not a number.
+double worse(double a, double b)
+{
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::infinity();
+  return std::max(a, b);
+}
+
 // Whether the random forces in state n, which are what the friction and the potential leave of the kick that
 // leads to h, are those of fix langevin: uniform, of a variance that belongs to friction and temperature.
 bool random_forces_fit(const Trajectory &t, int n, const std::vector<double> &f)
@@ -193,8 +208,11 @@ bool random_forces_fit(const Trajectory &t, int n, const std::vector<double> &f)
     const double random = (h - v[k]) / t.half_kick(i) - f[k] + t.drag[i] * u;
     const double most =
         std::sqrt(6.0 * t.kt * t.drag[i] / (t.dt * t.mvv_to_energy * t.force_to_acceleration));
+    const double rounding =
+        rounding_of_velocity(t, x[k], next[k]) / t.half_kick(i) +
+        rounding_of_velocity(t, t.x_at(std::max(n - 1, 0))[k], x[k]) * t.drag[i];
     // `zero yes` takes a mean off, which is smaller
-    if (!(std::fabs(random) <= 2.0 * most + 1.0e-6 * std::fabs(f[k]) + RANDOM_ROUNDING))
+    if (!(std::fabs(random) <= 2.0 * most + 1.0e-6 * std::fabs(f[k]) + RANDOM_ROUNDING + rounding))
       return false;
   }
   return true;
@@ -264,18 +282,21 @@ double replay_error(const Trajectory &t, int n, Instructions instructions)
       continue;
     }
     v[k] += t.half_kick(static_cast<int>(k / 3)) * f[k];
-    error = std::max(error, std::fabs(v[k] - h));
+    error = worse(error, std::fabs(v[k] - h) - rounding_of_velocity(t, x[k], next[k]));
   }
   const std::vector<double> f_next = forces(t, pairs, kernel, n + 1);
   if (t.integrator != Integrator::LANGEVIN) {
     for (size_t k = 0; k < size; k++) v[k] += t.half_kick(static_cast<int>(k / 3)) * f_next[k];
     half_step();
-    for (size_t k = 0; k < size; k++) error = std::max(error, std::fabs(v[k] - v_next[k]));
+    for (size_t k = 0; k < size; k++) error = worse(error, std::fabs(v[k] - v_next[k]));
     for (int j = 0; j < t.chain; j++)
-      chain_error = std::max(chain_error, std::fabs(w[j] - t.chain_at(n + 1)[j]) * t.dt);
+      chain_error = worse(chain_error, std::fabs(w[j] - t.chain_at(n + 1)[j]) * t.dt);
   }
   for (size_t k = 0; k < size; k++) sum += v_next[k] * v_next[k];
-  return std::max(error / std::sqrt(sum / static_cast<double>(size)), chain_error);
+  if (!std::isfinite(sum)) return std::numeric_limits<double>::infinity();
+  // atoms may be at rest
+  const double relative = error > 0.0 ? error / std::sqrt(sum / static_cast<double>(size)) : 0.0;
+  return worse(relative, chain_error);
 }
 
 }    // namespace diffsim

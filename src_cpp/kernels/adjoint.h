@@ -45,8 +45,9 @@ double pair_sum(const Trajectory &trajectory, int n, const double *coefficients,
                 Instructions instructions, int threads, double *gradient);
 
 // How far the step from state n to the next is from what the integrator makes of state n, as the largest
-// difference of a velocity over the root mean square velocity.  With friction the random forces are not
-// known: infinite where they are larger than fix langevin's can be.
+// difference of a velocity over the root mean square velocity, beyond the rounding of positions.  With
+// friction the random forces are not known: infinite where they are larger than fix langevin's can be.
+// Infinite, too, where something is not a number.
 double replay_error(const Trajectory &trajectory, int n, Instructions instructions);
 
 }    // namespace diffsim
