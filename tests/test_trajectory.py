@@ -137,10 +137,14 @@ def test_friction_of_all_atoms_is_known_to_process_0(ranks, on_ranks):
     np.testing.assert_allclose(found["drag0"], found["mass0"] / 0.5, rtol=1e-12)
 
 
+BIASED = f"{LANGEVIN}\ncompute t all temp/com\nfix_modify thermostat temp t"
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 @pytest.mark.parametrize(
     ("integrator", "words"),
     [
+        (BIASED, "is not friction times velocity plus random forces"),
         (f"{NVT} drag 1.0", "is not what fix nvt makes of the forces"),
         (
             f"{NVE}\nthermo_modify lost ignore\nchange_box all boundary p p f\n"
@@ -148,7 +152,7 @@ def test_friction_of_all_atoms_is_known_to_process_0(ranks, on_ranks):
             "the atoms of the last step are not those of the first",
         ),
     ],
-    ids=["replay", "lost atoms"],
+    ids=["friction", "replay", "lost atoms"],
 )
 def test_all_processes_stop_together(integrator, words, ranks, start, run_lammps):
     """Also where what is wrong is seen by the first process only, or where there are no atoms."""
@@ -219,6 +223,15 @@ def test_all_processes_stop_together(integrator, words, ranks, start, run_lammps
         ),
         (
             LANGEVIN + "\ncompute t all temp/partial 1 1 0\nfix_modify thermostat temp t",
+            "Its options gjf, bias and variable temperatures",
+        ),
+        # a mean that is taken off the velocities
+        (
+            BIASED,
+            "Its options gjf, bias and variable temperatures",
+        ),
+        (
+            LANGEVIN + "\ncompute t all temp/profile 1 1 1 x 4\nfix_modify thermostat temp t",
             "Its options gjf, bias and variable temperatures",
         ),
         (
@@ -321,6 +334,28 @@ def test_a_thermostat_that_is_not_a_number_is_refused(start):
     alone = f"group others id > 1\ndelete_atoms group others\n{NVT}"
     with pytest.raises(Exception, match="is not what fix nvt makes of the forces"):
         trajectories(start, alone)
+
+
+def test_atoms_are_as_they_were_when_the_friction_cannot_be_found(start):
+    """A temperature that is negative when velocities are round numbers, as those of a probe."""
+    negative = "abs(vx[1]*10-round(vx[1]*10))<1e-9"
+    thermostat = LANGEVIN.replace("1.0 1.0", "v_T 1.0")
+    script = "atom_modify map yes\n" + prepared(
+        start, f'variable T equal "1.0-2.0*({negative})"\n{thermostat}'
+    )
+    states = []
+    for fix in ("", RECORD):
+        with lammps_instance(None, {}) as lammps:
+            lammps.commands_string(f"{script}\n{fix}")
+            if fix:
+                with pytest.raises(Exception, match="negative temperature"):
+                    lammps.command("run 5")
+            else:
+                lammps.command("run 5")
+            states.append(
+                [list(lammps.gather_atoms("v", 1, 3)), list(lammps.gather_atoms("mask", 0, 1))]
+            )
+    assert states[0] == states[1]
 
 
 # ---- what the run is ----

@@ -40,6 +40,36 @@ bool passive(const char *style)
   return false;
 }
 
+// Puts velocities, forces and the temperature of a thermostat back, also where it throws.
+class Undisturbed {
+ public:
+  Undisturbed(Atom *of, Fix *thermostat, double temperature) :
+      atom(of), fix(thermostat), target(temperature)
+  {
+    for (int i = 0; i < atom->nlocal; i++)
+      for (double *const vector : {atom->v[i], atom->f[i]})
+        kept.insert(kept.end(), vector, vector + 3);
+  }
+  ~Undisturbed()
+  {
+    const double *from = kept.data();
+    for (int i = 0; i < atom->nlocal; i++)
+      for (double *const vector : {atom->v[i], atom->f[i]}) {
+        std::copy(from, from + 3, vector);
+        from += 3;
+      }
+    fix->reset_target(target);
+  }
+  Undisturbed(const Undisturbed &) = delete;
+  Undisturbed &operator=(const Undisturbed &) = delete;
+
+ private:
+  Atom *atom;
+  Fix *fix;
+  double target;
+  std::vector<double> kept;    // [nlocal][2][3]
+};
+
 }    // namespace
 
 /* ---------------------------------------------------------------------- */
@@ -316,60 +346,56 @@ void FixDiffSimTrajectory::gather(Trajectory &t)
 void FixDiffSimTrajectory::find_friction()
 {
   const int n = atom->nlocal;
-  const std::vector<int> mask(atom->mask, atom->mask + n);
-  constexpr double MARK[3] = {1.0, 2.0, 3.0};
-  std::vector<double> per_mass(atom->ntypes + 1, 0.0);
-  bool plain = true;
-  langevin->reset_target(0.0);
-  for (int type = 1; type <= atom->ntypes; type++) {
-    int chosen = -1;
-    for (int i = 0; i < n && chosen < 0; i++)
-      if (atom->type[i] == type) chosen = i;
-    int here = chosen >= 0, anywhere = 0;
-    MPI_Allreduce(&here, &anywhere, 1, MPI_INT, MPI_MAX, world);
-    if (!anywhere) continue;
-    // the fix is shown this atom only, first moving without a force, then at rest with one
-    for (int i = 0; i < n; i++) atom->mask[i] = i == chosen ? mask[i] : 0;
-    double force_of[2][3] = {{0.0, 0.0, 0.0}, {MARK[0], MARK[1], MARK[2]}};
-    for (int probe = 0; probe < 2; probe++) {
-      double kept[6];
-      if (here)
-        for (int d = 0; d < 3; d++) {
-          kept[d] = atom->v[chosen][d];
-          kept[3 + d] = atom->f[chosen][d];
-          atom->v[chosen][d] = probe == 0 ? MARK[d] : 0.0;
-          atom->f[chosen][d] = force_of[probe][d];
-        }
-      langevin->post_force(0);
-      if (here)
-        for (int d = 0; d < 3; d++) {
-          force_of[probe][d] = atom->f[chosen][d];
-          atom->v[chosen][d] = kept[d];
-          atom->f[chosen][d] = kept[3 + d];
-        }
+  // Without small common factors: where a compute takes a common velocity off, only rounding is left of
+  // these, and that is not proportional to them.
+  constexpr double MARK[3] = {0.7, 1.1, 1.9};
+  constexpr double TOLERANCE = 1.0e-12;
+  std::vector<double> drag(n), per_mass(atom->ntypes + 1, 0.0);
+  auto mass = [this](int i) { return atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]]; };
+  int plain = 1;
+  {
+    const Undisturbed guard(atom, langevin, temperature_at_start);
+    langevin->reset_target(0.0);
+    // all atoms moving alike without a force, then all at rest with one: of a single atom that moves
+    // the mean that `bias` takes off would be too small to be seen
+    for (int i = 0; i < n; i++)
+      for (int d = 0; d < 3; d++) {
+        atom->v[i][d] = MARK[d];
+        atom->f[i][d] = 0.0;
+      }
+    langevin->post_force(0);
+    for (int i = 0; i < n; i++) {
+      drag[i] = -atom->f[i][0] / MARK[0];
+      for (int d = 0; d < 3; d++) {
+        const double expected = drag[i] * MARK[d];
+        if (!(drag[i] > 0.0) || std::fabs(atom->f[i][d] + expected) > TOLERANCE * expected)
+          plain = 0;
+        atom->v[i][d] = 0.0;
+        atom->f[i][d] = MARK[d];
+      }
     }
-    if (here) {
-      const double mass = atom->rmass ? atom->rmass[chosen] : atom->mass[type];
-      const double drag = -force_of[0][0] / MARK[0];
+    langevin->post_force(0);
+    for (int i = 0; i < n; i++)
       for (int d = 0; d < 3; d++)
-        plain &= std::fabs(force_of[0][d] + drag * MARK[d]) <= 1.0e-12 * drag * MARK[d] &&
-                 force_of[1][d] == MARK[d];
-      per_mass[type] = drag / mass;
-    }
+        if (atom->f[i][d] != MARK[d]) plain = 0;
   }
-  std::copy(mask.begin(), mask.end(), atom->mask);
-  langevin->reset_target(temperature_at_start);
-
-  int all_plain = plain;
-  MPI_Allreduce(MPI_IN_PLACE, &all_plain, 1, MPI_INT, MPI_MIN, world);
-  if (!all_plain)
+  for (int i = 0; i < n; i++) {
+    double &largest = per_mass[atom->type[i]];
+    largest = std::max(largest, drag[i] / mass(i));
+  }
+  MPI_Allreduce(MPI_IN_PLACE, per_mass.data(), atom->ntypes + 1, MPI_DOUBLE, MPI_MAX, world);
+  for (int i = 0; i < n; i++) {
+    const double expected = per_mass[atom->type[i]] * mass(i);
+    if (!(std::fabs(drag[i] - expected) <= TOLERANCE * expected)) plain = 0;
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &plain, 1, MPI_INT, MPI_MIN, world);
+  if (!plain)
     error->all(
         FLERR,
         "Fix diffsim/trajectory: the force of fix {} is not friction times velocity plus random "
         "forces at a constant temperature. Its options gjf, bias and variable temperatures cannot "
         "be differentiated; leave them out.",
         langevin->id);
-  MPI_Allreduce(MPI_IN_PLACE, per_mass.data(), atom->ntypes + 1, MPI_DOUBLE, MPI_MAX, world);
   for (int i = 0; i < current->natoms; i++)
     current->drag.push_back(per_mass[current->type[i]] * current->mass[i]);
 }

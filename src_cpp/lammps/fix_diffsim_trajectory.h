@@ -52,6 +52,7 @@ class FixDiffSimTrajectory : public Fix {
   class Fix *integrate = nullptr;    // nve or nvt
   class Fix *langevin = nullptr;     // or null
   double temperature_at_start = 0.0;
+  bigint first_step = 0;                           // of this run
   std::unique_ptr<diffsim::Trajectory> current;    // of this run, without its states
   std::vector<State> states;                       // of this run
   std::vector<double> chain_velocity;              // of this run
