@@ -200,6 +200,7 @@ def test_all_processes_stop_together(integrator, words, ranks, start, run_lammps
             + NVE,
             "but the pair style is hybrid",
         ),
+        (f"neigh_modify exclude type 1 2\n{NVE}", "without the pairs of 'neigh_modify exclude'"),
         (f"pair_modify compute no\n{NVE}", "a pair style without effect"),
         (f"run_style respa 2 2 pair 1\n{NVE}", "run_style respa cannot be differentiated"),
         # thermostats that are not what they seem
@@ -299,8 +300,9 @@ BONDS = "bond_style zero nocoeff\nbond_coeff *"
         ),
         (f"{BONDED}\n{BONDS}", "the force of bonds and angles"),
         (BONDED, "a potential with weights of bonded pairs"),
+        (f"atom_modify id no\n{CUBES}create_box 1 box", "atoms must have IDs"),
     ],
-    ids=["2d", "bonds", "molecules"],
+    ids=["2d", "bonds", "molecules", "no IDs"],
 )
 def test_other_systems_are_refused(system, words, start):
     with lammps_instance(None, {}) as lammps:
@@ -432,6 +434,11 @@ def test_rounding_of_atoms_far_from_the_origin_is_not_another_force(integrator, 
     (t,) = trajectories(start, f"set group all image 500 500 500\ntimestep 1e-5\n{integrator}")
     assert t.steps == 5
     assert t.x.min() > 3000
+
+
+def test_a_minimization_is_not_recorded(start):
+    found = trajectories(start, runs="minimize 1e-3 1e-3 10 10\nrun 3\nminimize 1e-3 1e-3 10 10")
+    assert [t.steps for t in found] == [3]
 
 
 # ---- units ----
