@@ -2,10 +2,13 @@
 // room behind the atoms, and the lists of neighbours lie in one block, so that a read beyond them
 // would go unseen.  Every kernel must give what the plain loop over the pairs gives.
 
+#include "../../src_cpp/kernels/pair_hessian.h"
 #include "../../src_cpp/kernels/pair_loop.h"
+#include "../../src_cpp/kernels/periodic_pairs.h"
 #include "../../src_cpp/kernels/rdf_kernel.h"
 #include "../../src_cpp/potential/knots.h"
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -50,9 +53,13 @@ Knots some_knots(int nspecies)
   return knots;
 }
 
-void expect(double ours, double reference, double scale, const char *what)
+constexpr double ROUNDING = 1e-11;
+constexpr double DIFFERENCES = 1e-6;    // central ones
+
+void expect(double ours, double reference, double scale, const char *what,
+            double tolerance = ROUNDING)
 {
-  if (std::fabs(ours - reference) <= 1e-11 * scale) return;
+  if (std::fabs(ours - reference) <= tolerance * scale) return;
   std::fprintf(stderr, "%s: %.17g instead of %.17g\n", what, ours, reference);
   std::exit(1);
 }
@@ -162,6 +169,301 @@ void check_counts(const Configuration &configuration, const PairTables &tables, 
   expect(found, reference, 1.0, "histogram");
 }
 
+std::vector<double> random_vectors(int n)
+{
+  std::vector<double> vectors(3 * n);
+  for (double &component : vectors) component = random_double(2.0) - 1.0;
+  return vectors;
+}
+
+double dot(const std::vector<double> &a, const std::vector<double> &b)
+{
+  double sum = 0.0;
+  for (size_t k = 0; k < a.size(); k++) sum += a[k] * b[k];
+  return sum;
+}
+
+// B-spline coefficients for each pair of types
+std::vector<double> coefficients(const Knots &knots, const std::vector<int> &species)
+{
+  const int ntypes = static_cast<int>(species.size()), basis = basis_size(knots.knots);
+  std::vector<double> c(static_cast<size_t>(unordered_pairs(ntypes)) * basis, 0.0);
+  for (int i = 0; i < ntypes; i++)
+    for (int j = i; j < ntypes; j++)
+      if (species[i] >= 0 && species[j] >= 0)
+        spline_coefficients(knots.knots,
+                            knots.pair_values(
+                                unordered_pair(species[i], species[j],
+                                               static_cast<int>(knots.species.size()))),
+                            c.data() + static_cast<size_t>(unordered_pair(i, j, ntypes)) * basis);
+  return c;
+}
+
+// Derivatives of L = sum of lambda . F by the plain loop over the pairs.
+struct PlainHessian {
+  PlainHessian(const Atoms &atoms, const NeighborPairs &pairs, const PairTables &tables,
+               const std::vector<double> &lambda) :
+      gradient(3 * atoms.nall),
+      dc(static_cast<size_t>(unordered_pairs(tables.ntypes)) * basis_size(tables.knots))
+  {
+    for_each_pair(atoms, pairs, tables.view(), [&](const ListedPair &pair) {
+      const PairTable &table = *pair.table;
+      const SplinePosition at = spline_position(pair.rsq, table.s_inner, table.inv_h, tables.knots);
+      const double *const q = table.rows[at.row].q;
+      const double slope = table.scale * table.inv_h * (q[1] + at.t * (q[2] + at.t * q[3]));
+      const double curvature = table.scale * table.inv_h * table.inv_h * (q[2] + 2.0 * at.t * q[3]);
+      double l[3], along = 0.0;
+      for (int k = 0; k < 3; k++) {
+        l[k] = lambda[3 * pair.i + k] - lambda[3 * pair.j + k];
+        along += l[k] * pair.d[k];
+      }
+      for (int k = 0; k < 3; k++) {
+        const double g = -2.0 * slope * l[k] - 4.0 * curvature * along * pair.d[k];
+        gradient[3 * pair.i + k] += g;
+        gradient[3 * pair.j + k] -= g;
+        scale += std::fabs(g);
+      }
+      value += -2.0 * slope * along;
+      double slopes[4];
+      spline_slopes(at, slopes);
+      double *const to =
+          dc.data() + static_cast<size_t>(unordered_pair(atoms.type[pair.i] - 1,
+                                                         atoms.type[pair.j] - 1, tables.ntypes)) *
+                          basis_size(tables.knots);
+      for (int m = 0; m < 4; m++) {
+        const double weight = -2.0 * table.scale * table.inv_h * along * slopes[m];
+        to[at.first_basis() + m] += weight;
+        scale += std::fabs(weight);
+      }
+      // at these the second derivative is not continuous
+      smooth = smooth && std::fabs(pair.rsq - table.s_inner) > 1e-4;
+    });
+  }
+
+  std::vector<double> gradient, dc;
+  double value = 0.0, scale = 1.0;
+  bool smooth = true;
+};
+
+// Whether no pair of the list is about to pass its cutoff, where the force may end with a step.
+bool away_from_cutoffs(const Atoms &atoms, const NeighborPairs &pairs, const PairTables &tables)
+{
+  bool away = true;
+  for (int ii = 0; ii < pairs.inum; ii++) {
+    const int i = pairs.ilist[ii];
+    for (int jj = 0; jj < pairs.numneigh[i]; jj++) {
+      const int j = pairs.firstneigh[i][jj];
+      double rsq = 0.0;
+      for (int k = 0; k < 3; k++) rsq += std::pow(atoms.x[3 * i + k] - atoms.x[3 * j + k], 2);
+      away =
+          away && std::fabs(rsq - tables.view().pair(atoms.type[i], atoms.type[j]).s_cutoff) > 1e-4;
+    }
+  }
+  return away;
+}
+
+// The derivative of a function of the positions along a direction.
+template <class Function>
+double central_difference(std::vector<double> x, const std::vector<double> &direction,
+                          Function &&function)
+{
+  constexpr double STEP = 1e-6;
+  double value[2];
+  for (int sign = 0; sign < 2; sign++) {
+    std::vector<double> moved = x;
+    for (size_t k = 0; k < x.size(); k++) moved[k] += (sign ? STEP : -STEP) * direction[k];
+    value[sign] = function(moved);
+  }
+  return (value[1] - value[0]) / (2.0 * STEP);
+}
+
+void check_hessian(Instructions instructions, int trial)
+{
+  const int ntypes = random_int(1, 3), nspecies = random_int(1, ntypes);
+  std::vector<int> species(ntypes, 0);
+  for (int &number : species) number = random_int(trial % 3 ? 0 : -1, nspecies - 1);
+  const Knots knots = some_knots(nspecies);
+  const PairTables tables = make_tables(knots, species);
+  const std::vector<double> c = coefficients(knots, species);
+  PairHessian hessian(instructions, tables.view(), random_int(1, 3));
+  PairForces forces(instructions);
+  std::vector<double> dc(c.size()), expected_dc(c.size());
+  double scale = 1.0;
+  bool all_finite = true;
+  for (int call = 0; call < 3; call++) {
+    const Configuration configuration(random_int(1, trial % 10 ? 30 : 200), random_int(0, 40),
+                                      ntypes, false, true);
+    const Atoms atoms = configuration.atoms();
+    const NeighborPairs pairs = configuration.pairs();
+    const std::vector<double> lambda = random_vectors(atoms.nall);
+    std::vector<double> gradient = random_vectors(atoms.nall);    // added to
+    const std::vector<double> before = gradient;
+    hessian.add(atoms, pairs, lambda.data(), gradient.data());
+    const PlainHessian plain(atoms, pairs, tables, lambda);
+    bool finite = true;
+    for (const double coordinate : configuration.x) finite = finite && std::isfinite(coordinate);
+    all_finite = all_finite && finite;
+    if (!finite) continue;
+    for (size_t k = 0; k < gradient.size(); k++)
+      expect(gradient[k] - before[k], plain.gradient[k], plain.scale, "Hessian");
+    for (size_t k = 0; k < dc.size(); k++) expected_dc[k] += plain.dc[k];
+    scale += plain.scale;
+    // L is linear in the coefficients
+    expect(dot(plain.dc, c), plain.value, plain.scale, "derivative by the coefficients");
+    if (!plain.smooth || !away_from_cutoffs(atoms, pairs, tables)) continue;
+    const std::vector<double> direction = random_vectors(atoms.nall);
+    const double slope =
+        central_difference(configuration.x, direction, [&](const std::vector<double> &x) {
+          const Atoms moved = {x.data(), atoms.type, atoms.nlocal, atoms.nall};
+          std::vector<double> f(x.size());
+          ForceSums sums = {f.data(), false, 0.0, {0.0}};
+          forces.add(moved, pairs, tables.view(), 1, sums);
+          return dot(lambda, f);
+        });
+    expect(dot(plain.gradient, direction), slope, plain.scale, "difference of forces", DIFFERENCES);
+  }
+  hessian.add_coefficients(dc.data());
+  if (!all_finite) return;
+  for (size_t k = 0; k < dc.size(); k++)
+    expect(dc[k], expected_dc[k], scale, "sum of derivatives by the coefficients");
+}
+
+// Forces and energy of atoms in a periodic box, of all images in a wide range.
+struct BruteForce {
+  BruteForce(const Box &box, const std::vector<int> &type, const PairTables &tables,
+             const std::vector<double> &x) : forces(x.size())
+  {
+    const double edges[3][3] = {{box.xx, 0.0, 0.0},
+                                {box.xy, box.yy, 0.0},
+                                {box.xz, box.yz, box.zz}};
+    const int n = static_cast<int>(type.size());
+    auto range = [&](int d) { return box.periodic[d] ? 4 : 0; };
+    for (int i = 0; i < n; i++)
+      for (int j = 0; j < n; j++) {
+        // the nearest image, or one of its neighbours
+        double near[3];
+        for (int k = 0; k < 3; k++) near[k] = x[3 * i + k] - x[3 * j + k];
+        for (int d = 2; d >= 0; d--) {
+          const double turns = box.periodic[d] ? std::round(near[d] / edges[d][d]) : 0.0;
+          for (int k = 0; k < 3; k++) near[k] -= turns * edges[d][k];
+        }
+        for (int a = -range(0); a <= range(0); a++)
+          for (int b = -range(1); b <= range(1); b++)
+            for (int c = -range(2); c <= range(2); c++) {
+              if (i == j && a == 0 && b == 0 && c == 0) continue;
+              double d[3], rsq = 0.0;
+              for (int k = 0; k < 3; k++) {
+                d[k] = near[k] + a * edges[0][k] + b * edges[1][k] + c * edges[2][k];
+                rsq += d[k] * d[k];
+              }
+              add(tables, tables.view().pair(type[i], type[j]), i, d, rsq);
+            }
+      }
+  }
+
+  void add(const PairTables &tables, const PairTable &table, int i, const double *d, double rsq)
+  {
+    at_an_end = at_an_end || std::fabs(rsq - table.s_cutoff) < 1e-4 ||
+                std::fabs(rsq - table.s_inner) < 1e-4;
+    if (rsq >= table.s_cutoff) return;
+    double fpair;
+    energy += 0.5 * pair_energy(table, tables.knots, rsq, fpair);
+    for (int k = 0; k < 3; k++) {
+      forces[3 * i + k] += fpair * d[k];
+      scale += std::fabs(fpair * d[k]);
+    }
+    pairs++;
+  }
+
+  std::vector<double> forces;
+  double energy = 0.0, scale = 1.0;
+  int pairs = 0;
+  bool at_an_end = false;    // whether a pair is where its force or the slope of it has a step
+};
+
+Box some_box()
+{
+  Box box;
+  box.xx = 1.5 + random_double(5.0);
+  box.yy = 1.5 + random_double(5.0);
+  box.zz = 1.5 + random_double(5.0);
+  if (random_int(0, 1)) {
+    box.xy = (random_double(1.0) - 0.5) * box.xx;
+    box.xz = (random_double(1.0) - 0.5) * box.xx;
+    box.yz = (random_double(1.0) - 0.5) * box.yy;
+  } else {
+    for (bool &periodic : box.periodic) periodic = random_int(0, 2) > 0;
+  }
+  return box;
+}
+
+void check_periodic(Instructions instructions)
+{
+  const int ntypes = random_int(1, 3), n = random_int(1, 12);
+  const PairTables tables = make_tables(some_knots(ntypes), [&] {
+    std::vector<int> species(ntypes);
+    for (int i = 0; i < ntypes; i++) species[i] = i;
+    return species;
+  }());
+  const Box box = some_box();
+  std::vector<int> type(n);
+  for (int &each : type) each = random_int(1, ntypes);
+  type.shrink_to_fit();
+  // atoms that have left the box in its periodic directions
+  std::vector<double> x(3 * n);
+  for (int i = 0; i < n; i++) {
+    double turns[3];
+    for (int d = 0; d < 3; d++)
+      turns[d] = random_double(1.0) + (box.periodic[d] ? random_int(-3, 3) : 0);
+    x[3 * i] = turns[0] * box.xx + turns[1] * box.xy + turns[2] * box.xz;
+    x[3 * i + 1] = turns[1] * box.yy + turns[2] * box.yz;
+    x[3 * i + 2] = turns[2] * box.zz;
+  }
+  const double skin = random_int(0, 3) ? random_double(0.6) : 0.0;
+  PeriodicPairs pairs(box, n, type.data(), 2.5, skin);
+  PairForces kernel(instructions);
+  PairHessian hessian(instructions, tables.view(), 1);
+  double energy = 0.0;
+  auto forces_at = [&](const std::vector<double> &at) {
+    pairs.move_to(at.data());
+    std::vector<double> all(3 * static_cast<size_t>(pairs.atoms().nall));
+    ForceSums sums = {all.data(), true, 0.0, {0.0}};
+    kernel.add(pairs.atoms(), pairs.pairs(), tables.view(), 1, sums);
+    energy = sums.energy;
+    pairs.gather(all);
+    all.resize(at.size());
+    return all;
+  };
+  for (int move = 0; move < 4; move++) {
+    const std::vector<double> f = forces_at(x);
+    const BruteForce reference(box, type, tables, x);
+    for (int k = 0; k < 3 * n; k++)
+      expect(f[k], reference.forces[k], reference.scale, "force in a periodic box");
+    expect(energy, reference.energy, reference.scale, "energy in a periodic box");
+
+    const std::vector<double> lambda = random_vectors(n), direction = random_vectors(n);
+    std::vector<double> all_lambda, gradient(3 * static_cast<size_t>(pairs.atoms().nall));
+    pairs.spread(lambda.data(), all_lambda);
+    hessian.add(pairs.atoms(), pairs.pairs(), all_lambda.data(), gradient.data());
+    pairs.gather(gradient);
+    gradient.resize(x.size());
+    if (!reference.at_an_end) {
+      const double slope = central_difference(x, direction, [&](const std::vector<double> &at) {
+        return dot(lambda, forces_at(at));
+      });
+      double scale = reference.scale;
+      for (const double component : gradient) scale += std::fabs(component);
+      expect(dot(gradient, direction), slope, scale, "difference of forces in a periodic box",
+             DIFFERENCES);
+    }
+    // within the skin, beyond it, and across the box
+    const double length = move == 0 ? 0.2 * skin : move == 1 ? 0.4 : 3.0;
+    const std::vector<double> step = random_vectors(n);
+    for (int i = 0; i < n; i++)
+      for (int d = 0; d < 3; d++) x[3 * i + d] += length * step[3 * i + d];
+  }
+}
+
 void check_all(Instructions instructions)
 {
   PairForces forces(instructions);    // one for all, as in a run whose atoms move
@@ -175,6 +477,8 @@ void check_all(Instructions instructions)
     sort_neighbors_by_type(configuration.pairs(), configuration.atoms(), tables.view());
     check(configuration, tables, instructions, forces);
     check_counts(configuration, tables, ntypes);
+    check_hessian(instructions, trial);
+    check_periodic(instructions);
   }
   std::printf("%s kernels: 400 configurations\n", name(instructions));
 }

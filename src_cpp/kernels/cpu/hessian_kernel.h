@@ -16,7 +16,8 @@ struct HessianTask {
   int nall;
   NeighborPairs pairs;
   PairTablesView tables;
-  bool one_table;    // all pairs of types have the same table
+  // One type of atoms.  Types of the same species share a table, but not their sums.
+  bool one_table;
 };
 
 // Working memory and results of one thread.

@@ -79,7 +79,7 @@ void PairHessian::add(const Atoms &atoms, const NeighborPairs &pairs, const doub
 
   const HessianTask task = {
       work.atoms.data(), work.lambda.data(), work.types.data(), atoms.nall, pairs,
-      tables_,           tables_.one_table()};
+      tables_,           tables_.ntypes == 1};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int thread = 0; thread < threads; thread++) {
     HessianThread mine = {work.gradients[thread].data(), work.moments[thread].data()};
