@@ -20,7 +20,7 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 def blocks(language):
     """Fenced examples of the pages: (page and number, text)."""
     found = []
-    for page in ("pair_diffsim.md", "fix_diffsim_counts.md"):
+    for page in ("pair_diffsim.md", "fix_diffsim_counts.md", "fix_diffsim_trajectory.md"):
         texts = [
             t for kind, t in FENCE.findall((ROOT / "docs" / page).read_text()) if kind == language
         ]
@@ -34,6 +34,11 @@ def each_block(language):
 
 
 PRELUDE = "units lj\natom_style full\nread_data start.data\ntimestep 0.002\n"
+WITHOUT_BONDS = "units lj\nread_data atomic.data\ntimestep 0.002\n"
+
+
+def prelude_of(paragraph):
+    return WITHOUT_BONDS if "diffsim/trajectory" in paragraph else PRELUDE
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +46,11 @@ def folder(tmp_path_factory):
     """A folder with atoms of two types, and the files that the pages make."""
     path = tmp_path_factory.mktemp("documentation")
     configuration = fluid(cells=5, density=0.9, n_types=2)
+    configuration.write(path / "atomic.data")
     configuration.charges = (0.1 * (-1.0) ** np.arange(len(configuration.x))).tolist()
     configuration.write(path / "start.data")
+    recorded = next(text for name, text in blocks("lammps") if "trajectory" in name)
+    (path / "in.fluid").write_text(WITHOUT_BONDS + recorded.split("\n\n")[0] + "\n")
     for _, text in blocks("python"):
         (path / "model.py").write_text(text)
         execute([sys.executable, "-W", "ignore", "model.py"], path)
@@ -70,7 +78,7 @@ def test_lammps_examples(text, folder):
     script, runs = "", 0
     for paragraph in text.split("\n\n"):
         if not paragraph.startswith("read_restart"):
-            script += PRELUDE
+            script += prelude_of(paragraph)
         script += paragraph + "\n"
         if "\nrun " not in paragraph:
             script += "run 1\n"
