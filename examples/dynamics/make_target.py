@@ -1,6 +1,6 @@
 """Make the targets: g(r) of A-A and the velocity autocorrelation of B, at two temperatures.
 
-    python make_target.py [--windows 3000]
+    python make_target.py [--windows 4000]
 
 The potential is the one that the training has to find: Lennard-Jones, with B bound to A more
 strongly than A to itself. It takes a few minutes; the results are kept in the repository.
@@ -33,15 +33,14 @@ BINS, RANGE = 200, 4.0
 def truth() -> LennardJones:
     potential = LennardJones(SPECIES, CUTOFF)
     potential.load_state_dict(
-        potential.state_dict()
-        | {"log_epsilon": potential.log_epsilon.new_tensor(np.log(EPSILON))}
+        potential.state_dict() | {"log_epsilon": potential.log_epsilon.new_tensor(np.log(EPSILON))}
     )
     return potential
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=int, default=3000)
+    parser.add_argument("--windows", type=int, default=4000)
     arguments = parser.parse_args()
     grid, _ = choose_grid(truth(), 1e-5)
     knots = core_knots(grid, knot_values(truth(), grid).detach().numpy())

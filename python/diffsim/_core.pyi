@@ -61,6 +61,7 @@ class SplineError:
 class Trajectory:
     integrator: str
     steps: int
+    stride: int
     dt: float
     kt: float
     mvv_to_energy: float

@@ -1,38 +1,53 @@
 #include "adjoint.h"
 
-#include "nose_hoover.h"
 #include "pair_hessian.h"
-#include "periodic_pairs.h"
+#include "replay.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace diffsim {
 
 namespace {
 
-constexpr double RANDOM_ROUNDING = 1.0e-9;    // of a force found from positions
+// The states of all steps; those that were not kept are computed again, one stretch at a time.
+class States {
+ public:
+  States(const Trajectory &trajectory, Instructions instructions) :
+      t_(trajectory), replay_(trajectory, instructions)
+  {
+  }
 
-NoseHooverChain chain_of(const Trajectory &t)
-{
-  return {t.dt, t.kt, t.degrees_of_freedom, t.chain_mass};
-}
+  // Makes the states before and after step n known, and with them their stretch.
+  void around(int n)
+  {
+    if (t_.stride == 1) return;
+    const int k = (n - 1) / t_.stride;
+    if (k != known_) stretch_ = &replay_.stretch(k);
+    known_ = k;
+  }
+  const double *x(int n) const
+  {
+    return t_.stride == 1 ? t_.x_at(n) : stretch_->x.data() + t_.offset(local(n));
+  }
+  const double *v(int n) const
+  {
+    return t_.stride == 1 ? t_.v_at(n) : stretch_->v.data() + t_.offset(local(n));
+  }
+  const double *chain(int n) const
+  {
+    return t_.stride == 1 ? t_.chain_at(n)
+                          : stretch_->chain.data() + static_cast<size_t>(local(n)) * t_.chain;
+  }
 
-PeriodicPairs pairs_of(const Trajectory &t)
-{
-  return {t.box, t.natoms, t.type.data(), t.cutoff, t.skin};
-}
+ private:
+  int local(int n) const { return n - known_ * t_.stride; }
 
-// sum m v^2 as an energy
-double twice_kinetic(const Trajectory &t, const double *v)
-{
-  double sum = 0.0;
-  for (int i = 0; i < t.natoms; i++)
-    sum += t.mass[i] *
-           (v[3 * i] * v[3 * i] + v[3 * i + 1] * v[3 * i + 1] + v[3 * i + 2] * v[3 * i + 2]);
-  return t.mvv_to_energy * sum;
-}
+  const Trajectory &t_;
+  Replay replay_;
+  const Stretch *stretch_ = nullptr;
+  int known_ = -1;
+};
 
 // The derivatives that are carried back from state to state.
 class Sweep {
@@ -41,25 +56,25 @@ class Sweep {
         Instructions instructions, int threads) :
       t_(trajectory), given_(derivatives), size_(3 * static_cast<size_t>(trajectory.natoms)),
       pairs_(pairs_of(trajectory)), hessian_(instructions, trajectory.tables.view(), threads),
-      chain_(chain_of(trajectory)), x_(size_, 0.0), v_(size_, 0.0), force_(size_, 0.0),
-      w_(trajectory.chain, 0.0)
+      chain_(chain_of(trajectory)), states_(trajectory, instructions), x_(size_, 0.0),
+      v_(size_, 0.0), force_(size_, 0.0), w_(trajectory.chain, 0.0)
   {
   }
 
   Adjoint run()
   {
     Adjoint result;
-    const int last = given_.last;
-    result.norm.resize(last + 1);
-    add_given(last);
-    result.norm[last] = norm();
+    result.norm.resize(given_.last + 1);
+    const int last = given_.last * t_.stride;
+    add_given(last, result.norm);
+    if (last == 0) states_.around(1);
     for (int n = last; n > 0; n--) {
+      states_.around(n);
       if (t_.integrator == Integrator::NOSE_HOOVER) through_last_half_step(n);
       through_second_kick(n);
       through_drift_and_first_kick();
       if (t_.integrator == Integrator::NOSE_HOOVER) through_first_half_step(n - 1);
-      add_given(n - 1);
-      result.norm[n - 1] = norm();
+      add_given(n - 1, result.norm);
     }
     through_forces(0);
     if (t_.integrator == Integrator::LANGEVIN)    // the first friction is that of v_0
@@ -75,19 +90,18 @@ class Sweep {
   }
 
  private:
-  void add_given(int n)
+  // what L depends on directly in step n, after which the derivative by its state is complete
+  void add_given(int n, std::vector<double> &norm)
   {
+    if (n % t_.stride != 0) return;
+    const int state = n / t_.stride;
     if (given_.x)
-      for (size_t k = 0; k < size_; k++) x_[k] += given_.x[t_.offset(n) + k];
+      for (size_t k = 0; k < size_; k++) x_[k] += given_.x[t_.offset(state) + k];
     if (given_.v)
-      for (size_t k = 0; k < size_; k++) v_[k] += given_.v[t_.offset(n) + k];
-  }
-
-  double norm() const
-  {
+      for (size_t k = 0; k < size_; k++) v_[k] += given_.v[t_.offset(state) + k];
     double sum = 0.0;
     for (const double a : v_) sum += a * a;
-    return std::sqrt(sum);
+    norm[state] = std::sqrt(sum);
   }
 
   // v_n = h + k f_n
@@ -100,7 +114,7 @@ class Sweep {
   // f_n depends on x_n and on the coefficients
   void through_forces(int n)
   {
-    pairs_.move_to(t_.x_at(n));
+    pairs_.move_to(states_.x(n));
     pairs_.spread(force_.data(), lambda_);
     gradient_.assign(lambda_.size(), 0.0);
     hessian_.add(pairs_.atoms(), pairs_.pairs(), lambda_.data(), gradient_.data());
@@ -122,19 +136,19 @@ class Sweep {
   // v_n = S v, (S, w_n) = half step of (K(v), w); the chain before is found from state n-1
   void through_last_half_step(int n)
   {
-    const double kinetic_n = twice_kinetic(t_, t_.v_at(n));
-    const double factor = chain_.factor_of_last(kinetic_n, t_.chain_at(n));
-    std::vector<double> w(t_.chain_at(n - 1), t_.chain_at(n - 1) + t_.chain);
-    chain_.half_step(twice_kinetic(t_, t_.v_at(n - 1)), w.data());
-    through_half_step(t_.v_at(n), 1.0 / factor, factor, kinetic_n / (factor * factor), w.data());
+    const double kinetic_n = twice_kinetic(t_, states_.v(n));
+    const double factor = chain_.factor_of_last(kinetic_n, states_.chain(n));
+    std::vector<double> w(states_.chain(n - 1), states_.chain(n - 1) + t_.chain);
+    chain_.half_step(twice_kinetic(t_, states_.v(n - 1)), w.data());
+    through_half_step(states_.v(n), 1.0 / factor, factor, kinetic_n / (factor * factor), w.data());
   }
 
   void through_first_half_step(int n)
   {
-    const double kinetic = twice_kinetic(t_, t_.v_at(n));
-    std::vector<double> w(t_.chain_at(n), t_.chain_at(n) + t_.chain);
+    const double kinetic = twice_kinetic(t_, states_.v(n));
+    std::vector<double> w(states_.chain(n), states_.chain(n) + t_.chain);
     const double factor = chain_.half_step(kinetic, w.data());
-    through_half_step(t_.v_at(n), 1.0, factor, kinetic, t_.chain_at(n));
+    through_half_step(states_.v(n), 1.0, factor, kinetic, states_.chain(n));
   }
 
   // The transposed Jacobian of a half step that began with velocities u = scale * v and a chain w.
@@ -164,59 +178,12 @@ class Sweep {
   PeriodicPairs pairs_;
   PairHessian hessian_;
   NoseHooverChain chain_;
+  States states_;
   std::vector<double> x_, v_;    // dL/dx, dL/dv of the present state
   std::vector<double> force_;    // dL/df of its forces
   std::vector<double> w_;        // dL/dw of its chain
   std::vector<double> lambda_, gradient_, jacobian_;
 };
-
-std::vector<double> forces(const Trajectory &t, PeriodicPairs &pairs, PairForces &kernel, int n)
-{
-  pairs.move_to(t.x_at(n));
-  std::vector<double> all(3 * static_cast<size_t>(pairs.atoms().nall), 0.0);
-  ForceSums sums = {all.data(), false, 0.0, {}};
-  kernel.add(pairs.atoms(), pairs.pairs(), t.tables.view(), 1, sums);
-  pairs.gather(all);
-  all.resize(3 * static_cast<size_t>(t.natoms));
-  return all;
-}
-
-// The rounding of a velocity that is found from positions, which LAMMPS keeps in the box and whose
-// differences lose what the box and the unwrapped coordinates are larger than a step.
-double rounding_of_velocity(const Trajectory &t, double before, double after)
-{
-  const double largest = std::fabs(before) + std::fabs(after) + t.box.xx + t.box.yy + t.box.zz;
-  return 2.0 * std::numeric_limits<double>::epsilon() * largest / t.dt;
-}
-
-// The larger one; infinite where one is not a number.
-double worse(double a, double b)
-{
-  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::infinity();
-  return std::max(a, b);
-}
-
-// Whether the random forces in state n, which are what the friction and the potential leave of the kick that
-// leads to h, are those of fix langevin: uniform, of a variance that belongs to friction and temperature.
-bool random_forces_fit(const Trajectory &t, int n, const std::vector<double> &f)
-{
-  const double *const x = t.x_at(n), *const next = t.x_at(n + 1), *const v = t.v_at(n);
-  for (size_t k = 0; k < f.size(); k++) {
-    const int i = static_cast<int>(k / 3);
-    const double h = (next[k] - x[k]) / t.dt;
-    const double u = n == 0 ? v[k] : (x[k] - t.x_at(n - 1)[k]) / t.dt;
-    const double random = (h - v[k]) / t.half_kick(i) - f[k] + t.drag[i] * u;
-    const double most =
-        std::sqrt(6.0 * t.kt * t.drag[i] / (t.dt * t.mvv_to_energy * t.force_to_acceleration));
-    const double rounding =
-        rounding_of_velocity(t, x[k], next[k]) / t.half_kick(i) +
-        rounding_of_velocity(t, t.x_at(std::max(n - 1, 0))[k], x[k]) * t.drag[i];
-    // `zero yes` takes a mean off, which is smaller
-    if (!(std::fabs(random) <= 2.0 * most + 1.0e-6 * std::fabs(f[k]) + RANDOM_ROUNDING + rounding))
-      return false;
-  }
-  return true;
-}
 
 }    // namespace
 
@@ -251,52 +218,6 @@ double pair_sum(const Trajectory &t, int n, const double *coefficients, Instruct
   pairs.gather(all);
   for (size_t k = 0; k < 3 * static_cast<size_t>(t.natoms); k++) gradient[k] = -all[k];
   return sums.energy;
-}
-
-double replay_error(const Trajectory &t, int n, Instructions instructions)
-{
-  PeriodicPairs pairs = pairs_of(t);
-  PairForces kernel(instructions);
-  const std::vector<double> f = forces(t, pairs, kernel, n);
-  if (t.integrator == Integrator::LANGEVIN && !random_forces_fit(t, n, f))
-    return std::numeric_limits<double>::infinity();
-
-  const size_t size = f.size();
-  std::vector<double> v(t.v_at(n), t.v_at(n) + size);
-  const NoseHooverChain chain = chain_of(t);
-  std::vector<double> w(t.chain_at(n), t.chain_at(n) + t.chain);
-  double chain_error = 0.0;
-  auto half_step = [&] {
-    if (t.integrator != Integrator::NOSE_HOOVER) return;
-    const double factor = chain.half_step(twice_kinetic(t, v.data()), w.data());
-    for (double &component : v) component *= factor;
-  };
-
-  double error = 0.0, sum = 0.0;
-  const double *const x = t.x_at(n), *const next = t.x_at(n + 1), *const v_next = t.v_at(n + 1);
-  half_step();
-  for (size_t k = 0; k < size; k++) {
-    const double h = (next[k] - x[k]) / t.dt;
-    if (t.integrator == Integrator::LANGEVIN) {
-      v[k] = h;
-      continue;
-    }
-    v[k] += t.half_kick(static_cast<int>(k / 3)) * f[k];
-    error = worse(error, std::fabs(v[k] - h) - rounding_of_velocity(t, x[k], next[k]));
-  }
-  const std::vector<double> f_next = forces(t, pairs, kernel, n + 1);
-  if (t.integrator != Integrator::LANGEVIN) {
-    for (size_t k = 0; k < size; k++) v[k] += t.half_kick(static_cast<int>(k / 3)) * f_next[k];
-    half_step();
-    for (size_t k = 0; k < size; k++) error = worse(error, std::fabs(v[k] - v_next[k]));
-    for (int j = 0; j < t.chain; j++)
-      chain_error = worse(chain_error, std::fabs(w[j] - t.chain_at(n + 1)[j]) * t.dt);
-  }
-  for (size_t k = 0; k < size; k++) sum += v_next[k] * v_next[k];
-  if (!std::isfinite(sum)) return std::numeric_limits<double>::infinity();
-  // atoms may be at rest
-  const double relative = error > 0.0 ? error / std::sqrt(sum / static_cast<double>(size)) : 0.0;
-  return worse(relative, chain_error);
 }
 
 }    // namespace diffsim

@@ -11,7 +11,7 @@
 namespace diffsim {
 
 // Derivatives of a function L of the states with respect to each state by itself, [last+1][natoms][3]; L
-// does not depend on states after `last`.
+// does not depend on states after `last`, nor on those that are not kept.
 struct StateDerivatives {
   const double *x;    // null if L does not depend on positions
   const double *v;    // null if L does not depend on velocities
@@ -43,12 +43,6 @@ Adjoint adjoint(const Trajectory &trajectory, const StateDerivatives &derivative
 // respect to the positions, gradient[natoms][3].
 double pair_sum(const Trajectory &trajectory, int n, const double *coefficients,
                 Instructions instructions, int threads, double *gradient);
-
-// How far the step from state n to the next is from what the integrator makes of state n, as the largest
-// difference of a velocity over the root mean square velocity, beyond the rounding of positions.  With
-// friction the random forces are not known: infinite where they are larger than fix langevin's can be.
-// Infinite, too, where something is not a number.
-double replay_error(const Trajectory &trajectory, int n, Instructions instructions);
 
 }    // namespace diffsim
 

@@ -3,7 +3,7 @@
 #include "gather_rows.h"
 #include "pair_diffsim.h"
 
-#include "../kernels/adjoint.h"
+#include "../kernels/replay.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -15,6 +15,7 @@
 #include "modify.h"
 #include "neighbor.h"
 #include "update.h"
+#include "utils.h"
 
 #include <algorithm>
 #include <cmath>
@@ -77,8 +78,15 @@ class Undisturbed {
 FixDiffSimTrajectory::FixDiffSimTrajectory(LAMMPS *lammps, int narg, char **arg) :
     Fix(lammps, narg, arg)
 {
-  if (narg != 3)
-    error->all(FLERR, "Fix diffsim/trajectory: expected 'fix ID all diffsim/trajectory'.");
+  if (narg != 3 && !(narg == 5 && strcmp(arg[3], "every") == 0))
+    error->all(FLERR, "Fix diffsim/trajectory: expected 'fix ID all diffsim/trajectory' and "
+                      "optionally 'every N'.");
+  if (narg == 5) stride = utils::inumeric(FLERR, arg[4], false, lmp);
+  if (stride <= 0)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: the number of steps between states must be positive, but "
+               "is {}.",
+               stride);
   if (igroup != group->find("all"))
     error->all(
         FLERR,
@@ -181,6 +189,12 @@ void FixDiffSimTrajectory::find_integrator()
     error->all(FLERR,
                "Fix diffsim/trajectory: fix langevin can be differentiated with fix nve, but "
                "not with fix nvt. Remove one of the thermostats.");
+  if (langevin && stride > 1)
+    error->all(
+        FLERR,
+        "Fix diffsim/trajectory: with 'every {}' the steps in between are computed again, but "
+        "the random forces of fix {} cannot be. Leave 'every' out.",
+        stride, langevin->id);
 }
 
 /* ----------------------------------------------------------------------
@@ -198,6 +212,7 @@ void FixDiffSimTrajectory::setup(int /*vflag*/)
                  : strcmp(integrate->style, "nvt") == 0 ? Integrator::NOSE_HOOVER
                                                         : Integrator::NVE;
   first_step = update->firststep;
+  t.stride = stride;
   t.dt = update->dt;
   t.force_to_acceleration = force->ftm2v;
   t.mvv_to_energy = force->mvv2e;
@@ -244,7 +259,7 @@ void FixDiffSimTrajectory::end_of_step()
         "Fix diffsim/trajectory: the temperature of the thermostat must be constant, but went "
         "from {} to {}.",
         temperature_at_start, temperature);
-  record();
+  if ((update->ntimestep - first_step) % stride == 0) record();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -293,7 +308,12 @@ void FixDiffSimTrajectory::post_run()
 {
   if (!current) return;
   Trajectory &t = *current;
-  t.steps = static_cast<int>(states.size()) - 1;
+  t.steps = stride * (static_cast<int>(states.size()) - 1);
+  if (update->ntimestep - first_step != t.steps)
+    error->all(FLERR,
+               "Fix diffsim/trajectory: with 'every {}' the steps of a run must be a multiple of "
+               "that, but were {}.",
+               stride, update->ntimestep - first_step);
   if (t.steps > 0) {
     t.kt = force->boltz * temperature_at_start;
     gather(t);
@@ -443,11 +463,11 @@ void FixDiffSimTrajectory::check_replay(const Trajectory &t) const
   double worst = 0.0;
   int step = 0;
   if (comm->me == 0)
-    for (const int n : {t.steps - 1, 0}) {
-      const double found = replay_error(t, n, fastest_instructions());
+    for (const int k : {t.states() - 2, 0}) {
+      const double found = replay_error(t, k, fastest_instructions());
       if (!(found <= worst)) {
         worst = found;
-        step = n;
+        step = k * stride;
       }
     }
   MPI_Bcast(&worst, 1, MPI_DOUBLE, 0, world);

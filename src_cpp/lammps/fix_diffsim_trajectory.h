@@ -1,6 +1,6 @@
-// fix ID all diffsim/trajectory
+// fix ID all diffsim/trajectory [every N]
 //
-// Records positions, velocities and thermostat of every step of each run, for the adjoint of the trajectory, and
+// Records positions, velocities and thermostat of every Nth step of each run, for the adjoint of the trajectory, and
 // how it was integrated.  Each process keeps its own atoms; they are brought together at the end of the run,
 // on the first process.
 
@@ -48,6 +48,7 @@ class FixDiffSimTrajectory : public Fix {
   void gather(diffsim::Trajectory &);
   void check_replay(const diffsim::Trajectory &) const;
 
+  int stride = 1;    // steps from state to state
   class PairDiffSim *pair = nullptr;
   class Fix *integrate = nullptr;    // nve or nvt
   class Fix *langevin = nullptr;     // or null

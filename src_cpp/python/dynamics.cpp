@@ -21,7 +21,7 @@ constexpr const char *INTEGRATORS[] = {"nve", "langevin", "nose-hoover"};
 
 std::vector<py::ssize_t> state_shape(const Trajectory &t)
 {
-  return {t.steps + 1, t.natoms, 3};
+  return {t.states(), t.natoms, 3};
 }
 
 // A property of Trajectory with three numbers for each atom of each state
@@ -48,7 +48,7 @@ const double *states_of(const std::optional<Doubles> &given, const Trajectory &t
                         int &last)
 {
   if (!given) return nullptr;
-  const bool fits = given->ndim() == 3 && given->shape(0) >= 1 && given->shape(0) <= t.steps + 1 &&
+  const bool fits = given->ndim() == 3 && given->shape(0) >= 1 && given->shape(0) <= t.states() &&
                     given->shape(1) == t.natoms && given->shape(2) == 3;
   if (!fits || (last >= 0 && given->shape(0) != last + 1))
     throw py::value_error(std::string(what) +
@@ -91,8 +91,8 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
 
 py::tuple pair_sum_of(const Trajectory &t, int state, const Doubles &coefficients, int threads)
 {
-  if (state < 0 || state > t.steps)
-    throw py::value_error("the state must be one of 0 to " + std::to_string(t.steps) + ".");
+  if (state < 0 || state >= t.states())
+    throw py::value_error("the state must be one of 0 to " + std::to_string(t.states() - 1) + ".");
   if (coefficients.ndim() != 2 || coefficients.shape(0) != unordered_pairs(t.tables.ntypes) ||
       coefficients.shape(1) != basis_size(t.tables.knots))
     throw py::value_error("coefficients must have the shape (pairs of types, knots + 2).");
@@ -141,6 +141,7 @@ void define_dynamics(py::module_ &m)
                                return INTEGRATORS[static_cast<int>(t.integrator)];
                              })
       .def_readonly("steps", &Trajectory::steps)
+      .def_readonly("stride", &Trajectory::stride)
       .def_readonly("dt", &Trajectory::dt)
       .def_readonly("kt", &Trajectory::kt)
       .def_readonly("mvv_to_energy", &Trajectory::mvv_to_energy)
@@ -165,7 +166,7 @@ void define_dynamics(py::module_ &m)
       .def_property_readonly("chain_velocity",
                              [](const py::object &self) {
                                const auto &t = self.cast<const Trajectory &>();
-                               return view(t.chain_velocity, {t.steps + 1, t.chain}, self);
+                               return view(t.chain_velocity, {t.states(), t.chain}, self);
                              })
       .def_property_readonly("x", per_state(&Trajectory::x))
       .def_property_readonly("v", per_state(&Trajectory::v))

@@ -74,7 +74,7 @@ def window_of(trajectory: Any, species_of_type: Sequence[int], n_species: int, k
         v=trajectory.v,
         species=np.asarray(species_of_type)[trajectory.type - 1],
         mass=trajectory.mass,
-        dt=trajectory.dt,
+        dt=trajectory.dt * trajectory.stride,
         kt=kt,
         mvv_to_energy=trajectory.mvv_to_energy,
         volume=float(np.linalg.det(trajectory.box)),

@@ -46,7 +46,7 @@ class Window:
     mass
         Of each atom, shape (N,).
     dt
-        Time step.
+        Time from state to state.
     kt
         Thermal energy.
     mvv_to_energy
