@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diffsim import _core
+from diffsim import _core, potentials
 from diffsim.errors import InputError
 from diffsim.gradients.adjoint import motion, motion_response, window_of
+from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.statistics import standard_error
+from diffsim.optimizers.structure import target_columns
 from diffsim.simulation import Recording, System, simulate_windows
-from diffsim.targets import MSD, VACF, Diffusion, Window, window_averages
+from diffsim.simulation.lammps_engine import started
+from diffsim.targets import (
+    MSD,
+    RDF,
+    VACF,
+    Diffusion,
+    Window,
+    WindowRDF,
+    window_averages,
+)
+from diffsim.training.trainer import Trainer
 
 CUTOFF, INNER, KNOTS = 2.0, 0.8, 200
 R = np.sqrt(np.linspace(INNER**2, CUTOFF**2, KNOTS))
@@ -140,6 +153,118 @@ def test_refusals(make, message):
 def test_what_a_window_cannot_say(target, message):
     with pytest.raises(InputError, match=message):
         target.observe_window(rotating(), ["A", "B"])
+
+
+def test_a_curve_of_the_time_zero_only_is_refused(tmp_path):
+    (tmp_path / "zero.csv").write_text("time,Z\n0,1\n")
+    with pytest.raises(InputError, match=r"zero\.csv' has no line for a time other than zero"):
+        VACF.from_file(tmp_path / "zero.csv", "A")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (VACF([0.1], [0.0], "C"), "vacf C is a target of system 'cool', whose species are A"),
+        (VACF([0.1], [0.0], "B"), "vacf B is a target of system 'cool', whose species are A"),
+        # the longest time is whole, another is not
+        (VACF([0.0521, 0.1], [0.5, 0.0], "A"), "0.0521 of the vacf A of system 'cool'"),
+        (Diffusion(1.0, "A", (0.013, 0.1)), "0.013 of the diffusion A of system 'cool'"),
+    ],
+)
+def test_what_a_system_cannot_say_is_refused_before_it_is_simulated(tmp_path, target, message):
+    (tmp_path / "in.fluid").write_text(SCRIPT)
+    system = System(tmp_path / "in.fluid", 1.0, [target], name="cool", types=["A"])
+    potential = potentials.create("lennard-jones", species=["A", "B"], cutoff=1.5, units="lj")
+    with pytest.raises(InputError, match=message):
+        Trainer(potential, [system])
+
+
+def test_classical_optimizers_name_the_target_that_they_do_not_know(tmp_path):
+    (tmp_path / "in.fluid").write_text(SCRIPT)
+    system = System(tmp_path / "in.fluid", 1.0, window_averages([VACF([0.1], [0.0], "A")]))
+    ensemble = Ensemble(system, 1.0, ("A",), 1.5)
+    with pytest.raises(InputError, match=r"ibi learns from RDFs only, but .* the target vacf A"):
+        target_columns("ibi", ensemble)
+
+
+# ---- distribution functions in windows ----
+
+WIDTH = 0.05
+CENTRES = WIDTH * (0.5 + np.arange(40))
+MIXTURE = """
+units lj
+lattice sc 0.7
+region box block 0 5 0 5 0 5
+create_box 3 box
+create_atoms 1 box
+set group all type/fraction 2 0.3 99
+set group all type/fraction 3 0.4 98
+mass 1 1.0
+mass 2 1.7
+mass 3 1.3
+velocity all create ${temperature} 5
+timestep 0.005
+fix integrate all nvt temp ${temperature} ${temperature} 0.5
+"""
+
+
+def test_a_target_that_begins_with_pairs_says_nothing_of_nearer_ones():
+    """Smooth bins that reach below it would miss what the simulation has there."""
+    ideal = RDF(CENTRES[20:], np.ones(20), ("A", "A"))
+    assert WindowRDF(ideal, CUTOFF, 0.1).values == pytest.approx(np.ones(7), abs=1e-3)
+    wall = RDF(CENTRES[10:], np.where(CENTRES < 1, 0.0, 1.0)[10:], ("A", "A"))
+    assert len(WindowRDF(wall, CUTOFF, 0.1).values) == 8  # the first at the wall
+
+
+def test_weights_of_bins_are_those_of_smooth_bins():
+    plain = RDF(CENTRES, np.ones(40), ("A", "A"), weight=2.0)
+    halves = replace(plain, bin_weights=np.where(CENTRES < 1, 3.0, 0.0))
+    assert WindowRDF(plain, CUTOFF, 0.1).value_weights == pytest.approx(2.0, abs=1e-3)
+    found = WindowRDF(halves, CUTOFF, 0.1).value_weights
+    assert found[:7] == pytest.approx(6.0, abs=1e-2) and np.all(found[-7:] == 0.0)
+
+
+def test_a_pair_that_a_system_does_not_hold_is_refused():
+    base = replace(rotating(), pairs=object())
+    for pair in (("A", "A"), ("A", "C")):
+        target = WindowRDF(RDF(CENTRES, np.ones(40), pair), CUTOFF, 0.1)
+        with pytest.raises(InputError, match="holds no such pair of atoms"):
+            target.observe_window(base, ["A", "B", "C"])
+
+
+def test_gradient_along_a_window_of_a_mixture(tmp_path):
+    """Of all targets, with two types of one species, against central differences of LAMMPS runs."""
+    inner, species = [0.8, 0.75, 0.7], ["A", "B"]
+    r = np.array([np.sqrt(np.linspace(a**2, CUTOFF**2, KNOTS)) for a in inner])
+    x = (np.array([[1.0], [0.95], [0.9]]) / r) ** 6
+    u = np.array([[1.0], [1.2], [0.7]]) * 8 * (x**2 - x) * (1 - (r / CUTOFF) ** 2) ** 3
+    change = np.sin(5 * r + 1) * np.exp(-u.clip(0, 50) / 20) * (CUTOFF - r) ** 3
+    g = np.where(CENTRES < 0.8, 0.0, 1.0)
+    targets = [
+        WindowRDF(RDF(CENTRES, g, pair), CUTOFF, 0.2)
+        for pair in (("A", "A"), ("B", "A"), ("B", "B"))
+    ]
+    targets += [VACF([0.05], [0.0], "B"), MSD([0.1], [1.0], "A"), Diffusion(1.0, "A", (0.05, 0.1))]
+    (tmp_path / "in.mixture").write_text(MIXTURE)
+    system = System(tmp_path / "in.mixture", 1.0, window_averages(targets), types=["A", "B", "A"])
+
+    def run(energies, state, differentiate):
+        knots = _core.Knots("lj", species, CUTOFF, inner, energies)
+        with started(system, knots, 1, state, Path(tmp_path)) as instance:
+            if state is None:
+                instance.commands("run 300")
+                return instance.state()
+            instance.commands("fix record all diffsim/trajectory", "run 30")
+            (t,) = _core.take_trajectories(instance.lammps.lmp.value, "record")
+            w = window_of(t, instance.species_of_type, 2, 1.0)
+            if differentiate:
+                return motion_response(t, w, targets, species, instance.species_of_type)
+            return motion(w, targets, species)
+
+    state, step = run(u, None, False), 1e-6
+    found = run(u, state, True) @ _core.spline_coefficients(change).ravel()
+    up, down = (run(u + s * step * change, state, False) for s in (1, -1))
+    assert found == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-7)
 
 
 # ---- the gradient of averages ----

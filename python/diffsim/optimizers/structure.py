@@ -82,8 +82,8 @@ def target_columns(name: str, ensemble: Ensemble) -> list[tuple[int, RDF, NDArra
         if not isinstance(target, RDF):
             raise InputError(
                 f"The optimizer {name} learns from RDFs only, but system "
-                f"'{ensemble.system.name}' has a target of the kind {type(target).__name__}. Leave "
-                "this target out, or use gauss-newton."
+                f"'{ensemble.system.name}' has the target {target.label}. Leave it out, or use "
+                "gauss-newton."
             )
         a, b = sorted(species.index(atom) for atom in target.pair)
         columns = first + np.arange(len(target.g))

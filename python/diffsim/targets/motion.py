@@ -82,6 +82,11 @@ class _Curve:
         table, _ = read_columns(Path(path), names)
         # at the time zero the value is known
         table = table[table[:, 0] != 0.0]
+        if not len(table):
+            raise InputError(
+                f"The file '{path}' has no line for a time other than zero, where nothing can be "
+                "learned; give the curve at later times."
+            )
         return cls(
             table[:, 0],
             table[:, 1],
@@ -111,9 +116,14 @@ class _Curve:
         return np.full(len(self.time), self.weight)
 
     @property
-    def duration(self) -> float:
-        """The last time."""
-        return float(self.time[-1])
+    def names(self) -> Sequence[str]:
+        """The species."""
+        return (self.species,)
+
+    @property
+    def times(self) -> Sequence[float]:
+        """The times."""
+        return [float(time) for time in self.time]
 
 
 class VACF(_Curve):
@@ -247,9 +257,14 @@ class Diffusion:
         return np.array([self.weight])
 
     @property
-    def duration(self) -> float:
-        """t_2."""
-        return self.between[1]
+    def names(self) -> Sequence[str]:
+        """The species."""
+        return (self.species,)
+
+    @property
+    def times(self) -> Sequence[float]:
+        """t_1 and t_2."""
+        return self.between
 
     def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
         """D, shape (1,)."""

@@ -75,12 +75,7 @@ class Window:
         InputError
             If the time is no whole number of time steps, or after the window.
         """
-        n = round(time / self.dt)
-        if abs(time / self.dt - n) > WHOLE * max(1, n):
-            raise InputError(
-                f"The time {time:g} of the {label} is no multiple of the time step {self.dt:g}. "
-                "Give a target at such times, or change the time step of the script."
-            )
+        n = whole_steps(time, self.dt, label)
         if n >= len(self.x):
             raise InputError(
                 f"The time {time:g} of the {label} is longer than the window of "
@@ -148,8 +143,13 @@ class WindowTarget(Protocol):
         ...
 
     @property
-    def duration(self) -> float:
-        """Length of the windows that it needs, in LAMMPS's unit of time."""
+    def names(self) -> Sequence[str]:
+        """Of the species that it is about."""
+        ...
+
+    @property
+    def times(self) -> Sequence[float]:
+        """From the beginning of a window, at which it needs states, in LAMMPS's unit of time."""
         ...
 
     def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
@@ -233,6 +233,17 @@ class WindowAverage:
     def scale(self, frames: Frames, kt: float) -> float:
         """That of the target."""
         return self.target.scale()
+
+
+def whole_steps(time: float, dt: float, label: str) -> int:
+    """Number of time steps in a time of what `label` says; InputError if it is not whole."""
+    n = round(time / dt)
+    if abs(time / dt - n) > WHOLE * max(1, n):
+        raise InputError(
+            f"The time {time:g} of the {label} is no multiple of the time step {dt:g}. Give a "
+            "target at such times, or change the time step of the script."
+        )
+    return n
 
 
 def shortened(response: FloatArray) -> tuple[FloatArray, float]:

@@ -70,17 +70,24 @@ class WindowRDF:
         return f"{self.target.label} in windows"
 
     @property
-    def duration(self) -> float:
-        """Zero: windows of any length will do."""
-        return 0.0
+    def names(self) -> Sequence[str]:
+        """Those of the pair."""
+        return self.target.pair
+
+    @property
+    def times(self) -> Sequence[float]:
+        """None: windows of any length will do."""
+        return ()
 
     @property
     def _centres(self) -> FloatArray:
         """Of bins that lie in the range of the target below the cutoff, where pairs are."""
-        seen = self.target.r[self.target.g > 0.0]
-        last = min(self.cutoff, float(self.target.edges[-1])) - 2.0 * self.width
-        number = int(np.floor((last - seen[0]) / self.width + 1e-9)) + 1
-        return np.asarray(seen[0] + self.width * np.arange(max(number, 0)))
+        edges, g = self.target.edges, self.target.g
+        # a target that begins with pairs says nothing of those that are nearer
+        first = edges[0] + 2.0 * self.width if g[0] > 0.0 else self.target.r[g > 0.0][0]
+        last = min(self.cutoff, float(edges[-1])) - 2.0 * self.width
+        number = int(np.floor((last - first) / self.width + 1e-9)) + 1
+        return np.asarray(first + self.width * np.arange(max(number, 0)))
 
     def _bins(self, r: FloatArray) -> FloatArray:
         """S_b at distances, shape (n, len(r))."""
@@ -115,8 +122,8 @@ class WindowRDF:
 
     @property
     def value_weights(self) -> FloatArray:
-        """The weight of the target for each bin, shape (n,)."""
-        return np.full(len(self._centres), self.target.weight)
+        """Of the target in the smooth bins, shape (n,)."""
+        return np.asarray(self._smooth()[0] @ self.target.value_weights)
 
     def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
         """g of the smooth bins, shape (n,)."""
@@ -152,6 +159,16 @@ class WindowRDF:
         """Values of S_b at the knots of all pairs (n, P, K), and g for one pair of atoms (n,)."""
         assert window.pairs is not None
         pair = pair_index(self.target.pair, species, self.target.label)
+        first, second = (
+            np.sum(window.species == list(species).index(name)) for name in self.target.pair
+        )
+        same = self.target.pair[0] == self.target.pair[1]
+        n_pairs = first * (first - 1) / 2 if same else first * second
+        if not n_pairs:
+            raise InputError(
+                f"The {self.target.label} is a target, but the system holds no such pair of atoms. "
+                "Correct the species of its types or the pair of the target."
+            )
         r = window.pairs.distances
         functions = np.zeros((len(self._centres), *r.shape))
         functions[:, pair] = self._bins(r[pair])
@@ -159,9 +176,4 @@ class WindowRDF:
         fine = np.linspace(r[pair, 0], self.cutoff, FINE)
         splines = CubicSpline(r[pair] ** 2, functions[:, pair], axis=1)(fine**2)
         volumes = np.trapezoid(splines * 4.0 * np.pi * fine**2, fine, axis=1)
-        first, second = (
-            np.sum(window.species == list(species).index(name)) for name in self.target.pair
-        )
-        same = self.target.pair[0] == self.target.pair[1]
-        n_pairs = first * (first - 1) / 2 if same else first * second
         return functions, window.volume / (n_pairs * volumes)

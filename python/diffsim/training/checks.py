@@ -9,7 +9,7 @@ from diffsim.errors import InputError
 from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
 from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
-from diffsim.targets import RDF, Coordination
+from diffsim.targets import RDF, Coordination, WindowAverage, WindowTarget
 
 NEAREST_END = 0.5  # of a distribution function, in cutoffs
 
@@ -143,6 +143,8 @@ def check_species(system: System, known: Sequence[str]) -> None:
                 f"potential has {', '.join(known)}."
             )
     for target in system.targets:
+        if isinstance(target, WindowAverage):
+            _check_moving(system, target.target, known)
         if not isinstance(target, RDF | Coordination):
             continue
         for name in target.pair:
@@ -152,3 +154,14 @@ def check_species(system: System, known: Sequence[str]) -> None:
                     f"{'-'.join(target.pair)}, but the potential has the species "
                     f"{', '.join(known)}."
                 )
+
+
+def _check_moving(system: System, target: WindowTarget, known: Sequence[str]) -> None:
+    """Raise InputError unless the system can hold the species of a target in windows."""
+    held = list(system.types or known)
+    for name in target.names:
+        if name not in held:
+            raise InputError(
+                f"The {target.label} is a target of system '{system.name}', whose species are "
+                f"{', '.join(held)}. Correct the species of its types or that of the target."
+            )

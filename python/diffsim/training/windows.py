@@ -15,13 +15,13 @@ from diffsim.gradients.adjoint import motion, motion_response, window_of
 from diffsim.knots import Array
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
 from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
+from diffsim.targets.window import whole_steps
 from diffsim.training.pieces import Simulator
 from diffsim.training.records import Protocol
 from diffsim.units import boltzmann
 
 SUFFIX = "motion"  # of the system that holds the targets of the motion
 SMOOTH_BINS = 30  # to the cutoff
-WHOLE = 1e-6  # of a time step: how far a duration may be from a whole number of them
 
 
 def separate(systems: Sequence[System], gradient: str, cutoff: float) -> list[System]:
@@ -98,18 +98,16 @@ class WindowSimulator(Simulator):
     def of(
         cls, system: System, index: int, potential: Any, protocol: Protocol, scratch: Path
     ) -> WindowSimulator:
-        """As `Simulator.of`; raises InputError if the windows are no whole number of steps."""
+        """As `Simulator.of`; raises InputError if a time is no whole number of steps."""
         types = system.types or tuple(potential.species)
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
         bins, reach = rdf_bins(system, potential.cutoff, box)
-        duration = max(target.duration for target in _targets(system))
-        length = round(duration / box.timestep) if duration else protocol.window
-        if duration and abs(duration / box.timestep - length) > WHOLE * length:
-            raise InputError(
-                f"The targets of the motion of system '{system.name}' need windows of "
-                f"{duration:g}, which is no multiple of the time step {box.timestep:g} of its "
-                "script. Give times that are, or change the time step."
-            )
+        steps = [
+            whole_steps(time, box.timestep, f"{target.label} of system '{system.name}'")
+            for target in _targets(system)
+            for time in target.times
+        ]
+        length = max(steps, default=protocol.window)
         kt = boltzmann(potential.units) * system.temperature
         species = tuple(potential.species)
         return cls(system, index, bins, reach, box.density, protocol, scratch, length, kt, species)
