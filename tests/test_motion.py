@@ -12,6 +12,7 @@ from diffsim import _core, potentials
 from diffsim.errors import InputError
 from diffsim.gradients.adjoint import motion, motion_response, window_of
 from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.linear_response import share_told, shrunk
 from diffsim.gradients.statistics import standard_error
 from diffsim.optimizers.structure import target_columns
 from diffsim.simulation import Recording, System, simulate_windows
@@ -331,3 +332,34 @@ def test_windows_begin_with_their_frames(windows):
     # Z(0.05) is large and Z falls
     assert 0.4 < frames.motion[:, 0].mean() < 0.9
     assert frames.motion[:, 1].mean() < frames.motion[:, 0].mean()
+
+
+# ---- what a few windows tell gauss-newton ----
+
+
+def test_share_of_a_covariance_that_is_signal():
+    """x = 0.3 z_0 + noise: all of the covariance with many frames, little of it with few; an x that
+    has nothing to do with z tells nothing."""
+    rng = np.random.default_rng(1)
+    shares = []
+    for n in (40, 400, 40000):
+        z = rng.normal(size=(n, 20))
+        x = np.stack([0.3 * z[:, 0], np.zeros(n)], axis=1) + rng.normal(size=(n, 2))
+        cross = (x - x.mean(0)).T @ (z - z.mean(0)) / n
+        shares.append(share_told(cross, x.var(axis=0), np.eye(20), n))
+    related, unrelated = np.array(shares).T
+    assert related[0] < 0.6 and related[2] > 0.98 and np.all(np.diff(related) > 0)
+    assert np.all(unrelated < 0.5) and np.all(np.array(shares) >= 0)
+
+
+def test_a_covariance_of_fewer_windows_than_observables_can_be_inverted():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(6, 10))
+    sample = np.cov(x.T)
+    rows = np.ones(10, dtype=bool)
+    assert np.linalg.eigvalsh(sample)[0] < 1e-12
+    found = shrunk(sample, rows, 6)
+    assert np.linalg.eigvalsh(found)[0] > 0.1 * sample.diagonal().min()
+    assert np.array_equal(found.diagonal(), sample.diagonal())
+    assert np.array_equal(shrunk(sample, ~rows, 6), sample)
+    assert shrunk(sample, rows, 1e9) == pytest.approx(sample, rel=1e-7)

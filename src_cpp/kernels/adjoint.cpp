@@ -23,21 +23,22 @@ class States {
   {
     if (t_.stride == 1) return;
     const int k = (n - 1) / t_.stride;
-    if (k != known_) stretch_ = &replay_.stretch(k);
+    if (k != known_) replay_.stretch(k);
     known_ = k;
   }
   const double *x(int n) const
   {
-    return t_.stride == 1 ? t_.x_at(n) : stretch_->x.data() + t_.offset(local(n));
+    return t_.stride == 1 ? t_.x_at(n) : replay_.present().x.data() + t_.offset(local(n));
   }
   const double *v(int n) const
   {
-    return t_.stride == 1 ? t_.v_at(n) : stretch_->v.data() + t_.offset(local(n));
+    return t_.stride == 1 ? t_.v_at(n) : replay_.present().v.data() + t_.offset(local(n));
   }
   const double *chain(int n) const
   {
-    return t_.stride == 1 ? t_.chain_at(n)
-                          : stretch_->chain.data() + static_cast<size_t>(local(n)) * t_.chain;
+    return t_.stride == 1
+               ? t_.chain_at(n)
+               : replay_.present().chain.data() + static_cast<size_t>(local(n)) * t_.chain;
   }
 
  private:
@@ -45,7 +46,6 @@ class States {
 
   const Trajectory &t_;
   Replay replay_;
-  const Stretch *stretch_ = nullptr;
   int known_ = -1;
 };
 

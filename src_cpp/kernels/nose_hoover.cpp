@@ -90,7 +90,7 @@ Number half_step(const NoseHooverChain &chain, const Number &kinetic, std::vecto
 double NoseHooverChain::half_step(double kinetic, double *w) const
 {
   std::vector<double> chain(w, w + length());
-  const double factor = diffsim::half_step<double>(*this, kinetic, chain, 0.0, 1.0);
+  const auto factor = diffsim::half_step<double>(*this, kinetic, chain, 0.0, 1.0);
   for (int j = 0; j < length(); j++) w[j] = chain[j];
   return factor;
 }
@@ -114,6 +114,7 @@ void NoseHooverChain::half_step_jacobian(double kinetic, const double *w, double
 {
   const int n = length() + 1;
   std::vector<Dual> chain;
+  chain.reserve(length());
   for (int j = 0; j < length(); j++) chain.push_back(Dual::variable(w[j], n, j + 1));
   const Dual factor = diffsim::half_step<Dual>(*this, Dual::variable(kinetic, n, 0), chain,
                                                Dual(0.0, n), Dual(1.0, n));

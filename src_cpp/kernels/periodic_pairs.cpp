@@ -87,7 +87,7 @@ void PeriodicPairs::make_images()
   shift_.clear();
   type_.resize(n_);
   const std::array<double, 3> width = widths(box_);
-  double margin[3];    // how far beyond the box images are needed, in edges
+  std::array<double, 3> margin;    // how far beyond the box images are needed, in edges
   int most[3];
   for (int d = 0; d < 3; d++) {
     margin[d] = reach_ / width[d];
@@ -96,25 +96,34 @@ void PeriodicPairs::make_images()
   std::vector<std::array<double, 3>> place(n_);
   for (int i = 0; i < n_; i++) place[i] = fractional(box_, x_.data() + 3 * i);
 
+  // the lexicographically positive shifts
   for (int sx = 0; sx <= most[0]; sx++)
     for (int sy = sx > 0 ? -most[1] : 0; sy <= most[1]; sy++)
-      for (int sz = sx > 0 || sy > 0 ? -most[2] : 1; sz <= most[2]; sz++) {
-        const int s[3] = {sx, sy, sz};
-        const std::array<double, 3> by = lattice_vector(box_, sx, sy, sz);
-        for (int i = 0; i < n_; i++) {
-          bool near = true;
-          for (int d = 0; d < 3; d++)
-            near &= !box_.periodic[d] ||
-                    (place[i][d] + s[d] > -margin[d] && place[i][d] + s[d] < 1.0 + margin[d]);
-          if (!near) continue;
-          owner_.push_back(i);
-          shift_.insert(shift_.end(), by.begin(), by.end());
-          type_.push_back(type_[i]);
-        }
-      }
+      for (int sz = sx > 0 || sy > 0 ? -most[2] : 1; sz <= most[2]; sz++)
+        add_images({sx, sy, sz}, place, margin);
   x_.resize(3 * type_.size());
   for (size_t k = 0; k < owner_.size(); k++)
     for (int d = 0; d < 3; d++) x_[3 * (n_ + k) + d] = x_[3 * owner_[k] + d] + shift_[3 * k + d];
+}
+
+// The images, shifted by whole edges, of the atoms at `place` (in units of the edges) that can have
+// neighbours in the box.
+void PeriodicPairs::add_images(const std::array<int, 3> &edges,
+                               const std::vector<std::array<double, 3>> &place,
+                               const std::array<double, 3> &margin)
+{
+  const std::array<double, 3> by = lattice_vector(box_, edges[0], edges[1], edges[2]);
+  for (int i = 0; i < n_; i++) {
+    bool near = true;
+    for (int d = 0; d < 3; d++) {
+      const double at = place[i][d] + edges[d];
+      near &= !box_.periodic[d] || (at > -margin[d] && at < 1.0 + margin[d]);
+    }
+    if (!near) continue;
+    owner_.push_back(i);
+    shift_.insert(shift_.end(), by.begin(), by.end());
+    type_.push_back(type_[i]);
+  }
 }
 
 void PeriodicPairs::make_list()

@@ -42,6 +42,8 @@ class PeriodicPairs {
   bool moved_far(const double *x) const;
   void rebuild(const double *x);
   void make_images();
+  void add_images(const std::array<int, 3> &edges, const std::vector<std::array<double, 3>> &place,
+                  const std::array<double, 3> &margin);
   void make_list();
 
   Box box_;

@@ -32,6 +32,8 @@ class Replay {
 
   // From kept state k on.
   const Stretch &stretch(int k);
+  // The last one; empty before the first.
+  const Stretch &present() const { return stretch_; }
 
  private:
   void scale();

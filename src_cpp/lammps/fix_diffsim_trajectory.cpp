@@ -34,11 +34,14 @@ constexpr double REPLAY_TOLERANCE = 1.0e-8;
 // fixes that look on
 bool passive(const char *style)
 {
-  for (const char *prefix : {"ave/", "diffsim/", "store/", "STORE", "DUMMY"})
-    if (strncmp(style, prefix, strlen(prefix)) == 0) return true;
-  for (const char *name : {"print", "vector", "halt", "property/atom"})
-    if (strcmp(style, name) == 0) return true;
-  return false;
+  constexpr const char *PREFIXES[] = {"ave/", "diffsim/", "store/", "STORE", "DUMMY"};
+  constexpr const char *NAMES[] = {"print", "vector", "halt", "property/atom"};
+  return std::any_of(std::begin(PREFIXES), std::end(PREFIXES),
+                     [&](const char *prefix) {
+                       return strncmp(style, prefix, strlen(prefix)) == 0;
+                     }) ||
+         std::any_of(std::begin(NAMES), std::end(NAMES),
+                     [&](const char *name) { return strcmp(style, name) == 0; });
 }
 
 // Puts velocities, forces and the temperature of a thermostat back, also where it throws.
@@ -78,7 +81,7 @@ class Undisturbed {
 FixDiffSimTrajectory::FixDiffSimTrajectory(LAMMPS *lammps, int narg, char **arg) :
     Fix(lammps, narg, arg)
 {
-  if (narg != 3 && !(narg == 5 && strcmp(arg[3], "every") == 0))
+  if (narg != 3 && (narg != 5 || strcmp(arg[3], "every") != 0))
     error->all(FLERR, "Fix diffsim/trajectory: expected 'fix ID all diffsim/trajectory' and "
                       "optionally 'every N'.");
   if (narg == 5) stride = utils::inumeric(FLERR, arg[4], false, lmp);
@@ -208,9 +211,8 @@ void FixDiffSimTrajectory::setup(int /*vflag*/)
   states.clear();
   chain_velocity.clear();
   Trajectory &t = *current;
-  t.integrator = langevin                               ? Integrator::LANGEVIN
-                 : strcmp(integrate->style, "nvt") == 0 ? Integrator::NOSE_HOOVER
-                                                        : Integrator::NVE;
+  t.integrator = langevin ? Integrator::LANGEVIN : Integrator::NVE;
+  if (strcmp(integrate->style, "nvt") == 0) t.integrator = Integrator::NOSE_HOOVER;
   first_step = update->firststep;
   t.stride = stride;
   t.dt = update->dt;
@@ -288,9 +290,8 @@ void FixDiffSimTrajectory::record()
 
 double FixDiffSimTrajectory::target_temperature() const
 {
-  Fix *const thermostat = langevin                                         ? langevin
-                          : current->integrator == Integrator::NOSE_HOOVER ? integrate
-                                                                           : nullptr;
+  Fix *thermostat = langevin;
+  if (current->integrator == Integrator::NOSE_HOOVER) thermostat = integrate;
   if (!thermostat) return 0.0;
   int dim = -1;
   const auto *value = static_cast<double *>(thermostat->extract("t_target", dim));
@@ -362,7 +363,7 @@ void FixDiffSimTrajectory::gather(Trajectory &t)
       t.v.insert(t.v.end(), row + 4, row + 7);
     }
   }
-  int any = lost;
+  int any = lost ? 1 : 0;
   MPI_Bcast(&any, 1, MPI_INT, 0, world);
   if (any)
     error->all(FLERR,

@@ -15,7 +15,7 @@ from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
-from diffsim.targets import Target
+from diffsim.targets import Target, WindowAverage
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,11 @@ class Ensemble:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    @property
+    def of_windows(self) -> bool:
+        """Whether the frames are those that windows begin with."""
+        return isinstance(self.targets[0], WindowAverage)
 
     @property
     def counts(self) -> Array:
@@ -266,7 +271,13 @@ class Ensemble:
         """
         flat = coefficients.ravel()
         if self.along_trajectories:
-            weights, size = self.latest().weights, float(self.latest_length)
+            weights = self.latest().weights
+            # initial states are not reweighted, but where they would have to be the potential is
+            # too far away for its derivative
+            change = self.beta * (self._counts @ (flat - self._coefficients[-1]))
+            size = reweighting.effective_sample_size(
+                reweighting.log_weights(change[-self.latest_length :])
+            )
         else:
             reduced = self.beta * (self._counts @ flat)
             log_w = reweighting.log_weights(reduced + self._log_mixture)

@@ -87,6 +87,7 @@ class _Rows:
     series: Array
     usable: NDArray[np.bool_]
     by_frames: NDArray[np.bool_]
+    without_theory: NDArray[np.bool_]
 
 
 def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
@@ -142,13 +143,17 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
 
     rows = _rows(ensemble, at, fluid, bins, grid)
     # What numbers of pairs and volume do not tell (other interactions, a third moment, motion)
-    # the frames do, with the weight that they have beside the theory.
+    # the frames do, with the weight that they have beside the theory; where there is none, with
+    # the weight that they give themselves.
     z = _fluctuating(ensemble, bins)
     rest = np.where(rows.by_frames, rows.series - z @ rows.linear.T, 0.0)
-    rest_with_z = share * reweighting.covariance(at.weights, rest, z)
+    rest_with_z = reweighting.covariance(at.weights, rest, z)
+    rest_with_rest = reweighting.covariance(at.weights, rest, rest)
+    told = share_told(rest_with_z, np.diag(rest_with_rest), covariance, n_independent)
+    rest_with_z *= np.where(rows.without_theory, told, share)[:, None]
     cross = rows.linear @ covariance + rest_with_z
     observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
-    observed += reweighting.covariance(at.weights, rest, rest)
+    observed += shrunk(rest_with_rest, rows.without_theory, n_independent)
 
     varies = np.diag(observed) > 0.0
     chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable & varies)
@@ -185,6 +190,42 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         independent_frames=n_independent,
         worth=worth,
     )
+
+
+def share_told(cross: Array, variances: Array, covariance: Array, n: float) -> Array:
+    """How much of a measured covariance of observables with fluctuating quantities is signal, (O,).
+
+        s = max(0, 1 - p v / (n c C^-1 c)),    c = Cov(x, z),  v = Var(x)
+
+    n frames of an x that has nothing to do with the p quantities z have c C^-1 c = p v / n on
+    average (James and Stein, Proc. 4th Berkeley Symp. 1, 361 (1961)). With many frames s is one.
+
+    Parameters
+    ----------
+    cross
+        c of each observable, shape (O, p).
+    variances
+        v, shape (O,).
+    covariance
+        C, shape (p, p).
+    n
+        Number of independent frames.
+    """
+    explained = np.sum(cross * np.linalg.solve(covariance, cross.T).T, axis=1)
+    noise = variances * cross.shape[1] / n
+    return np.asarray(1.0 - np.minimum(1.0, noise / np.maximum(explained, np.finfo(float).tiny)))
+
+
+def shrunk(covariance: Array, rows: NDArray[np.bool_], n: float) -> Array:
+    """A sample covariance in which some observables are a little less correlated, (O, O).
+
+    That of n frames has no more than n - 1 directions, and understates the noise along some of
+    those that it has. Of the m chosen observables it is (n S + (m + 1) diag S) / (n + m + 1).
+    """
+    m = int(rows.sum())
+    factor = np.where(np.outer(rows, rows), n / (n + m + 1.0), 1.0)
+    np.fill_diagonal(factor, 1.0)
+    return np.asarray(covariance * factor)
 
 
 def _scaled(covariance: Array, errors: Array) -> Array:
@@ -307,10 +348,12 @@ def _rows(
         explicit[column] = at.weights @ derivative
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
+    without_theory = np.zeros(shape[0], dtype=bool)
     for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         by_frames[columns] = not isinstance(target, RDF)
         if known is None:
+            without_theory[columns] = True
             continue
         linear[columns, : len(bins)] = known.bins[:, bins]
         if n_z > len(bins):
@@ -326,4 +369,5 @@ def _rows(
         series=ensemble.observed(at.coefficients) @ jacobian.T,
         usable=~(kind @ ~usable),
         by_frames=kind @ by_frames,
+        without_theory=kind @ without_theory,
     )

@@ -161,7 +161,13 @@ class GaussNewton:
             ):
                 break
             models = self._linear_models(ensembles, states, grid, values, factors)
-            sample_size = min(state.sample_size for state in states)
+            # windows are as many as they are; the optimizer asks for frames of the others
+            asked = [
+                state.sample_size
+                for ensemble, state in zip(ensembles, states, strict=True)
+                if not ensemble.of_windows
+            ]
+            sample_size = min(asked or [state.sample_size for state in states])
             present = self._present(values, kt)
             first = present if first is None else first
             correction = self._correction(models, present, kt)

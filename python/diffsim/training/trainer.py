@@ -146,6 +146,11 @@ class Trainer:
             for system, density in zip(given, self._densities(given), strict=True)
             if any(isinstance(target, RDF) for target in system.targets)
         ]
+        if not known and start != "potential":
+            self._events.append(
+                "No system has a distribution function as a target: the training starts from the "
+                "potential as it is."
+            )
         if known and start == "pmf":
             fit_mean_force(potential, [ensemble for ensemble, _ in known])
         elif known and start == "hnc":

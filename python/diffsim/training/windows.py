@@ -68,6 +68,11 @@ def _in_windows(target: Any, system: System, cutoff: float) -> WindowTarget:
             "only distribution functions can be differentiated along a trajectory. Use "
             "'gradient: auto', or leave the target out."
         )
+    if system.intermolecular:
+        raise InputError(
+            f"The {target.label} of system '{system.name}' is intermolecular, which cannot be "
+            "differentiated along a trajectory. Use 'gradient: auto'."
+        )
     return WindowRDF(target, cutoff, cutoff / SMOOTH_BINS)
 
 
@@ -132,7 +137,8 @@ class WindowSimulator(Simulator):
         observed = motion(window, targets, self.species)
         if self.system.validation:
             return observed, np.empty((0, 0))
-        threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        # a list gives the numbers for nested regions
+        threads = int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1)
         return observed, motion_response(
             trajectory, window, targets, self.species, species_of_type, threads
         )

@@ -109,11 +109,11 @@ void kernel(const HessianTask &task, int begin, int end, HessianThread &thread)
           const Row g = l[m] * of_l[m] + d[m] * of_d[m];
           gi[m % SUMS] = gi[m % SUMS] + g;
           store_row(gj, load_row(gj) - g);
-          double *const sum = &moments_of(m)[row_number[m]].x;
+          PackedVector &sum = moments_of(m)[row_number[m]];
           const double wt = weight[m] * place[m];
-          sum[0] += weight[m];
-          sum[1] += wt;
-          sum[2] += wt * place[m];
+          sum.x += weight[m];
+          sum.y += wt;
+          sum.z += wt * place[m];
         }
       };
 
