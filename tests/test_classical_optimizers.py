@@ -21,7 +21,7 @@ from diffsim.optimizers.relative_entropy import damped_step, derivatives, weight
 from diffsim.optimizers.structure import measured_curves, tent_basis
 from diffsim.potentials import BSpline, LennardJones, Neural
 from diffsim.simulation import Frames, Recording, simulate
-from diffsim.targets import RDF
+from diffsim.targets import RDF, Pressure
 
 NAMES = ("ibi", "imc", "relative-entropy")
 
@@ -225,19 +225,13 @@ def test_relative_entropy_moves_the_weights_of_a_form_at_most_by_its_bound(ensem
 # ---- what is refused ----
 
 
-class Pressure:
-    """A target that is no distribution function."""
-
-    g = np.zeros(BINS)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_targets_that_are_no_rdf(ensemble_of, name):
     ensemble = ensemble_of()
-    object.__setattr__(ensemble.system, "targets", (Pressure(),))
+    object.__setattr__(ensemble.system, "targets", (Pressure(1.0),))
     with pytest.raises(InputError) as error:
         optimizers.create(name).update(Neural(["A"], CUTOFF, hidden=[16, 16]), GRID, [ensemble])
-    for word in (name, "RDFs only", "'line1.3'", "Pressure"):
+    for word in (name, "RDFs only", "'line1.3'", "pressure"):
         assert word in str(error.value)
 
 

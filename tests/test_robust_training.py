@@ -424,6 +424,7 @@ class Fake:
     def __init__(self, series, goal, error):
         rdf = target(error=error)
         self.system = diffsim.System(__file__, 1.0, [rdf])
+        self.targets = self.system.targets
         self.weights = np.linspace(0.5, 1.5, series.shape[1])
         self.target = goal
         self.latest_error = standard_error(series)
