@@ -127,7 +127,8 @@ class Progress:
                 self._console.print(
                     "note: There is more than noise in the residual, so that the potential is less "
                     "certain than that. More iterations may help; a form or a cutoff that cannot "
-                    "follow the target shows in the same way.",
+                    "follow the target shows in the same way, and so do pieces of simulation "
+                    "shorter than the slowest relaxation of the fluid.",
                     style="yellow",
                 )
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
