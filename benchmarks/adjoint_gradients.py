@@ -45,7 +45,7 @@ RDF_AT, WIDTH = 1.1, 0.1
 """Centre of the smooth bin that is looked at, on the first peak, and distance of the bins."""
 
 # of the target only the place of its bins matters, of which the first is the one that is looked at
-_EDGES = np.arange(RDF_AT, RDF_AT + 4.5 * WIDTH, WIDTH)
+_EDGES = np.arange(RDF_AT, RDF_AT + 7.5 * WIDTH, WIDTH)
 BINS = WindowRDF(RDF(_EDGES, np.ones_like(_EDGES), ("A", "A")), CUTOFF, WIDTH)
 VACFS = [VACF([steps * DT], [0.0], "A") for steps in LENGTHS]
 

@@ -39,7 +39,7 @@ from diffsim import _core
 from diffsim.simulation import lammps_instance
 
 for case in json.loads(Path(sys.argv[1]).read_text()):
-    with lammps_instance(Path(case["name"] + ".log"), {}) as lammps:
+    with lammps_instance(Path(case["name"] + ".log"), {}, MPI.COMM_WORLD) as lammps:
         lammps.commands_string(case["script"])
         if not case["fix"]:
             continue

@@ -60,7 +60,7 @@ from diffsim.simulation.lammps_engine import lammps_instance
 
 world = MPI.COMM_WORLD
 for case in json.loads(Path(sys.argv[1]).read_text()):
-    with lammps_instance(None, {}) as lammps:
+    with lammps_instance(None, {}, world) as lammps:
         lammps.commands_string(case["script"])
         assert lammps.extract_fix("record", 0, 0) == 2
         found = _core.take_trajectories(lammps.lmp.value, "record")

@@ -54,7 +54,7 @@ def measure(folder: Path, name: str) -> Found:
         return motion(window, [vacf], SPECIES), np.empty((0, 0))
 
     recording = Recording(6000, WINDOWS * SPACING, SPACING, len(rdf.r), float(rdf.edges[-1]))
-    length = round(vacf.duration / TIMESTEP)
+    length = round(max(vacf.times) / TIMESTEP)
     with tempfile.TemporaryDirectory() as scratch:
         frames, _ = simulate_windows(
             system, knots, recording, length, 987, None, Path(scratch), analyse

@@ -19,5 +19,24 @@ class ModelError(DiffSimError):
     """A model file does not keep the model contract (signature, attributes, finite energies)."""
 
 
+class AbortedError(DiffSimError):
+    """LAMMPS stopped on some of the processes that simulate together; the others wait for it.
+
+    Nothing but the end of all processes (``MPI_Abort``) helps.
+    """
+
+
+class StorageError(DiffSimError):
+    """A file of a run cannot be written or read."""
+
+
 class SimulationError(DiffSimError):
     """LAMMPS stopped with an error; the text holds LAMMPS's own message and input line."""
+
+
+STOPPED = 75
+"""Exit status of a training that stopped when asked to: EX_TEMPFAIL of BSD's sysexits.h."""
+
+
+class StoppedError(DiffSimError):
+    """The training stopped since it was asked to; it goes on with ``--resume``."""

@@ -10,7 +10,7 @@ from diffsim.cli.doctor import doctor
 from diffsim.cli.export import export
 from diffsim.cli.rdf import rdf
 from diffsim.cli.train import train
-from diffsim.errors import DiffSimError
+from diffsim.errors import STOPPED, DiffSimError, StoppedError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it."""
@@ -32,6 +32,9 @@ def main() -> None:
     """Run the command line; show the errors that users can mend without a traceback."""
     try:
         app()
+    except StoppedError as stop:
+        print(f"diffsim: {stop}", file=sys.stderr)
+        sys.exit(STOPPED)
     except DiffSimError as error:
         print(f"diffsim: error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from diffsim.training.pool import Pool
 
 
 def train(
@@ -18,11 +21,34 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
 ) -> None:
-    """Learn a potential as a configuration file says."""
-    from diffsim.training.config import load_config
+    """Learn a potential as a configuration file says.
 
-    settings = load_config(config)
-    from diffsim.training.run import run_training  # takes seconds; a wrong key shows at once
+    With `mpiexec -n P diffsim train CONFIG` on P processes, which share the simulations.
 
-    folder = Path("runs") / config.stem if out is None else out
-    run_training(settings, out=folder, resume=resume)
+    Exit status 75: asked to stop by SIGTERM; goes on with --resume.
+    """
+
+    def lead(pool: Pool | None = None) -> None:
+        from diffsim.training.config import load_config
+
+        settings = load_config(config)
+        from diffsim.training.run import run_training  # takes seconds; a wrong key shows at once
+
+        folder = Path("runs") / config.stem if out is None else out
+        run_training(settings, out=folder, resume=resume, pool=pool)
+
+    if not started_by_mpi():
+        lead()
+        return
+    from diffsim.training.mpi_pool import run_parallel
+    from diffsim.training.stopping import stop_on_sigterm
+
+    with stop_on_sigterm():  # the first process decides; the others go on until it says so
+        run_parallel(lead)
+
+
+def started_by_mpi() -> bool:
+    """Whether this is one of several processes of MPI."""
+    from mpi4py import MPI
+
+    return bool(MPI.COMM_WORLD.Get_size() > 1)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from diffsim import _core
+from diffsim.errors import SimulationError
 from diffsim.knots import Array
 from diffsim.simulation.frames import sum_over_types
 from diffsim.species import species_pairs
@@ -98,12 +99,24 @@ def motion_response(
     """Derivatives of the same by the coefficients of the simulated splines, (M, P (K + 2)).
 
     The initial state of the window is held fixed.
+
+    Raises
+    ------
+    SimulationError
+        If a derivative is not finite.
     """
     rows = []
     for target in targets:
         for index in range(len(target.values)):
             by_states = target.derivatives(window, species, index)
             found = _core.adjoint(trajectory, by_states.x, by_states.v, threads=threads)
+            if not np.all(np.isfinite(found["coefficients"])):
+                raise SimulationError(
+                    f"The derivative of the {target.label} along a window of "
+                    f"{(len(window.x) - 1) * window.dt:g} in time exceeds all numbers, as motion "
+                    "so long is chaotic. Check the unit of time of the target, and leave out its "
+                    "longest times."
+                )
             of_pairs = sum_over_types(found["coefficients"], species_of_type, len(species), 0)
             rows.append(of_pairs.ravel())
     return np.array(rows)

@@ -17,6 +17,9 @@ from diffsim.simulation.system import System
 from diffsim.species import species_pairs
 from diffsim.targets import Target, WindowAverage
 
+MOST_PIECES = 100
+"""Pieces of simulation that an ensemble keeps."""
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -48,7 +51,8 @@ class Ensemble:
     """Frames of one system, simulated in one or more potentials on the same grid of knots.
 
     Frames of different potentials are pooled by MBAR, which needs their energies in all potentials:
-    products of the pair counts with the splines' coefficients.
+    products of the pair counts with the splines' coefficients. The latest `MOST_PIECES` pieces of
+    simulation are kept: memory stays bounded, and older ones hardly tell of the present potential.
 
     Parameters
     ----------
@@ -161,6 +165,8 @@ class Ensemble:
             slice(int(end) - part.shape[1], int(end))
             for end, part in zip(ends, observed, strict=True)
         ]
+        if len(self._lengths) == MOST_PIECES:
+            self._forget_oldest()
         first = not self._lengths
         for (_, explicit), columns in zip(quantities, self.columns, strict=True):
             if explicit is None:
@@ -187,16 +193,27 @@ class Ensemble:
         self._lengths.append(len(frames))
         self.latest_error = self._error_of_latest(new)
 
-        # energies of the old frames in the new potential, and of the new frames in all potentials
-        potentials = np.array(self._coefficients)
-        old = len(self._counts) - len(frames)
-        new_row = self.beta * (self._counts[:old] @ potentials[-1])
-        new_columns = self.beta * (counts @ potentials.T).T
+        # energies of the old frames in the new potential, and of the new frames in all potentials;
+        # piece by piece, so that rounding does not depend on how many pieces are kept
+        starts = np.cumsum(self._lengths)[:-1]
+        pieces = np.split(self._counts, starts)
+        new_row = self.beta * np.concatenate(
+            [np.empty(0), *(piece @ flat for piece in pieces[:-1])]
+        )
+        new_columns = self.beta * np.array([counts @ other for other in self._coefficients])
         reduced = np.vstack([self._reduced, new_row]) if not first else np.empty((1, 0))
         self._reduced = np.hstack([reduced, new_columns])
         _, self._log_mixture = reweighting.mbar(
             self._reduced, np.array(self._lengths, dtype=np.float64)
         )
+
+    def _forget_oldest(self) -> None:
+        n = self._lengths.pop(0)
+        del self._coefficients[0]
+        self._explicit = {column: part[n:] for column, part in self._explicit.items()}
+        self._observed, self._counts = self._observed[n:], self._counts[n:]
+        self.volume, self.pairs = self.volume[n:], self.pairs[n:]
+        self._reduced = self._reduced[1:, n:]
 
     def _quantities(self, frames: Frames) -> list[tuple[Array, Array | None]]:
         """What the observables of each target are averages of, in the potential that was simulated

@@ -24,6 +24,7 @@ from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Fluid
 
+BLOCKS = 25  # to the cutoff, for the scatter of derivatives along windows
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
 
 
@@ -216,6 +217,33 @@ def share_told(cross: Array, variances: Array, covariance: Array, n: float) -> A
     return np.asarray(1.0 - np.minimum(1.0, noise / np.maximum(explained, np.finfo(float).tiny)))
 
 
+def share_along(weights: Array, derivatives: Array, n_pairs: int) -> float:
+    """How much of a mean of derivatives along windows is signal.
+
+        s = max(0, 1 - sum_f w_f^2 |d_f - d|^2 / |d|^2),    d = sum_f w_f d_f
+
+    The mean of windows whose derivatives are noise has |d|^2 equal to the sum on average (James and
+    Stein, as in `share_told`), and so has one that a single window makes up, as in chaos. What
+    counts is the response to potentials that are smooth: d is summed over `BLOCKS` intervals of r^2
+    before, as otherwise the many coefficients would show noise only.
+
+    Parameters
+    ----------
+    weights
+        w of the windows, shape (F,); their sum is one.
+    derivatives
+        By the coefficients, shape (F, P (K + 2)).
+    n_pairs
+        P.
+    """
+    by_pair = derivatives.reshape(len(derivatives), n_pairs, -1)
+    first = np.linspace(0, by_pair.shape[2], BLOCKS, endpoint=False).astype(int)
+    smooth = np.add.reduceat(by_pair, np.unique(first), axis=2).reshape(len(derivatives), -1)
+    mean = weights @ smooth
+    noise = float(weights**2 @ np.sum((smooth - mean) ** 2, axis=1))
+    return max(0.0, 1.0 - noise / max(float(mean @ mean), np.finfo(float).tiny))
+
+
 def shrunk(covariance: Array, rows: NDArray[np.bool_], n: float) -> Array:
     """A sample covariance in which some observables are a little less correlated, (O, O).
 
@@ -345,7 +373,11 @@ def _rows(
     linear = np.zeros((shape[0], n_z))
     explicit = np.zeros((shape[0], at.coefficients.size))
     for column, derivative in ensemble.explicit_derivatives.items():
-        explicit[column] = at.weights @ derivative
+        mean = at.weights @ derivative
+        # along chaotic windows it may be noise, and a large one: it would promise a response, and
+        # knowledge, that are not there
+        share = share_along(at.weights, derivative, len(fluid.g)) if ensemble.of_windows else 1.0
+        explicit[column] = share * mean
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
     without_theory = np.zeros(shape[0], dtype=bool)

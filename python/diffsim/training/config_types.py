@@ -30,7 +30,7 @@ def _increasing(bounds: tuple[float, ...]) -> tuple[float, ...]:
     if not bounds[0] < bounds[1]:
         raise PydanticCustomError(
             "range",
-            "should start with two distances, the smaller one first, but {found} was found",
+            "should start with two numbers, the smaller one first, but {found} was found",
             {"found": repr(list(bounds))},
         )
     return bounds

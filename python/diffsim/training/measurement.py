@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.gradients.ensemble import Ensemble
+from diffsim.gradients.linear_response import share_along
 from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
@@ -18,6 +19,7 @@ from diffsim.targets import RDF, shortened
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
 SCATTER = 4.0  # standard errors of a temperature
 SIGNIFICANT = 2.0  # standard errors of a loss
+TOLD = 0.5  # share of a derivative that is signal
 NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
 
 
@@ -180,6 +182,25 @@ def _chaos(frames: Frames) -> dict[str, float]:
         "longest_derivative": float(np.max(length / np.where(median > 0.0, median, 1.0))),
         "shortened": shortened(response)[1],
     }
+
+
+def chaos_event(ensemble: Ensemble, weights: Array) -> str | None:
+    """A sentence where most derivatives along weighted windows are lost in their scatter."""
+    if not ensemble.of_windows:
+        return None
+    n_pairs = len(ensemble.latest_coefficients)
+    shares = {
+        column: share_along(weights, derivatives, n_pairs)
+        for column, derivatives in ensemble.explicit_derivatives.items()
+    }
+    lost = sum(share < TOLD for share in shares.values())
+    if 2 * lost <= len(shares):
+        return None
+    return (
+        f"Of {len(shares)} derivatives along the windows of system '{ensemble.system.name}' {lost} "
+        "are not known, as they scatter too much, and hardly count. Windows so long are chaotic, "
+        "or so few do not tell: leave out the longest times, or simulate more windows."
+    )
 
 
 def noise_event(info: Mapping[str, float], accuracy: float | None) -> str | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsim.errors import SimulationError
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
+from diffsim.training.layout import Work
 from diffsim.training.records import Protocol
 
 FAR = 0.25  # of the temperature: no thermostat that works is so far off
@@ -29,6 +30,8 @@ class Simulator:
         Of the system in the training: its random numbers are its own.
     bins, reach
         In which distances are counted.
+    atoms
+        Their number.
     density
         Number density of each species, as the script makes the atoms.
     protocol
@@ -41,6 +44,7 @@ class Simulator:
     index: int
     bins: int
     reach: float
+    atoms: int
     density: Mapping[str, float]
     protocol: Protocol
     scratch: Path
@@ -59,7 +63,7 @@ class Simulator:
         types = system.types or tuple(potential.species)
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
         bins, reach = rdf_bins(system, potential.cutoff, box)
-        return cls(system, index, bins, reach, box.density, protocol, scratch)
+        return cls(system, index, bins, reach, box.atoms, box.density, protocol, scratch)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""
@@ -76,6 +80,8 @@ class Simulator:
         usual: float | None,
         seed: tuple[int, ...],
         frames: int | None = None,
+        replica: int = 0,
+        processes: Any = None,
     ) -> tuple[Frames, str]:
         """Simulate a piece.
 
@@ -91,7 +97,12 @@ class Simulator:
         seed
             Of the training, iteration and attempt.
         frames
-            How many to take, if it is less than what the protocol allows.
+            How many to take of all replicas, if it is less than what the protocol allows.
+        replica
+            Which of the independent simulations of the system this is: it has random numbers and
+            files of its own.
+        processes
+            MPI communicator of those that simulate together; None is this process alone.
 
         Returns
         -------
@@ -113,12 +124,15 @@ class Simulator:
         )
         # a new, reproducible seed for every piece; LAMMPS wants a positive int
         training, iteration, *attempt = seed
-        sequence = np.random.SeedSequence([training, iteration, self.index, *attempt])
+        words = [training, iteration, self.index, *attempt]
+        sequence = np.random.SeedSequence(words, spawn_key=(replica,) if replica else ())
         number = int(sequence.generate_state(1)[0] % 900_000_000) + 1
-        recorded, end = self._simulate(knots, recording, number, state)
+        scratch = self.scratch / f"replica{replica + 1}" if replica else self.scratch
+        scratch.mkdir(exist_ok=True)
+        recorded, end = self._simulate(knots, recording, number, state, scratch, processes)
         advice = (
             f"in iteration {iteration}: its simulation is unstable. Use a smaller time step or "
-            f"smaller steps of the optimizer. The log is {self.scratch / self.system.name}.log."
+            f"smaller steps of the optimizer. The log is {scratch / self.system.name}.log."
         )
         if not np.all(np.isfinite(recorded.energy)):
             raise SimulationError(
@@ -133,9 +147,20 @@ class Simulator:
         return recorded, end
 
     def _simulate(
-        self, knots: Any, recording: Recording, seed: int, state: str | None
+        self,
+        knots: Any,
+        recording: Recording,
+        seed: int,
+        state: str | None,
+        scratch: Path,
+        processes: Any,
     ) -> tuple[Frames, str]:
-        return simulate(self.system, knots, recording, seed, state, self.scratch)
+        return simulate(self.system, knots, recording, seed, state, scratch, processes)
+
+    def work(self) -> Work:
+        """What an iteration asks for."""
+        steps, every = self._sampled(None)
+        return Work(self.atoms, steps // every, every, self.protocol.relaxation)
 
     def _relaxation(self, state: str | None) -> int:
         return self.protocol.equilibration if state is None else self.protocol.relaxation

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.console import Console
 
+from diffsim.training.layout import Layout
 from diffsim.training.measurement import NOISE
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
@@ -31,6 +32,7 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
+        self._simulating = self._waiting = self._leading = 0.0  # seconds; of one process
         self._status = self._console.status("simulating")
 
     def __enter__(self) -> Progress:
@@ -59,6 +61,8 @@ class Progress:
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
+        if trainer.layout.ranks > 1:
+            self._console.print(_shared(trainer.layout))
         finished = self._why_finished(trainer)
         if finished:
             self._console.print(f"note: {finished}", style="yellow")
@@ -87,6 +91,9 @@ class Progress:
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
         self._last = record
+        self._simulating += record.seconds_simulation
+        self._waiting += record.seconds_idle
+        self._leading += record.seconds_gradient + record.seconds_update
         # a system may have numbers as targets only
         errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
         mse = f"{max(errors):.3g}" if errors else "-"
@@ -131,8 +138,25 @@ class Progress:
                     "shorter than the slowest relaxation of the fluid.",
                     style="yellow",
                 )
+        if self._last is not None and self._last.ranks > 1:
+            total = max(self._simulating + self._leading, 1e-9)
+            self._console.print(
+                f"the {self._last.ranks} processes were idle for "
+                f"{100.0 * self._waiting / total:.0f} % of the time as others simulated, and all "
+                f"but the first for {100.0 * self._leading / total:.0f} % as it learned"
+            )
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
 
     def _speed(self, record: Iteration) -> float:
         steps, self._steps = record.md_steps - self._steps, record.md_steps
         return steps / record.seconds_simulation
+
+
+def _shared(layout: Layout) -> str:
+    """How the processes are shared out, in a sentence."""
+    each = layout.ranks_per_simulation
+    text = (
+        f"processes: {layout.ranks}, for {layout.groups} simulations at the same time on {each} "
+        f"each; replicas of each system: {layout.replicas}"
+    )
+    return text + (f"; {layout.unused} processes have nothing to do" if layout.unused else "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diffsim.errors import InputError
+from diffsim.training.layout import shared_frames
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Protocol:
         From the end of a window to the beginning of the next.
     window
         Length of a window, where no target of the motion says it.
+    replicas
+        Independent simulations of each system, which share the frames or windows of an iteration;
+        None for as many as make use of all processes.
+    ranks_per_simulation
+        MPI processes of each simulation; None to choose.
     """
 
     steps: int = 2500
@@ -37,6 +43,8 @@ class Protocol:
     windows: int = 20
     spacing: int = 100
     window: int = 100
+    replicas: int | None = None
+    ranks_per_simulation: int | None = None
 
     def __post_init__(self) -> None:
         for name, lowest in (
@@ -54,6 +62,10 @@ class Protocol:
                     f"The number of {what} '{name}' is {getattr(self, name)}; it must be at "
                     f"least {lowest}."
                 )
+        for name in ("replicas", "ranks_per_simulation"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"The number '{name}' is {value}; it must be at least 1.")
         if self.steps % self.every or self.steps < 2 * self.every:
             raise InputError(
                 f"An iteration of {self.steps} steps with a frame every {self.every} steps does "
@@ -62,8 +74,16 @@ class Protocol:
             )
 
     def sampled(self, frames: int | None) -> int:
-        """Steps of an iteration for which the optimizer asks for a number of frames."""
-        return self.steps if frames is None else min(self.steps, max(frames, 2) * self.every)
+        """Steps of each replica in an iteration for which the optimizer asks for a number of
+        frames; None for as many as are allowed."""
+        most = self.steps // self.every
+        wanted = most if frames is None else min(most, max(frames, 2))
+        return shared_frames(wanted, self.replicas or 1) * self.every
+
+    @property
+    def shared_windows(self) -> int:
+        """Windows of each replica in an iteration."""
+        return shared_frames(self.windows, self.replicas or 1)
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,11 @@ class Iteration:
         of simulation that failed, as a whole.
     seconds_simulation, seconds_gradient, seconds_update
         Wall time: in LAMMPS; from frames to gradient or linear response; fitting weights.
+    seconds_idle
+        Wall time for which a process had nothing to do while others simulated, averaged over the
+        processes; part of `seconds_simulation`.
+    ranks
+        Number of processes.
     optimizer
         Number of steps, and further numbers of the optimizer.
     events
@@ -108,6 +133,8 @@ class Iteration:
     seconds_simulation: float
     seconds_gradient: float
     seconds_update: float
+    seconds_idle: float = 0.0
+    ranks: int = 1
     optimizer: dict[str, float] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     predicted_loss: float | None = None

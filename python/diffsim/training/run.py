@@ -11,16 +11,19 @@ import torch
 import yaml
 
 from diffsim import optimizers, potentials
-from diffsim.errors import InputError, SimulationError
+from diffsim.errors import InputError, SimulationError, StoppedError
 from diffsim.export import write_lammps_table
 from diffsim.knots import pair_ranges
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.simulation import System
 from diffsim.targets import RDF
+from diffsim.training.aborts import read_aborts
 from diffsim.training.config import Config, dump_config
+from diffsim.training.pool import Pool
 from diffsim.training.progress import Progress
 from diffsim.training.records import Iteration, Protocol
 from diffsim.training.run_directory import RunDirectory
+from diffsim.training.stopping import stop_on_sigterm
 from diffsim.training.trainer import Trainer
 
 TABLE_POINTS = 2000
@@ -29,7 +32,7 @@ ENTROPIC_SEED = 10**6  # added to the seed of the network of the entropic part
 FREE = ("iterations", "accuracy")  # keys of the configuration that a resumed run may change
 
 
-def build(config: Config, scratch: Path | None) -> Trainer:
+def build(config: Config, scratch: Path | None, pool: Pool | None = None) -> Trainer:
     """The trainer that a configuration describes.
 
     Raises
@@ -80,6 +83,8 @@ def build(config: Config, scratch: Path | None) -> Trainer:
         scratch=scratch,
         validate_every=config.validate_every,
         accuracy=config.accuracy,
+        pool=pool,
+        aborts=read_aborts(scratch) if scratch is not None else None,
     )
 
 
@@ -100,7 +105,7 @@ def _new_potential(config: Config, further: int = 0) -> potentials.PairPotential
     )
 
 
-def run_training(config: Config, out: Path, resume: bool) -> None:
+def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = None) -> None:
     """Train as a configuration says and leave a run directory.
 
     Parameters
@@ -111,6 +116,8 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
         Folder of the run; see `diffsim.training.run_directory`.
     resume
         Whether to continue the run in it.
+    pool
+        Who simulates; this process alone by default.
 
     Raises
     ------
@@ -118,19 +125,21 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
         If the parts of the configuration do not fit together.
     SimulationError
         If LAMMPS stops.
+    StoppedError
+        If a SIGTERM asked to stop; the iteration under way is finished and kept before.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # the tensors are small: threads would cost more than they give
     directory = RunDirectory(out, resume)
     if resume:
         _check_resumable(config, directory.read_config())
-    trainer = build(config, directory.lammps)
+    trainer = build(config, directory.lammps, pool)
     if resume:
-        directory.load_checkpoint(trainer)
+        trainer.tell(directory.load_checkpoint(trainer))
     directory.write_config(dump_config(config))
 
     began = time.perf_counter()
-    with Progress(config.iterations, trainer.iteration) as progress:
+    with Progress(config.iterations, trainer.iteration) as progress, stop_on_sigterm() as stop:
         progress.start(trainer)
 
         def keep() -> None:
@@ -143,7 +152,7 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
             progress.show(record)
 
         try:
-            trainer.fit(config.iterations - trainer.iteration, after)
+            trainer.fit(config.iterations - trainer.iteration, after, stop)
         except SimulationError as error:
             if not trainer.iteration:
                 raise
@@ -155,12 +164,19 @@ def run_training(config: Config, out: Path, resume: bool) -> None:
             ) from None
     write_potential(directory, trainer)
     write_plots(directory, trainer)
+    if stop() and trainer.iteration < config.iterations:
+        raise StoppedError(
+            f"The training was asked to stop and did so after iteration {trainer.iteration} of "
+            f"{config.iterations}, which is kept. Go on with --out {out} --resume."
+        )
     progress.finish(out, time.perf_counter() - began)
 
 
 def _check_resumable(config: Config, text: str) -> None:
     """Refuse to continue a run with another configuration: its frames belong to the old one."""
     new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
+    for part in (new, old):  # on other numbers of processes it may go on
+        part["simulation"].pop("ranks_per_simulation", None)
     for key in sorted(set(new) | set(old)):
         if key not in FREE and new.get(key) != old.get(key):
             raise InputError(

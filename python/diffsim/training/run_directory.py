@@ -7,7 +7,8 @@ potential.table   the same as a LAMMPS table
 *_T300.pt, .table the same for each temperature of the systems, if it depends on temperature
 metrics.jsonl     a line for each iteration
 checkpoint.pt     weights, optimizer, atoms, the way back; with frames/ all that a resumed run needs
-frames/           pair counts of every iteration
+checkpoint_previous.pt  the one of the iteration before
+frames/           pair counts of the iterations that are still used, the latest 100
 lammps/           logs and working files of LAMMPS
 *.png             plots
 """
@@ -16,17 +17,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, StorageError
+from diffsim.gradients.ensemble import MOST_PIECES
 from diffsim.simulation import Frames
+from diffsim.training.aborts import forget_aborts
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+"""What reading a damaged file raises: zipfile, numpy and torch agree on nothing."""
 
 
 class RunDirectory:
@@ -47,7 +65,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, resume: bool) -> None:
         self.path = path
-        if resume and not self._checkpoint.is_file():
+        if resume and not (self._checkpoint.is_file() or self._previous.is_file()):
             raise InputError(
                 f"The folder {path} holds no checkpoint to resume from. Start the run without "
                 "--resume."
@@ -63,6 +81,8 @@ class RunDirectory:
                 else "Name"
             )
             raise InputError(f"The folder {path} is not empty. {advice} another folder with --out.")
+        if not resume:
+            forget_aborts(self.lammps)
         self.lammps.mkdir(parents=True, exist_ok=True)
         self._frames.mkdir(exist_ok=True)
 
@@ -99,6 +119,10 @@ class RunDirectory:
     def _checkpoint(self) -> Path:
         return self.path / "checkpoint.pt"
 
+    @property
+    def _previous(self) -> Path:
+        return self.path / "checkpoint_previous.pt"
+
     def write_config(self, text: str) -> None:
         """Keep the resolved configuration."""
         (self.path / "config.yaml").write_text(text)
@@ -109,8 +133,15 @@ class RunDirectory:
 
     def append_metrics(self, record: Iteration) -> None:
         """Add the line of an iteration."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+        try:
+            with self.metrics.open("a") as file:
+                file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"The metrics of iteration {record.iteration} cannot be written to {self.metrics} "
+                f"({error}). The checkpoint before is still there: make room, and go on with "
+                "--resume."
+            ) from None
 
     def write_checkpoint(self, trainer: Trainer) -> None:
         """Keep the latest frames, with the splines that they were simulated with, and the state of
@@ -121,34 +152,72 @@ class RunDirectory:
         for index, frames in enumerate(trainer.latest):
             for entry in dataclasses.fields(frames):
                 arrays[f"{index}_{entry.name}"] = getattr(frames, entry.name)
-        piece = self._piece(trainer.iteration)
-        with (unfinished := piece.with_suffix(".part")).open("wb") as file:
-            np.savez(file, **arrays)
-        unfinished.replace(piece)
-        # the checkpoint names the iteration, so that frames without it do no harm
-        torch.save(trainer.state_dict(), unfinished := self._checkpoint.with_suffix(".part"))
-        unfinished.replace(self._checkpoint)
-
-    def load_checkpoint(self, trainer: Trainer) -> None:
-        """Put a trainer into the state of the checkpoint, and drop what was written after it."""
-        # the file is the user's own run; its states are text and its grid a class of ours
         try:
-            state = torch.load(self._checkpoint, weights_only=False)
-        except Exception as error:
-            raise InputError(
-                f"The checkpoint {self._checkpoint} cannot be read "
-                f"({str(error).splitlines()[0]}). Start a new run from {self.model}."
+            with _replacing(self._piece(trainer.iteration)) as file:
+                np.savez(file, **arrays)
+            with _replacing(self._checkpoint, self._previous) as file:
+                torch.save(trainer.state_dict(), file)
+        except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
+            raise StorageError(
+                f"The checkpoint of iteration {trainer.iteration} cannot be written to {self.path} "
+                f"({_first_line(error)}). The one before is still there: make room, and go on with "
+                "--resume."
             ) from None
+        # the checkpoint before may still be needed, with the frames that it needs
+        unused = self._piece(trainer.iteration - MOST_PIECES - 1)
+        unused.unlink(missing_ok=True)
+
+    def load_checkpoint(self, trainer: Trainer) -> str | None:
+        """Put a trainer into the state of the checkpoint, and drop what was written after it.
+
+        Returns
+        -------
+        A sentence about the checkpoint, if it is not the last one that was written.
+
+        Raises
+        ------
+        StorageError
+            If neither it nor the one before can be read.
+        """
+        problems = []
+        for checkpoint in (self._checkpoint, self._previous):
+            try:
+                state, pieces = self._read(checkpoint, len(trainer.systems))
+            except UNREADABLE as error:
+                problems.append(f"{checkpoint} ({_first_line(error)})")
+                continue
+            trainer.load_state_dict(state, pieces)
+            lines = self.metrics.read_text().splitlines()[: state["iteration"]]
+            with _replacing(self.metrics) as file:
+                file.write("".join(line + "\n" for line in lines).encode())
+            if not problems:
+                return None
+            checkpoint.replace(self._checkpoint)
+            return (
+                f"The checkpoint cannot be read: {problems[0]}. The run goes on from the one "
+                f"before, of iteration {state['iteration']}."
+            )
+        raise StorageError(
+            f"No checkpoint can be read: {'; '.join(problems)}. Start a new run from {self.model}."
+        )
+
+    def _read(self, checkpoint: Path, systems: int) -> tuple[dict[str, Any], list[Any]]:
+        """State of a trainer, and the pieces of simulation that belong to it."""
+        with zipfile.ZipFile(checkpoint) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"its part {damaged} is damaged")
+        # the file is the user's own run; its states are text and its grid a class of ours
+        state = torch.load(checkpoint, weights_only=False)
         pieces = []
-        for iteration in range(1, state["iteration"] + 1):
+        last = state["iteration"]
+        for iteration in range(max(1, last - MOST_PIECES + 1), last + 1):
             with np.load(self._piece(iteration)) as arrays:
                 coefficients = arrays["coefficients"]
-                shape = (len(trainer.systems), *coefficients.shape[-2:])
-                frames = self._read_frames(arrays, len(trainer.systems))
+                shape = (systems, *coefficients.shape[-2:])
+                frames = self._read_frames(arrays, systems)
                 pieces.append((frames, np.broadcast_to(coefficients, shape)))
-        trainer.load_state_dict(state, pieces)
-        lines = self.metrics.read_text().splitlines()[: state["iteration"]]
-        self.metrics.write_text("".join(line + "\n" for line in lines))
+        return state, pieces
 
     def _piece(self, iteration: int) -> Path:
         return self._frames / f"{iteration:05d}.npz"
@@ -164,3 +233,26 @@ class RunDirectory:
                 values[name] = float(values[name])
             result.append(Frames(**values))
         return result
+
+
+@contextmanager
+def _replacing(file: Path, kept: Path | None = None) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of another when it is complete and on the disk; the
+    other one becomes `kept`, if that is given."""
+    unfinished = file.with_name(file.name + ".part")
+    try:
+        with unfinished.open("wb") as part:
+            yield part
+            part.flush()
+            os.fsync(part.fileno())
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    if kept is not None and file.exists():
+        file.replace(kept)
+    unfinished.replace(file)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

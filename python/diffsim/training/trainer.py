@@ -19,11 +19,12 @@ from diffsim import optimizers
 from diffsim.errors import InputError, ModelError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss
-from diffsim.knots import Array, choose_grid, core_knots, knot_values_at, spline_coefficients
+from diffsim.knots import Array, choose_grid, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
-from diffsim.simulation import Frames, System
+from diffsim.simulation import Frames, System, concatenate
 from diffsim.targets import RDF
+from diffsim.training.aborts import Aborts
 from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
@@ -32,7 +33,9 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
+from diffsim.training.layout import choose_layout
 from diffsim.training.measurement import (
+    chaos_event,
     latest_series,
     loss_change,
     measured,
@@ -40,6 +43,7 @@ from diffsim.training.measurement import (
     temperature_event,
 )
 from diffsim.training.pieces import Simulator, final_temperature
+from diffsim.training.pool import Pool, Round, SerialPool, Task
 from diffsim.training.records import Iteration, Protocol
 from diffsim.training.validation import Validation
 from diffsim.training.windows import WindowSimulator, is_of_motion, separate
@@ -84,6 +88,11 @@ class Trainer:
         ``"reweighting"``: by the fluctuations of the frames, which see no motion; ``"adjoint"``:
         along windows of the trajectory, from initial states that are held fixed; ``"auto"``: what
         does not move by reweighting, what does by both, which is exact.
+    pool
+        Who simulates: this process alone by default, or the processes of
+        `diffsim.training.run_parallel`.
+    aborts
+        Simulations of this training that are known to end all processes: they count as failed.
 
     Raises
     ------
@@ -106,6 +115,8 @@ class Trainer:
         validate_every: int | None = None,
         accuracy: float | None = None,
         gradient: str = "auto",
+        pool: Pool | None = None,
+        aborts: Aborts | None = None,
     ) -> None:
         check_systems(systems, validate_every)
         check_gradient(gradient, optimizer)
@@ -135,8 +146,16 @@ class Trainer:
             check_species(system, species)
             kind = WindowSimulator if is_of_motion(system) else Simulator
             simulators.append(kind.of(system, index, potential, self.protocol, self.scratch))
+        self._pool = pool or SerialPool()
+        self._aborts = aborts or {}
+        works = [simulator.work() for simulator in simulators[: len(self.systems)]]
+        wanted = self.protocol.ranks_per_simulation, self.protocol.replicas
+        self.layout = choose_layout(works, self._pool.ranks, *wanted)
         self._simulators = simulators[: len(self.systems)]
-        self.validation = Validation(simulators[len(self.systems) :], validate_every)
+        self.validation = Validation(
+            simulators[len(self.systems) :], validate_every, self._pool, len(self.systems)
+        )
+        self._arrange()
         self._events = ranges  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
@@ -159,7 +178,8 @@ class Trainer:
             )
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
-        self.states: list[str | None] = [None] * len(self.systems)
+        # where the simulations ended, for each system and replica
+        self.states: list[list[str | None]] = [[None] * self.layout.replicas for _ in self.systems]
         self.iteration = 0
         self.md_steps = 0
         self.latest: list[Frames] = []
@@ -170,6 +190,7 @@ class Trainer:
         # next step, and the best weights then
         self._back: dict[str, Any] | None = None
         self._failures = 0  # since that piece
+        self._chaotic = False
         self.converged = False
 
     def _densities(self, systems: Sequence[System]) -> list[Mapping[str, float]]:
@@ -177,8 +198,23 @@ class Trainer:
         of_name = {simulator.system.name: simulator.density for simulator in self._simulators}
         return [of_name[system.name] for system in systems]
 
+    def tell(self, event: str | None) -> None:
+        """Add a sentence, if there is one, to the events of the next iteration."""
+        if event:
+            self._events.append(event)
+
+    def _arrange(self) -> None:
+        """Tell the pool of the layout, and the simulators of their share of the frames."""
+        protocol = replace(self.protocol, replicas=self.layout.replicas)
+        self._simulators = [replace(s, protocol=protocol) for s in self._simulators]
+        known = [*self._simulators, *self.validation.simulators]
+        self._pool.arrange(dict(enumerate(known)), self.layout)
+
     def fit(
-        self, iterations: int, after: Callable[[Iteration], None] | None = None
+        self,
+        iterations: int,
+        after: Callable[[Iteration], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> list[Iteration]:
         """Run iterations; afterwards the potential has the best weights found.
 
@@ -191,6 +227,9 @@ class Trainer:
             both root mean squares where g > 0.1.
         after
             Called after each iteration with what it measured.
+        stop
+            Called after each iteration: whether to leave the others for another time, and the
+            validation with them.
 
         Returns
         -------
@@ -207,11 +246,14 @@ class Trainer:
         while len(records) < iterations and not self.converged:
             record = self._iterate()
             last = len(records) + 1 == iterations or self.converged
-            if self.validation.is_due(self.iteration, last=last):
+            stopped = stop is not None and stop()
+            if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
             records.append(record)
             if after:
                 after(record)
+            if stopped:
+                break
         self.use_best()
         return records
 
@@ -237,7 +279,7 @@ class Trainer:
 
     def _iterate(self) -> Iteration:
         began = time.perf_counter()
-        coefficients, predicted, retries = self._simulate()
+        coefficients, predicted, retries, idle = self._simulate()
         simulated = time.perf_counter()
         total = sum(system.weight for system in self.systems)
         entries = self._measure(coefficients)
@@ -261,7 +303,8 @@ class Trainer:
         }
         pooled = time.perf_counter()
         update = self._step()
-        reached = noise_event(update.info, self.accuracy)
+        # what is not known along chaotic windows an optimizer may take for exact
+        reached = None if self._chaotic else noise_event(update.info, self.accuracy)
         if reached:
             self.converged = True
             self._events.append(reached)
@@ -276,6 +319,8 @@ class Trainer:
             seconds_simulation=simulated - began - retries,
             seconds_gradient=pooled - simulated + update.seconds_gradient,
             seconds_update=updated - pooled - update.seconds_gradient + retries,
+            seconds_idle=idle,
+            ranks=self._pool.ranks,
             optimizer={"steps": update.steps, **update.info},
             events=events,
             predicted_loss=predicted,
@@ -288,25 +333,28 @@ class Trainer:
         values = knot_values_at(self.potential, self.grid, temperatures)
         return [energies.detach().numpy() for energies in values]
 
-    def _simulate(self) -> tuple[list[Array], float | None, float]:
+    def _simulate(self) -> tuple[list[Array], float | None, float, float]:
         """Simulate all systems, and add their frames to the ensembles.
 
         Where that fails, take the last step back, take a smaller one and try again.
 
         Returns
         -------
-        coefficients, predicted, seconds
+        coefficients, predicted, seconds, idle
             Of the splines that were simulated at last, one per system; their loss as foreseen;
-            wall time of the smaller steps.
+            wall time of the smaller steps; that of waiting in the simulations.
         """
         number = self.iteration + 1
-        seconds, failures = 0.0, 0
+        seconds, idle, failures = 0.0, 0.0, 0
         while True:
             try:
                 values = self._values()
                 coefficients = [spline_coefficients(energies) for energies in values]
                 predicted = self._pooled_loss(coefficients) if self.latest else None
-                pieces = self._pieces(values, number)
+                done = self._pool.run(self._tasks(values, number))
+                idle += done.idle
+                self._count_steps(done)
+                pieces = done.pieces()
                 break
             except (SimulationError, ModelError) as error:
                 if self._back is None:
@@ -327,9 +375,11 @@ class Trainer:
                     ) from None
         self.iteration = number
         self._failures = 0
-        self.states = [state for _, state in pieces]
-        self._add([frames for frames, _ in pieces], coefficients)
-        return coefficients, predicted, seconds
+        replicas = self.layout.replicas
+        parts = [pieces[first : first + replicas] for first in range(0, len(pieces), replicas)]
+        self.states = [[state for _, state in part] for part in parts]
+        self._add([concatenate([frames for frames, _ in part]) for part in parts], coefficients)
+        return coefficients, predicted, seconds, idle
 
     def _add(self, latest: Sequence[Frames], coefficients: Sequence[Array]) -> None:
         self.latest = list(latest)
@@ -337,19 +387,32 @@ class Trainer:
         for ensemble, frames, c in zip(self.ensembles, latest, coefficients, strict=True):
             ensemble.add(frames, c)
 
-    def _pieces(self, values: Sequence[Array], number: int) -> list[tuple[Frames, str]]:
+    def _tasks(self, values: Sequence[Array], number: int) -> list[Task]:
+        """Pieces of all replicas of all systems, with the splines of these energies at the knots.
+
+        Raises
+        ------
+        SimulationError
+            If one of them is known to end all processes.
+        """
+        seed = (self.seed, number, self._failures)
+        if seed in self._aborts:
+            raise SimulationError(self._aborts[seed])
         usual: Sequence[float | None] = self._usual or [None] * len(self.systems)
-        pieces = []
-        for simulator, energies, state, value in zip(
-            self._simulators, values, self.states, usual, strict=True
-        ):
-            # a piece that fails counts as a whole: how far it came is not known
-            frames = self.optimizer.frames
-            self.md_steps += simulator.md_steps(state, frames)
-            seed = (self.seed, number, self._failures)
-            knots = core_knots(self.grid, energies)
-            pieces.append(simulator.piece(knots, state, value, seed, frames))
-        return pieces
+        frames = self.optimizer.frames
+        return [
+            Task(index, self.grid, values[index], state, usual[index], seed, frames, replica)
+            for index in range(len(self.systems))
+            for replica, state in enumerate(self.states[index])
+        ]
+
+    def _count_steps(self, done: Round) -> None:
+        """Count MD steps; a piece that failed counts as a whole: how far it came is not known."""
+        states = [state for replicas in self.states for state in replicas]
+        frames = self.optimizer.frames
+        for index, _ in enumerate(done.outcomes):
+            simulator = self._simulators[index // self.layout.replicas]
+            self.md_steps += simulator.md_steps(states[index], frames)
 
     def _retreat(self) -> None:
         """Put weights and optimizer back to before the last step, and ask for smaller ones."""
@@ -376,14 +439,16 @@ class Trainer:
 
     def _measure(self, coefficients: Sequence[Array]) -> dict[str, dict[str, Any]]:
         result = {}
+        self._chaotic = False
         for ensemble, frames, c in zip(self.ensembles, self.latest, coefficients, strict=True):
             system = ensemble.system
             entry = measured(ensemble, frames)
-            entry["ess"] = ensemble.weighted(c).sample_size
+            present = ensemble.weighted(c)
+            entry["ess"] = present.sample_size
             result[system.name] = entry
-            event = temperature_event(system, frames)
-            if event:
-                self._events.append(event)
+            self.tell(temperature_event(system, frames))
+            self.tell(chaos := chaos_event(ensemble, present.weights))
+            self._chaotic |= chaos is not None
         return result
 
     def _validate(self, record: Iteration) -> Iteration:
@@ -441,7 +506,8 @@ class Trainer:
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
-            "states": list(self.states),
+            "usual": list(self._usual),
+            "states": [list(replicas) for replicas in self.states],
             "validation": self.validation.state_dict(),
         }
 
@@ -455,9 +521,11 @@ class Trainer:
         state
             From `state_dict`.
         pieces
-            For every iteration so far: the frames of each system, and the coefficients of the
-            splines (systems, P, K + 2) that they were simulated with.
+            For every iteration so far, or the latest `MOST_PIECES` of them: the frames of each
+            system, and the coefficients of the splines (systems, P, K + 2) that they were
+            simulated with.
         """
+        self._usual = list(state["usual"])
         self.iteration = state["iteration"]
         self.md_steps = state["md_steps"]
         self.potential.load_state_dict(state["potential"])
@@ -470,7 +538,10 @@ class Trainer:
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
-        self.states = list(state["states"])
+        self.states = [list(replicas) for replicas in state["states"]]
+        if len(self.states[0]) != self.layout.replicas:
+            self.layout = replace(self.layout, replicas=len(self.states[0]))
+            self._arrange()
         self.validation.load_state_dict(state["validation"])
         for frames, coefficients in pieces:
             self._add(frames, coefficients)

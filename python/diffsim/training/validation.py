@@ -7,9 +7,10 @@ from typing import Any
 
 from diffsim.errors import SimulationError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, core_knots, knot_values_at, spline_coefficients
+from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients
 from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
 from diffsim.training.pieces import Simulator
+from diffsim.training.pool import Pool, Task
 from diffsim.units import boltzmann
 
 
@@ -25,6 +26,10 @@ class Validation:
         One per validation system; may be empty.
     every
         Iterations between validations; None for the end of the training only.
+    pool
+        Who simulates.
+    first
+        Index of the first of them in the pool; the others follow.
 
     Attributes
     ----------
@@ -34,7 +39,10 @@ class Validation:
         Per system, the averages of each target's observables in the latest validation.
     """
 
-    def __init__(self, simulators: Sequence[Simulator], every: int | None) -> None:
+    def __init__(
+        self, simulators: Sequence[Simulator], every: int | None, pool: Pool, first: int
+    ) -> None:
+        self._pool, self._first = pool, first
         self.simulators = list(simulators)
         self.every = every
         self.md_steps = 0
@@ -58,22 +66,27 @@ class Validation:
         """
         temperatures = [simulator.system.temperature for simulator in self.simulators]
         of_systems = knot_values_at(potential, grid, temperatures)
+        values = [energies.detach().numpy() for energies in of_systems]
+        tasks = [
+            Task(self._first + index, grid, energies, None, None, (seed, iteration), None)
+            for index, energies in enumerate(values)
+        ]
+        # one that fails does not keep the others from being simulated
+        outcomes = self._pool.run(tasks, stop_at_error=False).outcomes
         result: dict[str, dict[str, Any]] = {}
         events = []
-        for simulator, energies in zip(self.simulators, of_systems, strict=True):
+        for simulator, energies, outcome in zip(self.simulators, values, outcomes, strict=True):
             system = simulator.system
-            values = energies.detach().numpy()
             self.averages.pop(system.name, None)
             self.md_steps += simulator.md_steps(None)
-            try:
-                frames, _ = simulator.piece(core_knots(grid, values), None, None, (seed, iteration))
-            except SimulationError as error:
-                events.append(f"The validation of system '{system.name}' failed: {error}")
+            if isinstance(outcome.error, SimulationError):
+                events.append(f"The validation of system '{system.name}' failed: {outcome.error}")
                 continue
+            frames, _ = outcome.piece()
             ensemble = Ensemble(
                 system, boltzmann(grid.units), tuple(grid.species), potential.cutoff
             )
-            ensemble.add(frames, spline_coefficients(values))
+            ensemble.add(frames, spline_coefficients(energies))
             result[system.name] = measured(ensemble, frames)
             average = latest_series(ensemble).mean(axis=0)
             self.averages[system.name] = split_by_target(ensemble, average)

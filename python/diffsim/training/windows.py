@@ -16,11 +16,13 @@ from diffsim.knots import Array
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
 from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
 from diffsim.targets.window import whole_steps
+from diffsim.training.layout import Work
 from diffsim.training.pieces import Simulator
 from diffsim.training.records import Protocol
 from diffsim.units import boltzmann
 
 SUFFIX = "motion"  # of the system that holds the targets of the motion
+RECORDED_BYTES = 104  # of an atom and step, while a window is recorded and taken
 SMOOTH_BINS = 30  # to the cutoff
 
 
@@ -113,23 +115,44 @@ class WindowSimulator(Simulator):
             for time in target.times
         ]
         length = max(steps, default=protocol.window)
+        _check_memory(system, box.atoms, length)
         kt = boltzmann(potential.units) * system.temperature
         species = tuple(potential.species)
-        return cls(system, index, bins, reach, box.density, protocol, scratch, length, kt, species)
+        known = (bins, reach, box.atoms, box.density)
+        return cls(system, index, *known, protocol, scratch, length, kt, species)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece, windows and what is between them."""
-        return super().md_steps(state, frames) + self.protocol.windows * self.length
+        return super().md_steps(state, frames) + self.protocol.shared_windows * self.length
 
     def _sampled(self, frames: int | None) -> tuple[int, int]:
-        return self.protocol.windows * self.protocol.spacing, self.protocol.spacing
+        return self.protocol.shared_windows * self.protocol.spacing, self.protocol.spacing
 
     def _simulate(
-        self, knots: Any, recording: Recording, seed: int, state: str | None
+        self,
+        knots: Any,
+        recording: Recording,
+        seed: int,
+        state: str | None,
+        scratch: Path,
+        processes: Any,
     ) -> tuple[Frames, str]:
         return simulate_windows(
-            self.system, knots, recording, self.length, seed, state, self.scratch, self._analyse
+            self.system,
+            knots,
+            recording,
+            self.length,
+            seed,
+            state,
+            scratch,
+            self._analyse,
+            processes,
         )
+
+    def work(self) -> Work:
+        """As `Simulator.work`; a window counts as long as it is, and what is before it."""
+        every = self.protocol.spacing + self.length
+        return Work(self.atoms, self.protocol.windows, every, self.protocol.relaxation)
 
     def _analyse(self, trajectory: Any, species_of_type: Sequence[int]) -> tuple[Array, Array]:
         window = window_of(trajectory, species_of_type, len(self.species), self.kt)
@@ -141,6 +164,18 @@ class WindowSimulator(Simulator):
         threads = int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1)
         return observed, motion_response(
             trajectory, window, targets, self.species, species_of_type, threads
+        )
+
+
+def _check_memory(system: System, atoms: int, length: int) -> None:
+    needed = RECORDED_BYTES * atoms * length
+    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > present:
+        raise InputError(
+            f"The targets of the motion of system '{system.name}' ask for windows of {length} "
+            f"steps of {atoms} atoms, which take {needed / 1e9:.0f} GB, but this machine has "
+            f"{present / 1e9:.0f} GB. Check the unit of time of the targets, and leave out their "
+            "longest times."
         )
 
 

@@ -1,0 +1,211 @@
+"""Pieces of simulation on many processes: one leads, all simulate.
+
+The first process of all leads: it alone learns, reads and writes. The processes are in groups of
+those that simulate together; the first of a group takes the group's tasks from the leader, passes
+them on, and sends back what became of them. Whoever waits sleeps between looks: a waiting process
+shall not take the time of one that computes, where they share a core.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn, TypeVar
+
+from diffsim.errors import AbortedError
+from diffsim.training.aborts import note_abort
+from diffsim.training.layout import Layout, assign
+from diffsim.training.pieces import Simulator
+from diffsim.training.pool import Outcome, Round, Task, simulate_task
+
+T = TypeVar("T")
+TAG = 1
+SHORTEST, LONGEST = 1e-4, 0.01  # seconds of sleep between two looks
+ABORTED = 1  # exit status where some processes had to end the others
+
+
+class MPIPool:
+    """All processes of a communicator, as their first process sees them.
+
+    Parameters
+    ----------
+    world
+        Communicator of mpi4py.
+    """
+
+    def __init__(self, world: Any) -> None:
+        self.ranks = int(world.Get_size())
+        self._member = _Member(world)
+        self._costs: dict[tuple[int, int], float] = {}  # seconds per task of (simulator, replica)
+
+    def arrange(self, simulators: Mapping[int, Simulator], layout: Layout) -> None:
+        """See `Pool`."""
+        self._tell_all(("arrange", dict(simulators), layout))
+        self._member.arrange(dict(simulators), layout)
+        self._costs = {}
+
+    def run(self, tasks: Sequence[Task], stop_at_error: bool = True) -> Round:
+        """See `Pool`.
+
+        All tasks are done, also where one fails: they are done at the same time. They are shared
+        out by the seconds that each took the last time; at first by numbers of atoms and steps.
+        """
+        del stop_at_error
+        layout = self._member.layout
+        parts = assign([self._cost(task) for task in tasks], layout.groups)
+        began = time.perf_counter()
+        for group, part in enumerate(parts[1:], start=1):
+            if part:
+                self._member.send(
+                    ("run", [tasks[k] for k in part]), group * layout.ranks_per_simulation
+                )
+        found: dict[int, Outcome] = {}
+        own = self._member.run([tasks[k] for k in parts[0]])
+        found.update(zip(parts[0], own, strict=True))
+        for group, part in enumerate(parts[1:], start=1):
+            if part:
+                outcomes = self._member.receive(group * layout.ranks_per_simulation)
+                found.update(zip(part, outcomes, strict=True))
+        seconds = time.perf_counter() - began
+        outcomes = [found[k] for k in range(len(tasks))]
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            self._costs[task.simulator, task.replica] = outcome.seconds
+        busy = sum(outcome.seconds for outcome in outcomes) * layout.ranks_per_simulation
+        return Round(outcomes, seconds, max(0.0, seconds - busy / layout.ranks))
+
+    def close(self) -> None:
+        """Let the other processes go."""
+        self._tell_all(("stop",))
+
+    def _cost(self, task: Task) -> float:
+        key = task.simulator, task.replica
+        if key in self._costs:
+            return self._costs[key]
+        simulator = self._member.simulators[task.simulator]
+        return float(simulator.atoms * simulator.md_steps(task.state, task.frames))
+
+    def _tell_all(self, message: Any) -> None:
+        for rank in range(1, self.ranks):
+            self._member.send(message, rank)
+
+
+class _Member:
+    """A process among the others."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self.layout = Layout(int(world.Get_size()), 1, 1)
+        self._group: Any = None
+        self.simulators: dict[int, Simulator] = {}
+
+    def arrange(self, simulators: dict[int, Simulator], layout: Layout) -> None:
+        """Become part of a group; all processes of the world call this together."""
+        if self._group is not None:
+            self._group.Free()
+        self._group = self._world.Split(layout.group(self._world.Get_rank()))
+        self.simulators, self.layout = simulators, layout
+
+    def serve(self) -> None:
+        """Do what the leader says, until it says stop."""
+        rank = self._world.Get_rank()
+        while True:
+            first = rank - rank % self.layout.ranks_per_simulation
+            # the first of a group hears from the leader, the others from it; to arrange and to stop
+            # the leader tells everybody
+            message = self.receive(*([0] if first == rank else [0, first]))
+            if message[0] == "stop":
+                return
+            if message[0] == "arrange":
+                self.arrange(*message[1:])
+                continue
+            outcomes = self.run(message[1])
+            if first == rank:
+                self.send(outcomes, 0)
+
+    def run(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Do the group's tasks; all its processes do this together."""
+        if self._group.Get_rank() == 0:
+            first = self._world.Get_rank()
+            # the first process alone reads the state; the others need to know that there is one
+            known = [replace(task, state=None if task.state is None else "") for task in tasks]
+            for member in range(1, self._group.Get_size()):
+                self.send(("run", known), first + member)
+        outcomes = []
+        for task in tasks:
+            simulator = self.simulators[task.simulator]
+            try:
+                outcomes.append(simulate_task(simulator, task, self._group))
+            except AbortedError as error:
+                note_abort(simulator.scratch, task.seed, str(error))
+                end_all(self._world, str(error))
+            except BaseException:
+                traceback.print_exc()
+                end_all(self._world, f"The simulation of '{simulator.system.name}' broke off.")
+        return outcomes
+
+    def send(self, message: Any, to: int) -> None:
+        """Send a message; returns when it has left."""
+        _wait(self._world.isend(message, dest=to, tag=TAG).test)
+
+    def receive(self, *sources: int) -> Any:
+        """The next message from one of these processes."""
+        while True:
+            found = _wait(lambda: _first_of(self._world, sources))
+            if found is not None:
+                return self._world.recv(source=found, tag=TAG)
+
+
+def _first_of(world: Any, sources: Sequence[int]) -> tuple[bool, int | None]:
+    for source in sources:
+        if world.Iprobe(source=source, tag=TAG):
+            return True, source
+    return False, None
+
+
+def _wait(look: Callable[[], tuple[bool, T]]) -> T:
+    """Look until there is something to see, at longer and longer intervals."""
+    pause = SHORTEST
+    while True:
+        done, value = look()
+        if done:
+            return value
+        time.sleep(pause)
+        pause = min(2.0 * pause, LONGEST)
+
+
+def end_all(world: Any, reason: str) -> NoReturn:
+    """End all processes at once, as one of them cannot go on and others wait for it."""
+    print(f"diffsim: error: {reason}", file=sys.stderr, flush=True)
+    world.Abort(ABORTED)
+    raise SystemExit(ABORTED)  # not reached
+
+
+def run_parallel(lead: Callable[[MPIPool], None]) -> None:
+    """Call a function on the first process of all, while the others simulate for it.
+
+    Parameters
+    ----------
+    lead
+        Gets the pool, as for a `Trainer`. When it returns, or raises an exception, the other
+        processes return from here.
+
+    A process that stops for any other reason ends all of them.
+    """
+    from mpi4py import MPI
+
+    world = MPI.COMM_WORLD
+    if world.Get_rank() == 0:
+        pool = MPIPool(world)
+        try:
+            lead(pool)
+        finally:
+            pool.close()
+        return
+    try:
+        _Member(world).serve()
+    except BaseException:
+        traceback.print_exc()
+        end_all(world, f"Process {world.Get_rank()} of {world.Get_size()} stopped.")
