@@ -35,6 +35,8 @@ from diffsim.training.aborts import forget_aborts
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
 
+PART = ".part"  # of files that are being written
+
 UNREADABLE = (
     OSError,
     EOFError,
@@ -72,9 +74,7 @@ class RunDirectory:
             )
         if path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file; name a folder for the run with --out.")
-        # a start that failed before its first iteration leaves only the working folders
-        left = {self.lammps.name, self._frames.name}
-        if not resume and path.is_dir() and any(p.name not in left for p in path.iterdir()):
+        if not resume and path.is_dir() and not self._is_unused():
             advice = (
                 "Continue the run in it with --resume, or name"
                 if self._checkpoint.exists()
@@ -83,8 +83,22 @@ class RunDirectory:
             raise InputError(f"The folder {path} is not empty. {advice} another folder with --out.")
         if not resume:
             forget_aborts(self.lammps)
+            self.metrics.unlink(missing_ok=True)
         self.lammps.mkdir(parents=True, exist_ok=True)
         self._frames.mkdir(exist_ok=True)
+
+    def _is_unused(self) -> bool:
+        """Whether the folder holds no more than a run leaves that ended before its first checkpoint
+        was written, maybe after the line of its metrics."""
+        left = {self.lammps.name, self._frames.name, self._config.name, self.metrics.name}
+        names = {file.name for file in self.path.iterdir() if file.suffix != PART}
+        if not names <= left or (self._config.name in names and not self.lammps.is_dir()):
+            return False
+        return not self.metrics.exists() or len(self.metrics.read_text().splitlines()) <= 1
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.yaml"
 
     @property
     def lammps(self) -> Path:
@@ -125,11 +139,11 @@ class RunDirectory:
 
     def write_config(self, text: str) -> None:
         """Keep the resolved configuration."""
-        (self.path / "config.yaml").write_text(text)
+        self._config.write_text(text)
 
     def read_config(self) -> str:
         """The configuration that the run was started with."""
-        return (self.path / "config.yaml").read_text()
+        return self._config.read_text()
 
     def append_metrics(self, record: Iteration) -> None:
         """Add the line of an iteration."""
@@ -239,7 +253,7 @@ class RunDirectory:
 def _replacing(file: Path, kept: Path | None = None) -> Iterator[IO[bytes]]:
     """A file to write, which takes the place of another when it is complete and on the disk; the
     other one becomes `kept`, if that is given."""
-    unfinished = file.with_name(file.name + ".part")
+    unfinished = file.with_name(file.name + PART)
     try:
         with unfinished.open("wb") as part:
             yield part

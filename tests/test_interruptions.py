@@ -1,0 +1,257 @@
+"""Trainings that are killed, asked to stop, or find their files damaged, and how they go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffsim.errors import StorageError
+from diffsim.training import run_directory
+from diffsim.training.config import load_config
+from diffsim.training.run import run_training
+from test_training import inputs, metrics, train, with_keys, without_seconds  # noqa: F401
+
+ITERATIONS, KILLS = 8, 20
+SHORT = {
+    "iterations": ITERATIONS,
+    "simulation.steps": 100,
+    "simulation.equilibration": 40,
+    "simulation.relaxation": 20,
+    "simulation.every": 10,
+}
+
+# Starts the training again and again and kills it each time; the last time it may finish. Children
+# are forked from a process that has loaded torch, but not MPI.
+KILLER = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+from diffsim.training.config import load_config
+from diffsim.training.run import run_training
+
+config, out, kills = load_config(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+rng = random.Random(int(sys.argv[4]))
+
+def start():
+    child = os.fork()
+    if child:
+        return child
+    try:
+        sys.stdout = open(os.devnull, "w")
+        done = any((out / name).exists() for name in ("checkpoint.pt", "checkpoint_previous.pt"))
+        run_training(config, out, resume=done)
+        os._exit(0)
+    except BaseException as error:
+        print(f"CHILD {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+def iterations():
+    frames = out / "frames"
+    return len(list(frames.glob("*.npz"))) if frames.is_dir() else 0
+
+while_writing, reached = 0, []
+for kill in range(kills):
+    child = start()
+    if kill % 2:  # while a file is being written
+        deadline = time.monotonic() + 20
+        wanted = rng.choice(["*.part", "frames/*.part"])
+        while not list(out.glob(wanted)) and time.monotonic() < deadline:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                break
+        time.sleep(rng.uniform(0.0, 0.003))
+        while_writing += bool(list(out.glob("**/*.part")))
+    else:
+        time.sleep(rng.uniform(0.2, 1.5))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    reached.append(iterations())
+_, status = os.waitpid(start(), 0)
+print(json.dumps([while_writing, reached]))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def weights(out):
+    return torch.load(out / "checkpoint.pt", weights_only=False)["potential"]
+
+
+def assert_same_run(out, reference):
+    assert without_seconds(metrics(out)) == without_seconds(metrics(reference))
+    for name, value in weights(reference).items():
+        assert torch.equal(weights(out)[name], value)
+
+
+@pytest.fixture(scope="module")
+def reference(inputs, tmp_path_factory):  # noqa: F811
+    """A run that nobody disturbed."""
+    return train(inputs, tmp_path_factory.mktemp("reference") / "run", changes=SHORT)
+
+
+def test_a_run_that_is_killed_at_any_moment_ends_with_the_same_numbers(
+    inputs,  # noqa: F811
+    reference,
+    tmp_path,
+):
+    """Twenty times, half of them while a checkpoint or its frames are being written."""
+    (inputs / "killed.yaml").write_text(json.dumps(with_keys(SHORT)))
+    out = tmp_path / "killed"
+    arguments = [str(inputs / "killed.yaml"), str(out), str(KILLS), "11"]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "CHILD" not in done.stderr, done.stderr[-3000:]
+    while_writing, reached = json.loads(done.stdout)
+    assert while_writing >= 3
+    # the run was under way most of the time
+    assert sum(0 < iterations < ITERATIONS for iterations in reached) >= KILLS // 2, reached
+    assert_same_run(out, reference)
+    assert not list(out.glob("**/*.part")) or len(metrics(out)) == ITERATIONS
+
+
+def test_sigterm_ends_a_run_after_its_iteration(inputs, reference, tmp_path):  # noqa: F811
+    """With the status that batch scripts requeue on; what is resumed has the same numbers."""
+    (inputs / "stopped.yaml").write_text(json.dumps(with_keys(SHORT)))
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "stopped.yaml")]
+    process = subprocess.Popen(
+        [*command, "--out", str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "asked to stop" in said
+    assert "--resume" in said
+    assert said.count("\n") == 1
+    assert 1 <= len(metrics(out)) < ITERATIONS
+    assert (out / "potential.png").exists()
+    run_training(load_config(inputs / "stopped.yaml"), out, resume=True)
+    assert_same_run(out, reference)
+
+
+@pytest.fixture
+def half(inputs, tmp_path):  # noqa: F811
+    """A run of which half is done."""
+    return train(inputs, tmp_path / "half", changes={**SHORT, "iterations": 4})
+
+
+def truncate(path):
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def flip(path):
+    """Change a byte in the middle, where a zip archive still can be opened."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, lambda path: path.unlink()])
+@pytest.mark.parametrize("file", ["checkpoint.pt", "frames/00004.npz"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    inputs,  # noqa: F811
+    reference,
+    half,
+    file,
+    damage,
+):
+    damage(half / file)
+    train(inputs, half, resume=True, changes=SHORT)
+    (event,) = [e for e in metrics(half)[3]["events"] if "cannot be read" in e]
+    assert "of iteration 3" in event
+    for record in (records := metrics(half)):
+        record["events"] = [e for e in record["events"] if "cannot be read" not in e]
+    expected = without_seconds(metrics(reference))
+    assert without_seconds(records) == expected
+
+
+def test_no_checkpoint_that_can_be_read(inputs, half):  # noqa: F811
+    before = (half / "metrics.jsonl").read_text()
+    truncate(half / "checkpoint.pt")
+    flip(half / "frames" / "00002.npz")
+    with pytest.raises(StorageError, match=r"No checkpoint can be read.*checkpoint\.pt.*previous"):
+        train(inputs, half, resume=True, changes=SHORT)
+    assert (half / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("fails", ["savez", "save"])
+def test_a_full_disk(inputs, half, reference, monkeypatch, fails):  # noqa: F811
+    """The checkpoint before is left as it is, and so the run goes on where there is room."""
+    module = {"savez": np, "save": torch}[fails]
+    real = getattr(module, fails)
+
+    def full(*arguments, **options):
+        file = arguments[0] if fails == "savez" else arguments[1]
+        if "00006" in file.name or (half / "frames" / "00006.npz").exists():
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(run_directory.np if fails == "savez" else torch, fails, full)
+    with pytest.raises(StorageError, match=r"iteration 6 cannot be written.*No space.*--resume"):
+        train(inputs, half, resume=True, changes=SHORT)
+    assert not list(half.glob("**/*.part"))
+    monkeypatch.undo()
+    train(inputs, half, resume=True, changes=SHORT)
+    assert_same_run(half, reference)
+
+
+def test_memory_is_bounded(inputs, tmp_path, monkeypatch):  # noqa: F811
+    """Old pieces are forgotten, by the run and on the disk, and a resumed run is the same."""
+    for module in ("diffsim.gradients.ensemble", "diffsim.training.run_directory"):
+        monkeypatch.setattr(f"{module}.MOST_PIECES", 3)
+    whole = train(inputs, tmp_path / "whole", changes=SHORT)
+    kept = sorted(path.name for path in (whole / "frames").iterdir())
+    assert kept == [f"{n:05d}.npz" for n in range(5, 9)]  # one more for the checkpoint before
+    assert metrics(whole)[-1]["ess"] <= 3 * 10
+    parts = train(inputs, tmp_path / "parts", changes={**SHORT, "iterations": 6})
+    train(inputs, parts, resume=True, changes=SHORT)
+    assert_same_run(parts, whole)
+
+
+def test_no_file_is_left_open_and_memory_is_flat(inputs, tmp_path):  # noqa: F811
+    """Over iterations, after the first ones."""
+    seen = []
+
+    def look(trainer):
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        seen.append((files, pages * os.sysconf("SC_PAGE_SIZE")))
+
+    changes = {**SHORT, "iterations": 80, "optimizer": "Adam", "simulation.steps": 20}
+    (inputs / "long.yaml").write_text(json.dumps(with_keys(changes)))
+    real = run_directory.RunDirectory.write_checkpoint
+
+    def write(self, trainer):
+        real(self, trainer)
+        look(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_directory.RunDirectory, "write_checkpoint", write)
+        patch.setattr("diffsim.gradients.ensemble.MOST_PIECES", 10)
+        patch.setattr("diffsim.training.run_directory.MOST_PIECES", 10)
+        run_training(load_config(inputs / "long.yaml"), tmp_path / "long", resume=False)
+    files, memory = np.array(seen[20:]).T
+    assert files.max() == files.min()
+    assert memory[-20:].mean() - memory[:20].mean() < 4e6
