@@ -136,3 +136,27 @@ def test_the_knots_file_is_the_potential_that_the_page_says(folder):
 def test_links_lead_somewhere(page):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+SCRIPTS = sorted(ROOT.glob("examples/*/*.py"))
+SCRIPTS += sorted(ROOT.glob("benchmarks/*.py"))
+
+# Executes scripts as modules: what they import and define is there.
+IMPORTER = """
+import runpy, sys
+for script in sys.argv[1:]:
+    folder = script.rpartition("/")[0]
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    runpy.run_path(script, run_name="imported")
+    sys.path.remove(folder)
+    for name in set(sys.modules) - before:
+        # scripts of different folders share names
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+"""
+
+
+def test_every_script_of_examples_and_benchmarks_can_be_imported(tmp_path):
+    assert len(SCRIPTS) > 20
+    execute([sys.executable, "-c", IMPORTER, *map(str, SCRIPTS)], tmp_path)

@@ -43,7 +43,7 @@ BOXES = {
 READ_BACK = [("nve", box) for box in BOXES] + [("langevin", "cuboid"), ("nose-hoover", "tilted")]
 
 
-def record(folder, integrator="nve", box="cuboid", units="lj"):
+def record(folder, integrator="nve", box="cuboid", units="lj", stride=1):
     """A short run of a soft mixture, the atoms of which stay away from the walls."""
     spacing, mass, dt, temperature = SCALES[units]
     region, boundary = BOXES[box]
@@ -72,7 +72,7 @@ def record(folder, integrator="nve", box="cuboid", units="lj"):
             pair_style diffsim
             pair_coeff * * {folder}/soft.knots A B
             {INTEGRATORS[integrator].format(t=temperature, damping=100 * dt)}
-            fix record all diffsim/trajectory
+            fix record all diffsim/trajectory every {stride}
             run {STEPS}
             """)
         (trajectory,) = _core.take_trajectories(lammps.lmp.value, "record")
@@ -214,7 +214,7 @@ def trajectory(tmp_path_factory):
             r"should be a LAMMPS units style, one of lj, real, metal, si, cgs, electron, micro, "
             r"nano, but are 'LJ'\. Give the style of the simulation\.",
         ),
-        ({"every": 0}, r"every 1 or more steps, but every 0 was asked for; give a positive"),
+        ({"every": 0}, r"a state every 1 steps, but one every 0 steps was asked for; give a pos"),
         (
             {"path": "missing/run.h5md"},
             r"missing/run\.h5md cannot be written \(No such file or directory\)\. Choose a folder",
@@ -227,6 +227,20 @@ def test_refusals(tmp_path, trajectory, changed, message):
     with pytest.raises(InputError, match=message):
         write_h5md(path, trajectory, **arguments)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("every", "expected"), [(None, 5), (5, 5), (10, 10)])
+def test_steps_of_a_trajectory_with_a_stride(tmp_path, every, expected):
+    t = record(tmp_path, stride=5)
+    write_h5md(tmp_path / "run.h5md", t, ["A", "B"], "lj", every)
+    with h5py.File(tmp_path / "run.h5md") as file:
+        position = file["particles/trajectory/position"]
+        step = np.arange(0, t.steps + 1, expected)
+        assert np.array_equal(position["step"], step)
+        assert np.allclose(position["time"], t.dt * step)
+        assert np.array_equal(position["value"], t.x[:: expected // 5])
+    with pytest.raises(InputError, match=r"a state every 5 steps, but one every 7"):
+        write_h5md(tmp_path / "other.h5md", t, ["A", "B"], "lj", 7)
 
 
 def test_a_file_that_exists_is_left_as_it_is(tmp_path, trajectory):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from diffsim import _core, potentials
 from diffsim.errors import InputError
 from diffsim.gradients.adjoint import motion, motion_response, window_of
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import share_told, shrunk
+from diffsim.gradients.linear_response import share_along, share_told, shrunk
 from diffsim.gradients.statistics import standard_error
 from diffsim.optimizers.structure import target_columns
 from diffsim.simulation import Recording, System, simulate_windows
@@ -26,6 +27,8 @@ from diffsim.targets import (
     WindowRDF,
     window_averages,
 )
+from diffsim.training.config import load_config
+from diffsim.training.run import run_training
 from diffsim.training.trainer import Trainer
 
 CUTOFF, INNER, KNOTS = 2.0, 0.8, 200
@@ -363,3 +366,80 @@ def test_a_covariance_of_fewer_windows_than_observables_can_be_inverted():
     assert np.array_equal(found.diagonal(), sample.diagonal())
     assert np.array_equal(shrunk(sample, ~rows, 6), sample)
     assert shrunk(sample, rows, 1e9) == pytest.approx(sample, rel=1e-7)
+
+
+# ---- chaos ----
+
+
+def test_the_share_of_a_derivative_that_is_signal():
+    """A mean far above its scatter counts; noise does not, nor a single window that is all."""
+    rng = np.random.default_rng(8)
+    smooth = np.repeat(np.linspace(1.0, 2.0, 50), 4)
+    noise = rng.normal(size=(400, 200))
+    weights = np.full(400, 1.0 / 400)
+    assert share_along(weights, smooth + noise, 1) > 0.99
+    # eight coefficients to a block: the variance of its mean is 8 / 400
+    signal = smooth * 0.1
+    blocks = signal.reshape(25, 8).sum(axis=1)
+    expected = 1.0 - (25 * 8 / 400) / (blocks @ blocks + 25 * 8 / 400)
+    assert abs(share_along(weights, signal + noise, 1) - expected) < 0.05
+    pure = [share_along(weights, rng.normal(size=(400, 200)), 2) for _ in range(50)]
+    assert np.mean(pure) < 0.2
+    lone = np.zeros((400, 200))
+    lone[7] = 1e6
+    assert share_along(weights, lone, 1) == pytest.approx(1.0 / 400, abs=1e-2)
+    # what does not depend on the potential is known; there are fewer coefficients than blocks
+    assert share_along(weights, np.zeros((400, 6)), 1) == 1.0
+
+
+def test_long_windows_claim_no_accuracy(tmp_path):
+    """Their derivatives are all scatter: an event says so, and the training does not end for it."""
+    (tmp_path / "in.fluid").write_text(SCRIPT)
+    (tmp_path / "z.csv").write_text("4.0,0.01\n5.0,0.005\n")
+    system = {
+        "name": "fluid",
+        "script": "in.fluid",
+        "temperature": 1.0,
+        "targets": [{"vacf": "z.csv", "species": "A"}],
+    }
+    config = {
+        "units": "lj",
+        "potential": {"form": "lennard-jones", "species": ["A"], "cutoff": 1.8},
+        "systems": [system],
+        "simulation": {"windows": 6, "spacing": 20, "equilibration": 100, "relaxation": 0},
+        "iterations": 2,
+        "accuracy": 10.0,
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    out = tmp_path / "run"
+    run_training(load_config(tmp_path / "config.yaml"), out, resume=False)
+    records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert len(records) == 2
+    for record in records:
+        assert any("Windows so long are chaotic" in event for event in record["events"])
+
+
+# ---- files and lengths ----
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "words"),
+    [
+        (VACF, "0,3.0", ["value 3 at the time zero", "vacf is 1", "Divide", "compute vacf"]),
+        (MSD, "0,1.0", ["value 1 at the time zero", "msd is 0"]),
+    ],
+)
+def test_a_file_that_is_wrong_at_the_time_zero(tmp_path, kind, first, words):
+    (tmp_path / "curve.csv").write_text(f"{first}\n0.1,0.5\n")
+    with pytest.raises(InputError) as error:
+        kind.from_file(tmp_path / "curve.csv", "A")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_window_that_does_not_fit_into_memory(tmp_path):
+    (tmp_path / "in.fluid").write_text(SCRIPT)
+    system = System(tmp_path / "in.fluid", 1.0, [VACF([5e7], [0.5], "A")], name="slow")
+    potential = potentials.LennardJones(["A"], 1.8)
+    with pytest.raises(InputError, match=r"'slow'.*windows of \d+ steps.*GB.*unit of time"):
+        Trainer(potential, [system], start="potential")

@@ -218,7 +218,7 @@ class Run:
 
 @contextlib.contextmanager
 def started(
-    system: System, knots: Any, seed: int, start: str | None, scratch: Path, processes: Any
+    system: System, knots: Any, seed: int, start: str | None, scratch: Path, processes: Any = None
 ) -> Iterator[Run]:
     """A LAMMPS instance in which the system's script has run, with the atoms in their places.
 
