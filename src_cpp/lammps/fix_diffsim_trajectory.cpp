@@ -134,8 +134,9 @@ void FixDiffSimTrajectory::check_forces() const
 {
   auto refuse = [this](const std::string &what) {
     error->all(FLERR,
-               "Fix diffsim/trajectory: {} cannot be differentiated; only pair_style diffsim can. "
-               "Remove it, or use targets of the structure, which are reweighted and need no "
+               "Fix diffsim/trajectory: {} cannot be differentiated. What can is pair_style "
+               "diffsim alone, with run_style verlet, in three dimensions and a box that stays "
+               "(fix nvt, not npt). Change that, or use targets of the structure, which need no "
                "derivatives of forces.",
                what);
   };

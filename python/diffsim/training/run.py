@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -177,13 +178,29 @@ def _check_resumable(config: Config, text: str) -> None:
     new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
     for part in (new, old):  # on other numbers of processes it may go on
         part["simulation"].pop("ranks_per_simulation", None)
-    for key in sorted(set(new) | set(old)):
-        if key not in FREE and new.get(key) != old.get(key):
+    for key, (before, now) in _differences(old, new):
+        if key not in FREE:
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
-                f"{old.get(key)}, and is {new.get(key)}. Only 'iterations' and "
-                "'accuracy' may change with --resume; start a new run for other changes."
+                f"{before}, and is {now}. Only 'iterations', 'accuracy' and 'ranks_per_simulation' "
+                "may change with --resume; start a new run for other changes."
             )
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Keys, as in ``systems.0.temperature``, with their two values; whole lists where the lengths
+    differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = sorted(set(old) | set(new))
+        pairs = [(name, old.get(name), new.get(name)) for name in names]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(str(k), a, b) for k, (a, b) in enumerate(zip(old, new, strict=True))]
+    else:
+        if old != new:
+            yield key, (old, new)
+        return
+    for name, a, b in pairs:
+        yield from _differences(a, b, f"{key}.{name}" if key else name)
 
 
 def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
