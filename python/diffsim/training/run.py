@@ -14,6 +14,7 @@ from diffsim import optimizers, potentials
 from diffsim.errors import InputError, SimulationError, StoppedError
 from diffsim.export import write_lammps_table
 from diffsim.knots import pair_ranges
+from diffsim.report.page import write_report
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.simulation import System
 from diffsim.targets import RDF
@@ -240,3 +241,4 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
             uncertainty=trainer.uncertainty,
         )
     plot_loss(directory.path / "loss.png", directory.metrics)
+    write_report([directory.path], directory.path / "report.html")
