@@ -9,6 +9,7 @@ import typer
 from diffsim.cli.doctor import doctor
 from diffsim.cli.export import export
 from diffsim.cli.rdf import rdf
+from diffsim.cli.report import report
 from diffsim.cli.train import train
 from diffsim.errors import STOPPED, DiffSimError, StoppedError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(train)
+app.command()(report)
 app.command()(rdf)
 app.command()(export)
 app.command()(doctor)

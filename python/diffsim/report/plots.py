@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from diffsim.knots import Array, Grid
+from diffsim.report.drawing import MODEL, TARGET, Measured, draw_against_target, draw_potential
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
@@ -19,7 +20,6 @@ from matplotlib import pyplot as plt
 
 SIZE = (6.0, 4.0)  # inches
 DPI = 150
-TARGET, MODEL = "#444444", "#d1495b"
 
 
 def plot_rdf(path: Path, target: RDF, measured: Array, system: str) -> None:
@@ -39,15 +39,11 @@ def plot_rdf(path: Path, target: RDF, measured: Array, system: str) -> None:
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=SIZE, dpi=DPI, sharex=True, height_ratios=(3, 1), layout="constrained"
     )
-    upper.plot(target.r, target.g, color=TARGET, lw=3, alpha=0.5, label="target")
-    upper.plot(target.r, measured, color=MODEL, lw=1.2, label="learned potential")
+    learned = Measured(target.r, measured, measured - target.g, label="learned potential")
+    draw_against_target(upper, lower, target.r, target.g, target.error, [learned])
     upper.set_ylabel("g(r)")
     upper.set_title(f"{system}: {'-'.join(target.pair)}")
     upper.legend(frameon=False)
-    if target.error is not None:
-        lower.fill_between(target.r, -target.error, target.error, color=TARGET, alpha=0.3)
-    lower.plot(target.r, measured - target.g, color=MODEL, lw=1)
-    lower.axhline(0.0, color=TARGET, lw=0.5)
     lower.set_xlabel("r")
     lower.set_ylabel("difference")
     figure.savefig(path)
@@ -90,10 +86,9 @@ def plot_potential(
                 alpha=0.5,
                 label=f"{label} true",
             )
-        (line,) = axes.plot(r, u, lw=1.2, color=MODEL if pair == 0 else None, label=label)
-        if uncertainty is not None:
-            band = np.interp(r, grid.distances(pair), uncertainty[pair])
-            axes.fill_between(r, u - band, u + band, color=line.get_color(), alpha=0.25, lw=0)
+        known = None if uncertainty is None else uncertainty[pair]
+        band = None if known is None else np.interp(r, grid.distances(pair), known)
+        draw_potential(axes, r, u, band, color=MODEL if pair == 0 else None, label=label)
     highest = highest or 1.0
     axes.set_ylim(lowest - 0.2 * highest, 2.5 * highest)
     axes.axhline(0.0, color=TARGET, lw=0.5)

@@ -57,9 +57,9 @@ class WindowRDF:
                 f"The smooth bins of the {self.target.label} need a positive width and number of "
                 f"states, but have {self.width:g} and {self.states}."
             )
-        if len(self._centres) < 3:
+        if len(self.r) < 3:
             raise InputError(
-                f"The {self.target.label} holds {len(self._centres)} smooth bins of the width "
+                f"The {self.target.label} holds {len(self.r)} smooth bins of the width "
                 f"{self.width:g} where g is not zero below the cutoff {self.cutoff:g}; it needs at "
                 "least 3. Make the bins narrower, or give a target that reaches further."
             )
@@ -80,8 +80,8 @@ class WindowRDF:
         return ()
 
     @property
-    def _centres(self) -> FloatArray:
-        """Of bins that lie in the range of the target below the cutoff, where pairs are."""
+    def r(self) -> FloatArray:
+        """Centres of the bins, shape (n,): in the range of the target below the cutoff."""
         edges, g = self.target.edges, self.target.g
         # a target that begins with pairs says nothing of those that are nearer
         first = edges[0] + 2.0 * self.width if g[0] > 0.0 else self.target.r[g > 0.0][0]
@@ -91,7 +91,7 @@ class WindowRDF:
 
     def _bins(self, r: FloatArray) -> FloatArray:
         """S_b at distances, shape (n, len(r))."""
-        x = np.abs(r - self._centres[:, None]) / self.width
+        x = np.abs(r - self.r[:, None]) / self.width
         inner = 2.0 / 3.0 - x**2 + 0.5 * x**3
         return np.where(x < 1.0, inner, np.where(x < 2.0, (2.0 - x) ** 3 / 6.0, 0.0))
 
@@ -170,7 +170,7 @@ class WindowRDF:
                 "Correct the species of its types or the pair of the target."
             )
         r = window.pairs.distances
-        functions = np.zeros((len(self._centres), *r.shape))
+        functions = np.zeros((len(self.r), *r.shape))
         functions[:, pair] = self._bins(r[pair])
         # what the splines hold, which between coarse knots are not quite the functions
         fine = np.linspace(r[pair, 0], self.cutoff, FINE)

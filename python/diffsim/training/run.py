@@ -15,8 +15,8 @@ from diffsim import optimizers, potentials
 from diffsim.errors import InputError, SimulationError, StoppedError
 from diffsim.export import write_lammps_table
 from diffsim.knots import pair_ranges
+from diffsim.report.page import write_report
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
-from diffsim.simulation import System
 from diffsim.targets import RDF
 from diffsim.training.aborts import read_aborts
 from diffsim.training.config import Config, dump_config
@@ -25,6 +25,7 @@ from diffsim.training.progress import Progress
 from diffsim.training.records import Iteration, Protocol
 from diffsim.training.run_directory import RunDirectory
 from diffsim.training.stopping import stop_on_sigterm
+from diffsim.training.systems import load_systems
 from diffsim.training.trainer import Trainer
 
 TABLE_POINTS = 2000
@@ -58,23 +59,9 @@ def build(config: Config, scratch: Path | None, pool: Pool | None = None) -> Tra
         )
     else:
         potential = _new_potential(config)
-    systems = [
-        System(
-            script=system.script,
-            temperature=system.temperature,
-            targets=[target.load() for target in system.targets],
-            name=system.name,
-            types=system.types,
-            variables=system.variables,
-            weight=system.weight,
-            intermolecular=system.intermolecular,
-            validation=system.validation,
-        )
-        for system in config.systems
-    ]
     return Trainer(
         potential,
-        systems,
+        load_systems(config),
         optimizer=optimizers.create(config.optimizer.name, **config.optimizer.options),
         protocol=Protocol(**config.simulation.model_dump()),
         gradient=config.gradient,
@@ -257,3 +244,4 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
             uncertainty=trainer.uncertainty,
         )
     plot_loss(directory.path / "loss.png", directory.metrics)
+    write_report([directory.path], directory.path / "report.html")
