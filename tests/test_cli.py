@@ -94,7 +94,7 @@ def test_train_hands_over_to_the_training(diffsim, monkeypatch, tmp_path, option
     (tmp_path / "rdf.csv").touch()
     (tmp_path / "fluid.yaml").write_text(CONFIG)
     training = type(sys)("diffsim.training.run")
-    training.run_training = lambda config, out, resume: calls.append((config, out, resume))
+    training.run_training = lambda config, out, resume, pool: calls.append((config, out, resume))
     monkeypatch.setitem(sys.modules, "diffsim.training.run", training)
     assert diffsim("train", tmp_path / "fluid.yaml", *options)[0] == 0
     ((config, out, resume),) = calls

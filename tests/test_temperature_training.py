@@ -22,6 +22,8 @@ from diffsim.potentials import BSpline, LennardJones, Neural, TemperatureDepende
 from diffsim.simulation import Frames
 from diffsim.targets import RDF
 from diffsim.training.config import load_config
+from diffsim.training.layout import Layout
+from diffsim.training.pool import SerialPool
 from diffsim.training.run import build, run_training
 from diffsim.training.validation import Validation
 
@@ -339,7 +341,9 @@ def test_a_validation_is_simulated_with_the_potential_of_its_temperature(inputs)
 
     parts = (Neural(["A"], CUTOFF, hidden=[4], seed=k) for k in (1, 2))
     potential = TemperatureDependent(*parts, T0)
-    Validation([Simulator()], None).run(potential, GRID, 1, 1)
+    simulator, pool = Simulator(), SerialPool()
+    pool.arrange({3: simulator}, Layout(1, 1, 1))
+    Validation([simulator], None, pool, first=3).run(potential, GRID, 1, 1)
     expected = knot_values(potential.at(2.25), GRID).detach().numpy()
     assert np.array_equal(simulated, [expected])
 

@@ -22,7 +22,7 @@ from diffsim.training.aborts import read_aborts
 from diffsim.training.config import Config, dump_config
 from diffsim.training.pool import Pool
 from diffsim.training.progress import Progress
-from diffsim.training.records import Iteration, Protocol
+from diffsim.training.records import Protocol
 from diffsim.training.run_directory import RunDirectory
 from diffsim.training.stopping import stop_on_sigterm
 from diffsim.training.systems import load_systems
@@ -134,13 +134,11 @@ def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = No
             directory.write_checkpoint(trainer)
             write_potential(directory, trainer)
 
-        def after(record: Iteration) -> None:
-            directory.append_metrics(record)
-            keep()
-            progress.show(record)
-
         try:
-            trainer.fit(config.iterations - trainer.iteration, after, stop)
+            for record in trainer.steps(config.iterations - trainer.iteration, stop):
+                directory.append_metrics(record)
+                keep()
+                progress.show(record)
         except SimulationError as error:
             if not trainer.iteration:
                 raise
@@ -152,7 +150,7 @@ def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = No
             ) from None
     write_potential(directory, trainer)
     write_plots(directory, trainer)
-    if stop() and trainer.iteration < config.iterations:
+    if stop() and trainer.iteration < config.iterations and not trainer.converged:
         raise StoppedError(
             f"The training was asked to stop and did so after iteration {trainer.iteration} of "
             f"{config.iterations}, which is kept. Go on with --out {out} --resume."

@@ -211,12 +211,30 @@ class Trainer:
         self._pool.arrange(dict(enumerate(known)), self.layout)
 
     def fit(
-        self,
-        iterations: int,
-        after: Callable[[Iteration], None] | None = None,
-        stop: Callable[[], bool] | None = None,
+        self, iterations: int, after: Callable[[Iteration], None] | None = None
     ) -> list[Iteration]:
         """Run iterations; afterwards the potential has the best weights found.
+
+        Parameters
+        ----------
+        iterations
+            As of `steps`, which it runs to their end.
+        after
+            Called after each iteration with what it measured.
+
+        Returns
+        -------
+        What each iteration measured.
+        """
+        records = []
+        for record in self.steps(iterations):
+            records.append(record)
+            if after:
+                after(record)
+        return records
+
+    def steps(self, iterations: int, stop: Callable[[], bool] | None = None) -> Iterator[Iteration]:
+        """Run iterations one by one; after the last the potential has the best weights found.
 
         Parameters
         ----------
@@ -225,37 +243,30 @@ class Trainer:
             the residual's chi squared is below 1.5, a correction smaller than the standard
             deviation that the frames leave of the potential, and that smaller than the accuracy,
             both root mean squares where g > 0.1.
-        after
-            Called after each iteration with what it measured.
         stop
-            Called after each iteration: whether to leave the others for another time, and the
-            validation with them.
+            Called after each iteration: whether to leave the others for another time.
 
-        Returns
-        -------
-        What each iteration measured.
+        Yields
+        ------
+        What each iteration measured, when it is complete.
 
         Raises
         ------
         SimulationError
             If a simulation fails in the first iteration, or in a later one `MOST_FAILURES` times
             in a row. Then the potential has the weights of a still smaller step, with which
-            another `fit` goes on; those of `use_best` are the best so far.
+            another call goes on; those of `use_best` are the best so far.
         """
-        records: list[Iteration] = []
-        while len(records) < iterations and not self.converged:
+        done, stopped = 0, False
+        while done < iterations and not self.converged and not stopped:
             record = self._iterate()
-            last = len(records) + 1 == iterations or self.converged
-            stopped = stop is not None and stop()
+            done += 1
+            last = done == iterations or self.converged
+            stopped = stop is not None and stop() and not last
             if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
-            records.append(record)
-            if after:
-                after(record)
-            if stopped:
-                break
+            yield record
         self.use_best()
-        return records
 
     def use_best(self) -> None:
         """Give the potential the weights of lowest loss among those that frames can judge."""
