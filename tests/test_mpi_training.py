@@ -129,7 +129,7 @@ def test_an_error_that_only_one_of_four_processes_sees(inputs, tmp_path):  # noq
     assert "diffsim: error: LAMMPS stopped in system 'cool'" in done.stderr
     assert "missing on proc" in done.stderr
     aborts = read_aborts(tmp_path / "aborted" / "lammps")
-    assert list(aborts) == [(7, 1, 0)]
+    assert list(aborts) == [(0, 7, 1, 0)]
 
 
 def test_a_step_that_ended_all_processes_is_taken_back(inputs, tmp_path):  # noqa: F811
@@ -137,7 +137,7 @@ def test_a_step_that_ended_all_processes_is_taken_back(inputs, tmp_path):  # noq
     file = inputs / "taken_back.yaml"
     file.write_text(json.dumps(with_keys({**SHORT, "iterations": 1})))
     run_training(load_config(file), out, resume=False)
-    line = {"seed": [7, 2, 0], "reason": "LAMMPS stopped in system 'cool': Bond atoms missing."}
+    line = {"task": [0, 7, 2, 0], "reason": "LAMMPS stopped in system 'cool': Bond atoms missing."}
     (out / "lammps" / "aborted.jsonl").write_text(json.dumps(line) + "\n" + '{"seed": [7, 3')
     file.write_text(json.dumps(with_keys({**SHORT, "iterations": 2})))
     run_training(load_config(file), out, resume=True)

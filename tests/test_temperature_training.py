@@ -343,7 +343,7 @@ def test_a_validation_is_simulated_with_the_potential_of_its_temperature(inputs)
     potential = TemperatureDependent(*parts, T0)
     simulator, pool = Simulator(), SerialPool()
     pool.arrange({3: simulator}, Layout(1, 1, 1))
-    Validation([simulator], None, pool, first=3).run(potential, GRID, 1, 1)
+    Validation([simulator], None, pool, first=3, aborts={}).run(potential, GRID, 1, 1)
     expected = knot_values(potential.at(2.25), GRID).detach().numpy()
     assert np.array_equal(simulated, [expected])
 

@@ -41,10 +41,8 @@ def train(
         lead()
         return
     from diffsim.training.mpi_pool import run_parallel
-    from diffsim.training.stopping import stop_on_sigterm
 
-    with stop_on_sigterm():  # the first process decides; the others go on until it says so
-        run_parallel(lead)
+    run_parallel(lead)
 
 
 def started_by_mpi() -> bool:

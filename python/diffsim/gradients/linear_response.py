@@ -24,6 +24,7 @@ from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Fluid
 
+LONE = 1e-9  # what all other windows weigh together, where one is all
 BLOCKS = 25  # to the cutoff, for the scatter of derivatives along windows
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
 
@@ -220,12 +221,13 @@ def share_told(cross: Array, variances: Array, covariance: Array, n: float) -> A
 def share_along(weights: Array, derivatives: Array, n_pairs: int) -> float:
     """How much of a mean of derivatives along windows is signal.
 
-        s = max(0, 1 - sum_f w_f^2 |d_f - d|^2 / |d|^2),    d = sum_f w_f d_f
+        s = max(0, 1 - e / |d|^2),    d = sum_f w_f d_f,    W = sum_f w_f^2
+        e = W / (1 - W) sum_f w_f |d_f - d|^2
 
-    The mean of windows whose derivatives are noise has |d|^2 equal to the sum on average (James and
-    Stein, as in `share_told`), and so has one that a single window makes up, as in chaos. What
-    counts is the response to potentials that are smooth: d is summed over `BLOCKS` intervals of r^2
-    before, as otherwise the many coefficients would show noise only.
+    The mean of windows whose derivatives are noise has |d|^2 equal to e on average (James and
+    Stein, as in `share_told`); one window alone tells nothing. What counts is the response to
+    potentials that are smooth: d is summed over `BLOCKS` intervals of r^2 before, as otherwise the
+    many coefficients would show noise only.
 
     Parameters
     ----------
@@ -240,8 +242,14 @@ def share_along(weights: Array, derivatives: Array, n_pairs: int) -> float:
     first = np.linspace(0, by_pair.shape[2], BLOCKS, endpoint=False).astype(int)
     smooth = np.add.reduceat(by_pair, np.unique(first), axis=2).reshape(len(derivatives), -1)
     mean = weights @ smooth
-    noise = float(weights**2 @ np.sum((smooth - mean) ** 2, axis=1))
-    return max(0.0, 1.0 - noise / max(float(mean @ mean), np.finfo(float).tiny))
+    size = float(mean @ mean)
+    if size == 0.0:
+        return 1.0  # it does not depend on the potential
+    alone = float(weights @ weights)
+    scatter = float(weights @ np.sum((smooth - mean) ** 2, axis=1))
+    if alone >= 1.0 - LONE:
+        return 0.0
+    return max(0.0, 1.0 - alone / (1.0 - alone) * scatter / size)
 
 
 def shrunk(covariance: Array, rows: NDArray[np.bool_], n: float) -> Array:

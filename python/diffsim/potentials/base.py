@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, StorageError
 from diffsim.potentials.options import check_number, check_species, check_units
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class PairPotential(torch.nn.Module):
         ------
         InputError
             If the folder of ``path`` does not exist.
+        StorageError
+            If the file cannot be written.
         """
         target = Path(path)
         if not target.parent.is_dir():
@@ -157,8 +160,17 @@ class PairPotential(torch.nn.Module):
             )
         partial = target.with_name(target.name + ".part")
         with torchscript_without_warnings():
-            torch.jit.save(self.script(), str(partial))
-        partial.replace(target)
+            # torch ends the process where it cannot write to a file
+            torch.jit.save(self.script(), content := io.BytesIO())
+        try:
+            partial.write_bytes(content.getbuffer())
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise StorageError(
+                f"The model cannot be written to {target} ({error}). Make room, or name another "
+                "file."
+            ) from None
 
     def __add__(self, other: PairPotential) -> Sum:
         """Sum of two potentials with the same species and units."""

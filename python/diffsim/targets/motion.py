@@ -87,7 +87,7 @@ class _Curve:
         table, _ = read_columns(Path(path), names)
         # at the time zero the value is known
         now = table[:, 0] == 0.0
-        if np.any(np.abs(table[now, 1] - cls.AT_ZERO) > KNOWN):
+        if not np.all(np.abs(table[now, 1] - cls.AT_ZERO) <= KNOWN):  # so that NaN is refused
             raise InputError(
                 f"The file '{path}' has the value {table[now, 1][0]:g} at the time zero, where the "
                 f"{cls.__name__.lower()} is {cls.AT_ZERO:g} by its definition. {cls.REMEDY}"

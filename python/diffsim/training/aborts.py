@@ -14,14 +14,15 @@ from pathlib import Path
 FILE = "aborted.jsonl"
 
 Aborts = dict[tuple[int, ...], str]
-"""Why a simulation with the seed (of the training, iteration, attempt) ended all processes."""
+"""Why a simulation ended all processes, by the index of its simulator and its seed: that of the
+training, iteration and, of what is learned from, attempt."""
 
 
-def note_abort(scratch: Path, seed: Sequence[int], reason: str) -> None:
+def note_abort(scratch: Path, task: Sequence[int], reason: str) -> None:
     """Add a line; several processes may."""
     with (scratch / FILE).open("a") as file:
         known = f"{reason} (As {scratch / FILE} says; to try it again, remove that.)"
-        file.write(json.dumps({"seed": list(seed), "reason": known}) + "\n")
+        file.write(json.dumps({"task": list(task), "reason": known}) + "\n")
 
 
 def read_aborts(scratch: Path) -> Aborts:
@@ -35,7 +36,7 @@ def read_aborts(scratch: Path) -> Aborts:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue  # the process was ended while it wrote; others wrote the same
-        result.setdefault(tuple(entry["seed"]), entry["reason"])
+        result.setdefault(tuple(entry["task"]), entry["reason"])
     return result
 
 

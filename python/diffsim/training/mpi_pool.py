@@ -8,6 +8,7 @@ shall not take the time of one that computes, where they share a core.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from diffsim.training.aborts import note_abort
 from diffsim.training.layout import Layout, assign
 from diffsim.training.pieces import Simulator
 from diffsim.training.pool import Outcome, Round, Task, simulate_task
+from diffsim.training.stopping import stop_on_sigterm
 
 T = TypeVar("T")
 TAG = 1
@@ -57,24 +59,29 @@ class MPIPool:
         layout = self._member.layout
         parts = assign([self._cost(task) for task in tasks], layout.groups)
         began = time.perf_counter()
-        for group, part in enumerate(parts[1:], start=1):
-            if part:
-                self._member.send(
-                    ("run", [tasks[k] for k in part]), group * layout.ranks_per_simulation
-                )
-        found: dict[int, Outcome] = {}
-        own = self._member.run([tasks[k] for k in parts[0]])
-        found.update(zip(parts[0], own, strict=True))
-        for group, part in enumerate(parts[1:], start=1):
-            if part:
-                outcomes = self._member.receive(group * layout.ranks_per_simulation)
-                found.update(zip(part, outcomes, strict=True))
+        try:
+            found = self._do(tasks, parts)
+        except BaseException:
+            # others have sent, or will, what nobody is left to take
+            traceback.print_exc()
+            end_all(self._member.world, "The first process broke off while others simulated.")
         seconds = time.perf_counter() - began
         outcomes = [found[k] for k in range(len(tasks))]
         for task, outcome in zip(tasks, outcomes, strict=True):
             self._costs[task.simulator, task.replica] = outcome.seconds
         busy = sum(outcome.seconds for outcome in outcomes) * layout.ranks_per_simulation
         return Round(outcomes, seconds, max(0.0, seconds - busy / layout.ranks))
+
+    def _do(self, tasks: Sequence[Task], parts: Sequence[Sequence[int]]) -> dict[int, Outcome]:
+        """Outcomes by the index of the task, shared out in these parts."""
+        member, each = self._member, self._member.layout.ranks_per_simulation
+        others = [(group * each, part) for group, part in enumerate(parts) if group and part]
+        for rank, part in others:
+            member.send(("run", [tasks[k] for k in part]), rank)
+        found = dict(zip(parts[0], member.run([tasks[k] for k in parts[0]]), strict=True))
+        for rank, part in others:
+            found.update(zip(part, member.receive(rank), strict=True))
+        return found
 
     def close(self) -> None:
         """Let the other processes go."""
@@ -96,7 +103,7 @@ class _Member:
     """A process among the others."""
 
     def __init__(self, world: Any) -> None:
-        self._world = world
+        self.world = world
         self.layout = Layout(int(world.Get_size()), 1, 1)
         self._group: Any = None
         self.simulators: dict[int, Simulator] = {}
@@ -105,12 +112,12 @@ class _Member:
         """Become part of a group; all processes of the world call this together."""
         if self._group is not None:
             self._group.Free()
-        self._group = self._world.Split(layout.group(self._world.Get_rank()))
+        self._group = self.world.Split(layout.group(self.world.Get_rank()))
         self.simulators, self.layout = simulators, layout
 
     def serve(self) -> None:
         """Do what the leader says, until it says stop."""
-        rank = self._world.Get_rank()
+        rank = self.world.Get_rank()
         while True:
             first = rank - rank % self.layout.ranks_per_simulation
             # the first of a group hears from the leader, the others from it; to arrange and to stop
@@ -128,7 +135,7 @@ class _Member:
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Do the group's tasks; all its processes do this together."""
         if self._group.Get_rank() == 0:
-            first = self._world.Get_rank()
+            first = self.world.Get_rank()
             # the first process alone reads the state; the others need to know that there is one
             known = [replace(task, state=None if task.state is None else "") for task in tasks]
             for member in range(1, self._group.Get_size()):
@@ -139,23 +146,24 @@ class _Member:
             try:
                 outcomes.append(simulate_task(simulator, task, self._group))
             except AbortedError as error:
-                note_abort(simulator.scratch, task.seed, str(error))
-                end_all(self._world, str(error))
+                with contextlib.suppress(OSError):  # whatever happens, nobody shall wait
+                    note_abort(simulator.scratch, (task.simulator, *task.seed), str(error))
+                end_all(self.world, str(error))
             except BaseException:
                 traceback.print_exc()
-                end_all(self._world, f"The simulation of '{simulator.system.name}' broke off.")
+                end_all(self.world, f"The simulation of '{simulator.system.name}' broke off.")
         return outcomes
 
     def send(self, message: Any, to: int) -> None:
         """Send a message; returns when it has left."""
-        _wait(self._world.isend(message, dest=to, tag=TAG).test)
+        _wait(self.world.isend(message, dest=to, tag=TAG).test)
 
     def receive(self, *sources: int) -> Any:
         """The next message from one of these processes."""
         while True:
-            found = _wait(lambda: _first_of(self._world, sources))
+            found = _wait(lambda: _first_of(self.world, sources))
             if found is not None:
-                return self._world.recv(source=found, tag=TAG)
+                return self.world.recv(source=found, tag=TAG)
 
 
 def _first_of(world: Any, sources: Sequence[int]) -> tuple[bool, int | None]:
@@ -205,7 +213,8 @@ def run_parallel(lead: Callable[[MPIPool], None]) -> None:
             pool.close()
         return
     try:
-        _Member(world).serve()
+        with stop_on_sigterm():  # the first process decides; the others go on until it says so
+            _Member(world).serve()
     except BaseException:
         traceback.print_exc()
         end_all(world, f"Process {world.Get_rank()} of {world.Get_size()} stopped.")

@@ -128,7 +128,7 @@ class Simulator:
         sequence = np.random.SeedSequence(words, spawn_key=(replica,) if replica else ())
         number = int(sequence.generate_state(1)[0] % 900_000_000) + 1
         scratch = self.scratch / f"replica{replica + 1}" if replica else self.scratch
-        scratch.mkdir(exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)  # on another machine there may be none
         recorded, end = self._simulate(knots, recording, number, state, scratch, processes)
         advice = (
             f"in iteration {iteration}: its simulation is unstable. Use a smaller time step or "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,18 +116,25 @@ def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = No
     StoppedError
         If a SIGTERM asked to stop; the iteration under way is finished and kept before.
     """
+    with stop_on_sigterm() as stop:
+        _train(config, out, resume, pool, stop)
+
+
+def _train(
+    config: Config, out: Path, resume: bool, pool: Pool | None, stop: Callable[[], bool]
+) -> None:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # the tensors are small: threads would cost more than they give
-    directory = RunDirectory(out, resume)
+    directory = RunDirectory(out, resume, dump_config(config))
     if resume:
         _check_resumable(config, directory.read_config())
     trainer = build(config, directory.lammps, pool)
     if resume:
         trainer.tell(directory.load_checkpoint(trainer))
-    directory.write_config(dump_config(config))
+    directory.write_config()
 
     began = time.perf_counter()
-    with Progress(config.iterations, trainer.iteration) as progress, stop_on_sigterm() as stop:
+    with Progress(config.iterations, trainer.iteration) as progress:
         progress.start(trainer)
 
         def keep() -> None:

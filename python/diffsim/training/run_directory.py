@@ -16,6 +16,7 @@ lammps/           logs and working files of LAMMPS
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import pickle
@@ -58,6 +59,8 @@ class RunDirectory:
         The folder; made if it does not exist.
     resume
         Whether a run in it is continued.
+    config
+        The configuration with all defaults, as text.
 
     Raises
     ------
@@ -65,8 +68,9 @@ class RunDirectory:
         If the folder holds a run and `resume` is false, or the other way round.
     """
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, resume: bool, config: str) -> None:
         self.path = path
+        self._text = config
         if resume and not (self._checkpoint.is_file() or self._previous.is_file()):
             raise InputError(
                 f"The folder {path} holds no checkpoint to resume from. Start the run without "
@@ -92,9 +96,14 @@ class RunDirectory:
         was written, maybe after the line of its metrics."""
         left = {self.lammps.name, self._frames.name, self._config.name, self.metrics.name}
         names = {file.name for file in self.path.iterdir() if file.suffix != PART}
-        if not names <= left or (self._config.name in names and not self.lammps.is_dir()):
+        if not names <= left:
             return False
-        return not self.metrics.exists() or len(self.metrics.read_text().splitlines()) <= 1
+        # a file of the same name may be the user's
+        if self._config.name in names and self._config.read_text() != self._text:
+            return False
+        if self.metrics.name not in names:
+            return True
+        return self._config.name in names and len(self.metrics.read_text().splitlines()) <= 1
 
     @property
     def _config(self) -> Path:
@@ -137,9 +146,10 @@ class RunDirectory:
     def _previous(self) -> Path:
         return self.path / "checkpoint_previous.pt"
 
-    def write_config(self, text: str) -> None:
+    def write_config(self) -> None:
         """Keep the resolved configuration."""
-        self._config.write_text(text)
+        with _replacing(self._config) as file:
+            file.write(self._text.encode())
 
     def read_config(self) -> str:
         """The configuration that the run was started with."""
@@ -170,7 +180,9 @@ class RunDirectory:
             with _replacing(self._piece(trainer.iteration)) as file:
                 np.savez(file, **arrays)
             with _replacing(self._checkpoint, self._previous) as file:
-                torch.save(trainer.state_dict(), file)
+                # torch ends the process where it cannot write to a file
+                torch.save(trainer.state_dict(), content := io.BytesIO())
+                file.write(content.getbuffer())
         except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
             raise StorageError(
                 f"The checkpoint of iteration {trainer.iteration} cannot be written to {self.path} "
@@ -201,7 +213,8 @@ class RunDirectory:
                 problems.append(f"{checkpoint} ({_first_line(error)})")
                 continue
             trainer.load_state_dict(state, pieces)
-            lines = self.metrics.read_text().splitlines()[: state["iteration"]]
+            written = self.metrics.read_text() if self.metrics.is_file() else ""
+            lines = written.splitlines()[: state["iteration"]]
             with _replacing(self.metrics) as file:
                 file.write("".join(line + "\n" for line in lines).encode())
             if not problems:
@@ -217,15 +230,13 @@ class RunDirectory:
 
     def _read(self, checkpoint: Path, systems: int) -> tuple[dict[str, Any], list[Any]]:
         """State of a trainer, and the pieces of simulation that belong to it."""
-        with zipfile.ZipFile(checkpoint) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"its part {damaged} is damaged")
+        _check_archive(checkpoint)
         # the file is the user's own run; its states are text and its grid a class of ours
         state = torch.load(checkpoint, weights_only=False)
         pieces = []
         last = state["iteration"]
         for iteration in range(max(1, last - MOST_PIECES + 1), last + 1):
+            _check_archive(self._piece(iteration))
             with np.load(self._piece(iteration)) as arrays:
                 coefficients = arrays["coefficients"]
                 shape = (systems, *coefficients.shape[-2:])
@@ -265,6 +276,14 @@ def _replacing(file: Path, kept: Path | None = None) -> Iterator[IO[bytes]]:
     if kept is not None and file.exists():
         file.replace(kept)
     unfinished.replace(file)
+
+
+def _check_archive(file: Path) -> None:
+    """Hold the parts of a zip archive against their checksums; raises BadZipFile."""
+    with zipfile.ZipFile(file) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"its part {damaged} is damaged")
 
 
 def _first_line(error: Exception) -> str:

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffsim import optimizers
 from diffsim.errors import InputError, ModelError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
@@ -145,17 +147,20 @@ class Trainer:
         for index, system in enumerate(ordered):
             check_species(system, species)
             kind = WindowSimulator if is_of_motion(system) else Simulator
-            simulators.append(kind.of(system, index, potential, self.protocol, self.scratch))
+            alone = replace(self.protocol, replicas=1)
+            simulators.append(kind.of(system, index, potential, alone, self.scratch))
         self._pool = pool or SerialPool()
         self._aborts = aborts or {}
-        works = [simulator.work() for simulator in simulators[: len(self.systems)]]
-        wanted = self.protocol.ranks_per_simulation, self.protocol.replicas
-        self.layout = choose_layout(works, self._pool.ranks, *wanted)
         self._simulators = simulators[: len(self.systems)]
+        self._works = [simulator.work() for simulator in self._simulators]
         self.validation = Validation(
-            simulators[len(self.systems) :], validate_every, self._pool, len(self.systems)
+            simulators[len(self.systems) :],
+            validate_every,
+            self._pool,
+            len(self.systems),
+            self._aborts,
         )
-        self._arrange()
+        self._arrange(self.protocol.replicas)
         self._events = ranges  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
@@ -203,8 +208,11 @@ class Trainer:
         if event:
             self._events.append(event)
 
-    def _arrange(self) -> None:
-        """Tell the pool of the layout, and the simulators of their share of the frames."""
+    def _arrange(self, replicas: int | None) -> None:
+        """Choose the layout, tell the pool of it, and the simulators of their share of the frames;
+        validation systems have no replicas."""
+        share = self.protocol.ranks_per_simulation
+        self.layout = choose_layout(self._works, self._pool.ranks, share, replicas)
         protocol = replace(self.protocol, replicas=self.layout.replicas)
         self._simulators = [replace(s, protocol=protocol) for s in self._simulators]
         known = [*self._simulators, *self.validation.simulators]
@@ -265,6 +273,7 @@ class Trainer:
             stopped = stop is not None and stop() and not last
             if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
+                stopped = stop is not None and stop() and not last
             yield record
         self.use_best()
 
@@ -366,6 +375,7 @@ class Trainer:
                 idle += done.idle
                 self._count_steps(done)
                 pieces = done.pieces()
+                self._check_independence(pieces)
                 break
             except (SimulationError, ModelError) as error:
                 if self._back is None:
@@ -407,8 +417,10 @@ class Trainer:
             If one of them is known to end all processes.
         """
         seed = (self.seed, number, self._failures)
-        if seed in self._aborts:
-            raise SimulationError(self._aborts[seed])
+        for index in range(len(self.systems)):
+            reason = self._aborts.get((index, *seed))
+            if reason is not None:
+                raise SimulationError(reason)
         usual: Sequence[float | None] = self._usual or [None] * len(self.systems)
         frames = self.optimizer.frames
         return [
@@ -424,6 +436,19 @@ class Trainer:
         for index, _ in enumerate(done.outcomes):
             simulator = self._simulators[index // self.layout.replicas]
             self.md_steps += simulator.md_steps(states[index], frames)
+
+    def _check_independence(self, pieces: Sequence[tuple[Frames, str]]) -> None:
+        """Refuse replicas that are one and the same simulation; raises InputError."""
+        replicas = self.layout.replicas
+        for index, system in enumerate(self.systems):
+            first, *others = [frames for frames, _ in pieces[index * replicas :][:replicas]]
+            if any(np.array_equal(first.energy, frames.energy) for frames in others):
+                raise InputError(
+                    f"Two of the {replicas} replicas of system '{system.name}' have the same "
+                    f"energies: its script {system.script} does not use ${{seed}}, so that they "
+                    "are one simulation. Use it for velocities and thermostats, or set 'replicas' "
+                    "to 1."
+                )
 
     def _retreat(self) -> None:
         """Put weights and optimizer back to before the last step, and ask for smaller ones."""
@@ -537,6 +562,11 @@ class Trainer:
             simulated with.
         """
         self._usual = list(state["usual"])
+        if not all(isinstance(replicas, list) for replicas in state["states"]):
+            raise InputError(
+                "The checkpoint is that of an earlier version of diffsim, which knew no replicas. "
+                "Finish the run with that version, or start a new one from its model.pt."
+            )
         self.iteration = state["iteration"]
         self.md_steps = state["md_steps"]
         self.potential.load_state_dict(state["potential"])
@@ -550,9 +580,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
         self.states = [list(replicas) for replicas in state["states"]]
-        if len(self.states[0]) != self.layout.replicas:
-            self.layout = replace(self.layout, replicas=len(self.states[0]))
-            self._arrange()
+        self._arrange(len(self.states[0]))
         self.validation.load_state_dict(state["validation"])
         for frames, coefficients in pieces:
             self._add(frames, coefficients)

@@ -8,9 +8,10 @@ from typing import Any
 from diffsim.errors import SimulationError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients
+from diffsim.training.aborts import Aborts
 from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
 from diffsim.training.pieces import Simulator
-from diffsim.training.pool import Pool, Task
+from diffsim.training.pool import Outcome, Pool, Task
 from diffsim.units import boltzmann
 
 
@@ -30,6 +31,8 @@ class Validation:
         Who simulates.
     first
         Index of the first of them in the pool; the others follow.
+    aborts
+        Simulations that are known to end all processes.
 
     Attributes
     ----------
@@ -40,9 +43,14 @@ class Validation:
     """
 
     def __init__(
-        self, simulators: Sequence[Simulator], every: int | None, pool: Pool, first: int
+        self,
+        simulators: Sequence[Simulator],
+        every: int | None,
+        pool: Pool,
+        first: int,
+        aborts: Aborts,
     ) -> None:
-        self._pool, self._first = pool, first
+        self._pool, self._first, self._aborts = pool, first, aborts
         self.simulators = list(simulators)
         self.every = every
         self.md_steps = 0
@@ -71,8 +79,14 @@ class Validation:
             Task(self._first + index, grid, energies, None, None, (seed, iteration), None)
             for index, energies in enumerate(values)
         ]
+        known = [self._aborts.get((task.simulator, *task.seed)) for task in tasks]
         # one that fails does not keep the others from being simulated
-        outcomes = self._pool.run(tasks, stop_at_error=False).outcomes
+        todo = [task for task, reason in zip(tasks, known, strict=True) if reason is None]
+        done = iter(self._pool.run(todo, stop_at_error=False).outcomes)
+        outcomes = [
+            next(done) if reason is None else Outcome(None, None, SimulationError(reason), 0.0)
+            for reason in known
+        ]
         result: dict[str, dict[str, Any]] = {}
         events = []
         for simulator, energies, outcome in zip(self.simulators, values, outcomes, strict=True):
