@@ -4,7 +4,8 @@
 #   make test              run every test; ARGS="-k rdf -x" goes to pytest
 #   make versions          run the tests of the LAMMPS side with the oldest LAMMPS; ARGS as above
 #   make sanitize          run the tests of the C++ under AddressSanitizer and UBSan; ARGS as above
-#   make lint              check style, types and the C++ sources
+#   make lint              check style, types, shell scripts, Dockerfiles and the C++ sources
+#   make environment       DiffSim and what it needs at run time only, in ENVIRONMENT=dist/environment
 #   make bench             speed against LAMMPS's own pair styles; docs/benchmarks.md explains it
 #   make clean             remove what make made, except the demo's results in runs/
 #
@@ -35,7 +36,7 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sanitize test versions lint bench clean
+.PHONY: help demo sanitize test versions environment lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -93,6 +94,22 @@ sanitize: $(VENV)/.requirements
 	  "--config-settings=cmake.define.DIFFSIM_SANITIZE=address;undefined" .
 	$(BIN)/python tests/sanitizers/run.py $(SANITIZED) $(ARGS)
 
+# An environment without compilers and developers' tools, as the images of docker/ have it.
+# TORCH_BUILD=+cpu asks for the build of PyTorch of that name.
+ENVIRONMENT ?= $(CURDIR)/dist/environment
+TORCH_BUILD ?=
+ENVIRONMENT_PIP := $(ENVIRONMENT)/bin/python -m pip --disable-pip-version-check
+environment:
+	$(PYTHON) -m venv $(ENVIRONMENT)
+	sed '/^# ---- to develop/,$$d; s/^torch==.*/&$(TORCH_BUILD)/' requirements.txt \
+	  > $(ENVIRONMENT)/requirements.txt
+	$(ENVIRONMENT_PIP) install -r $(ENVIRONMENT)/requirements.txt
+	PATH="$(ENVIRONMENT)/bin:$$PATH" $(ENVIRONMENT_PIP) install --no-build-isolation --no-deps \
+	  --config-settings=build-dir=build/environment .
+	sed -n '/^# ---- to build/,/^# ---- to develop/p' requirements.txt > $(ENVIRONMENT)/tools.txt
+	$(ENVIRONMENT_PIP) uninstall --yes -r $(ENVIRONMENT)/tools.txt
+	rm -r build/environment $(ENVIRONMENT)/requirements.txt $(ENVIRONMENT)/tools.txt
+
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -103,6 +120,8 @@ lint: $(VENV)/.installed
 	check ruff check .; \
 	check ruff format --check .; \
 	check mypy; \
+	check shellcheck -x -P SCRIPTDIR .ci/run examples/slurm/*.sh; \
+	check hadolint docker/Dockerfile docker/Dockerfile.cuda; \
 	check clang-format --dry-run -Werror $(CXX_FILES); \
 	database=$$(ls -t build/*/compile_commands.json | head -n 1); \
 	check run-clang-tidy.py -quiet -hide-progress -j $$(env -u OMP_NUM_THREADS nproc) -p $${database%/*}; \

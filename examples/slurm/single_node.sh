@@ -1,0 +1,11 @@
+#!/bin/bash
+#SBATCH --job-name=diffsim
+#SBATCH --nodes=1
+#SBATCH --ntasks=16
+#SBATCH --time=04:00:00
+#SBATCH --output=%x_%j.log
+# A training on one node:
+#     sbatch single_node.sh config.yaml run
+set -euo pipefail
+source cluster.sh
+train "$1" "$2"
