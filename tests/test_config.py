@@ -77,6 +77,8 @@ def test_defaults(folder):
         "windows": 20,
         "spacing": 100,
         "window": 100,
+        "replicas": None,
+        "ranks_per_simulation": None,
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
     assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)

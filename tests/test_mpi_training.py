@@ -209,3 +209,54 @@ def test_the_most_expensive_tasks_are_spread():
 def test_cost_of_a_step():
     assert step_cost(1000, 1) == 1000
     np.testing.assert_allclose(step_cost(1000, 8), 125 + 2 * 25 + 50)
+
+
+# ---- what a review found ----
+
+
+def test_replicas_that_are_one_simulation_are_refused(inputs, tmp_path):  # noqa: F811
+    """The script takes a fixed number where ${seed} belongs."""
+    (inputs / "in.fixed").write_text(fluid_script().replace("${seed}", "4711"))
+    fixed = {"systems": [{**SYSTEMS[0], "script": "in.fixed"}], "simulation.replicas": 2}
+    file = inputs / "fixed.yaml"
+    file.write_text(json.dumps(with_keys({**SHORT, **fixed})))
+    with pytest.raises(InputError, match=r"2 replicas of system 'cool'.*\$\{seed\}"):
+        run_training(load_config(file), tmp_path / "fixed", resume=False)
+
+
+def test_a_validation_is_as_long_with_replicas_as_without(inputs, tmp_path):  # noqa: F811
+    found = []
+    for replicas in (1, 2):
+        file = inputs / f"validation{replicas}.yaml"
+        changes = {"simulation.replicas": replicas, "iterations": 1}
+        file.write_text(json.dumps(with_keys({**SHORT, **changes})))
+        out = tmp_path / str(replicas)
+        run_training(load_config(file), out, resume=False)
+        found.append(metrics(out)[-1]["validation_md_steps"])
+    assert found == [100 + 200, 100 + 200]
+
+
+def test_an_aborted_validation_counts_as_failed(inputs, tmp_path):  # noqa: F811
+    file = inputs / "validated.yaml"
+    file.write_text(json.dumps(with_keys({**SHORT, "iterations": 1})))
+    run_training(load_config(file), tmp_path / "run", resume=False)
+    reason = "LAMMPS stopped in system 'held_out': Bond atoms missing."
+    (tmp_path / "run" / "lammps" / "aborted.jsonl").write_text(
+        json.dumps({"task": [2, 7, 2], "reason": reason}) + "\n"
+    )
+    file.write_text(json.dumps(with_keys({**SHORT, "iterations": 2})))
+    run_training(load_config(file), tmp_path / "run", resume=True)
+    last = metrics(tmp_path / "run")[1]
+    assert last["validation"] == {}
+    assert any("validation of system 'held_out' failed" in event for event in last["events"])
+
+
+def test_a_configuration_of_the_user_is_not_overwritten(inputs, tmp_path):  # noqa: F811
+    """Even in a folder that looks as if a run had ended before its first checkpoint."""
+    (tmp_path / "lammps").mkdir()
+    (tmp_path / "config.yaml").write_text("# mine\n")
+    file = inputs / "mine.yaml"
+    file.write_text(json.dumps(with_keys(SHORT)))
+    with pytest.raises(InputError, match="not empty"):
+        run_training(load_config(file), tmp_path, resume=False)
+    assert (tmp_path / "config.yaml").read_text() == "# mine\n"

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import matplotlib
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -90,6 +91,10 @@ def of_iterations(axes: Any, first: float, last: float) -> None:
 
 def logarithmic(axes: Any) -> None:
     """A logarithmic ordinate with numbers at 1, 2 and 5, or at powers of ten over many decades."""
+    values = np.concatenate([np.empty(0), *(np.ravel(line.get_ydata()) for line in axes.lines)])
+    known = values[np.isfinite(values) & (values > 0.0)]
+    if len(known) and known.min() == known.max():
+        axes.set_ylim(0.5 * known[0], 2.0 * known[0])  # no interval of its own
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     decades = math.log10(high / low)
