@@ -30,7 +30,7 @@ CASES = {
 
 def configuration(case: dict) -> str:
     """Of a training of four iterations."""
-    simulation = {"steps": 3000, "every": 20, "equilibration": 500, "relaxation": 250}
+    simulation = {"steps": 6000, "every": 20, "equilibration": 500, "relaxation": 250}
     simulation["replicas"] = case.get("replicas", 1)
     return yaml.safe_dump(
         {
@@ -38,6 +38,7 @@ def configuration(case: dict) -> str:
             "potential": {"form": "neural", "species": ["A"], "cutoff": 2.5},
             "systems": [{**SYSTEM, **system} for system in case["systems"]],
             "simulation": simulation,
+            "optimizer": "ibi",  # takes all frames from the beginning
             "iterations": 4,
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def with_keys(changes, config=CONFIG):
         if value is None:
             del section[last]
         else:
-            section[last] = value
+            section[last] = copy.deepcopy(value)  # a later key may change a part of it
     return config
 
 

@@ -25,7 +25,7 @@ from diffsim.training.stopping import stop_on_sigterm
 
 T = TypeVar("T")
 TAG = 1
-SHORTEST, LONGEST = 1e-4, 0.01  # seconds of sleep between two looks
+SHORTEST, LONGEST = 1e-4, 0.002  # seconds of sleep between two looks
 ABORTED = 1  # exit status where some processes had to end the others
 
 
