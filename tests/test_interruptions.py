@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffsim.errors import StorageError
-from diffsim.training import run_directory
+from diffsim.errors import InputError, StorageError
+from diffsim.training import run_directory, run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import build, run_training
 from test_training import CONFIG, inputs, metrics, train, with_keys, without_seconds  # noqa: F401
@@ -232,6 +232,31 @@ def test_memory_is_bounded(inputs, tmp_path, monkeypatch):  # noqa: F811
     parts = train(inputs, tmp_path / "parts", changes={**SHORT, "iterations": 6})
     train(inputs, parts, resume=True, changes=SHORT)
     assert_same_run(parts, whole)
+
+
+def test_two_trainings_do_not_share_a_folder(inputs, reference, half):  # noqa: F811
+    """Be it in use at its beginning or later; it is free when the first one has ended."""
+    before = (half / "metrics.jsonl").read_text()
+    for folder, resume in ((half, True), (half.parent / "new", False)):
+        folder.mkdir(exist_ok=True)
+        with (
+            run_lock.only_user_of(folder),
+            pytest.raises(InputError, match=rf"in use: process {os.getpid()} on .*--out"),
+        ):
+            train(inputs, folder, resume=resume, changes=SHORT)
+    assert (half / "metrics.jsonl").read_text() == before
+    train(inputs, half, resume=True, changes=SHORT)
+    assert_same_run(half, reference)
+
+
+@pytest.mark.parametrize("code", run_lock.UNKNOWN)
+def test_a_file_system_without_locks(tmp_path, monkeypatch, code):
+    def unknown(file, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", unknown)
+    with run_lock.only_user_of(tmp_path), run_lock.only_user_of(tmp_path):
+        pass
 
 
 def test_no_file_is_left_open_and_memory_is_flat(inputs, tmp_path):  # noqa: F811

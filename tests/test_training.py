@@ -116,7 +116,7 @@ def run(inputs, tmp_path_factory):
 def test_files_of_a_run(run):
     expected = {"config.yaml", "model.pt", "potential.table", "metrics.jsonl", "checkpoint.pt"}
     expected |= {"frames", "lammps", "rdf_fluid_A-A.png", "potential.png", "loss.png"}
-    expected |= {"checkpoint_previous.pt", "report.html"}
+    expected |= {"checkpoint_previous.pt", "report.html", ".lock"}
     assert {path.name for path in run.iterdir()} == expected
     assert sorted(path.name for path in (run / "frames").iterdir()) == ["00001.npz", "00002.npz"]
     assert "LAMMPS" in (run / "lammps" / "fluid.log").read_text()

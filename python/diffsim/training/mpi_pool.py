@@ -61,10 +61,11 @@ class MPIPool:
         began = time.perf_counter()
         try:
             found = self._do(tasks, parts)
-        except BaseException:
+        except BaseException as error:
             # others have sent, or will, what nobody is left to take
-            traceback.print_exc()
-            end_all(self._member.world, "The first process broke off while others simulated.")
+            break_off(
+                self._member.world, error, "The first process broke off while others simulated."
+            )
         seconds = time.perf_counter() - began
         outcomes = [found[k] for k in range(len(tasks))]
         for task, outcome in zip(tasks, outcomes, strict=True):
@@ -149,9 +150,9 @@ class _Member:
                 with contextlib.suppress(OSError):  # whatever happens, nobody shall wait
                     note_abort(simulator.scratch, (task.simulator, *task.seed), str(error))
                 end_all(self.world, str(error))
-            except BaseException:
-                traceback.print_exc()
-                end_all(self.world, f"The simulation of '{simulator.system.name}' broke off.")
+            except BaseException as error:
+                name = simulator.system.name
+                break_off(self.world, error, f"The simulation of '{name}' broke off.")
         return outcomes
 
     def send(self, message: Any, to: int) -> None:
@@ -191,6 +192,14 @@ def end_all(world: Any, reason: str) -> NoReturn:
     raise SystemExit(ABORTED)  # not reached
 
 
+def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
+    """End all processes for an error that nobody foresaw, or an interrupt (Ctrl-C)."""
+    if isinstance(error, KeyboardInterrupt):
+        end_all(world, "The training was interrupted; its last checkpoint is kept.")
+    traceback.print_exception(error)
+    end_all(world, what)
+
+
 def run_parallel(lead: Callable[[MPIPool], None]) -> None:
     """Call a function on the first process of all, while the others simulate for it.
 
@@ -215,6 +224,5 @@ def run_parallel(lead: Callable[[MPIPool], None]) -> None:
     try:
         with stop_on_sigterm():  # the first process decides; the others go on until it says so
             _Member(world).serve()
-    except BaseException:
-        traceback.print_exc()
-        end_all(world, f"Process {world.Get_rank()} of {world.Get_size()} stopped.")
+    except BaseException as error:
+        break_off(world, error, f"Process {world.Get_rank()} of {world.Get_size()} stopped.")

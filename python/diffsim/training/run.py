@@ -110,22 +110,27 @@ def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = No
     Raises
     ------
     InputError
-        If the parts of the configuration do not fit together.
+        If the parts of the configuration do not fit together, or the folder is in use.
     SimulationError
         If LAMMPS stops.
     StoppedError
         If a SIGTERM asked to stop; the iteration under way is finished and kept before.
     """
-    with stop_on_sigterm() as stop:
-        _train(config, out, resume, pool, stop)
-
-
-def _train(
-    config: Config, out: Path, resume: bool, pool: Pool | None, stop: Callable[[], bool]
-) -> None:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # the tensors are small: threads would cost more than they give
     directory = RunDirectory(out, resume, dump_config(config))
+    with directory.used(), stop_on_sigterm() as stop:
+        _train(config, directory, resume, pool, stop)
+
+
+def _train(
+    config: Config,
+    directory: RunDirectory,
+    resume: bool,
+    pool: Pool | None,
+    stop: Callable[[], bool],
+) -> None:
+    out = directory.path
     if resume:
         _check_resumable(config, directory.read_config())
     trainer = build(config, directory.lammps, pool)

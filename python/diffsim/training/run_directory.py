@@ -11,6 +11,7 @@ checkpoint_previous.pt  the one of the iteration before
 frames/           pair counts of the iterations that are still used, the latest 100
 lammps/           logs and working files of LAMMPS
 *.png             plots
+.lock             who trains in the folder
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import torch
 from diffsim.errors import InputError, StorageError
 from diffsim.gradients.ensemble import MOST_PIECES
 from diffsim.simulation import Frames
+from diffsim.training import run_lock
 from diffsim.training.aborts import forget_aborts
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
@@ -51,12 +53,12 @@ UNREADABLE = (
 
 
 class RunDirectory:
-    """Files of a run.
+    """Files of a run; written to within `used` only.
 
     Parameters
     ----------
     path
-        The folder; made if it does not exist.
+        The folder; `used` makes it if it does not exist.
     resume
         Whether a run in it is continued.
     config
@@ -85,16 +87,31 @@ class RunDirectory:
                 else "Name"
             )
             raise InputError(f"The folder {path} is not empty. {advice} another folder with --out.")
-        if not resume:
-            forget_aborts(self.lammps)
-            self.metrics.unlink(missing_ok=True)
-        self.lammps.mkdir(parents=True, exist_ok=True)
-        self._frames.mkdir(exist_ok=True)
+        self._resume = resume
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Make the folder what a run needs, and keep others out of it.
+
+        Raises
+        ------
+        InputError
+            If another process trains in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with run_lock.only_user_of(self.path):
+            if not self._resume:
+                forget_aborts(self.lammps)
+                self.metrics.unlink(missing_ok=True)
+            self.lammps.mkdir(exist_ok=True)
+            self._frames.mkdir(exist_ok=True)
+            yield
 
     def _is_unused(self) -> bool:
         """Whether the folder holds no more than a run leaves that ended before its first checkpoint
         was written, maybe after the line of its metrics."""
-        left = {self.lammps.name, self._frames.name, self._config.name, self.metrics.name}
+        files = {self._config.name, self.metrics.name, run_lock.NAME}
+        left = {self.lammps.name, self._frames.name, *files}
         names = {file.name for file in self.path.iterdir() if file.suffix != PART}
         if not names <= left:
             return False

@@ -9,13 +9,11 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from diffsim import optimizers
 from diffsim.errors import InputError, ModelError, SimulationError
@@ -24,7 +22,7 @@ from diffsim.gradients.loss import loss
 from diffsim.knots import Array, choose_grid, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
-from diffsim.simulation import Frames, System, concatenate
+from diffsim.simulation import Frames, System
 from diffsim.targets import RDF
 from diffsim.training.aborts import Aborts
 from diffsim.training.checks import (
@@ -35,7 +33,7 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
-from diffsim.training.layout import choose_layout
+from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
     latest_series,
@@ -44,9 +42,10 @@ from diffsim.training.measurement import (
     noise_event,
     temperature_event,
 )
-from diffsim.training.pieces import Simulator, final_temperature
-from diffsim.training.pool import Pool, Round, SerialPool, Task
+from diffsim.training.pieces import Simulator
+from diffsim.training.pool import Pool, SerialPool
 from diffsim.training.records import Iteration, Protocol
+from diffsim.training.simulations import Simulations
 from diffsim.training.validation import Validation
 from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
@@ -149,25 +148,19 @@ class Trainer:
             kind = WindowSimulator if is_of_motion(system) else Simulator
             alone = replace(self.protocol, replicas=1)
             simulators.append(kind.of(system, index, potential, alone, self.scratch))
-        self._pool = pool or SerialPool()
-        self._aborts = aborts or {}
-        self._simulators = simulators[: len(self.systems)]
-        self._works = [simulator.work() for simulator in self._simulators]
-        self.validation = Validation(
-            simulators[len(self.systems) :],
-            validate_every,
-            self._pool,
-            len(self.systems),
-            self._aborts,
-        )
-        self._arrange(self.protocol.replicas)
+        simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
+        pool, aborts = pool or SerialPool(), aborts or {}
+        self._ranks = pool.ranks
+        self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
+        self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
         self._events = ranges  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
+        density = {simulator.system.name: simulator.density for simulator in simulators}
         known = [
-            (Ensemble(system, k_b, species, potential.cutoff), density)
-            for system, density in zip(given, self._densities(given), strict=True)
+            (Ensemble(system, k_b, species, potential.cutoff), density[system.name])
+            for system in given
             if any(isinstance(target, RDF) for target in system.targets)
         ]
         if not known and start != "potential":
@@ -183,12 +176,8 @@ class Trainer:
             )
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
-        # where the simulations ended, for each system and replica
-        self.states: list[list[str | None]] = [[None] * self.layout.replicas for _ in self.systems]
         self.iteration = 0
-        self.md_steps = 0
         self.latest: list[Frames] = []
-        self._usual: list[float] = []  # temperatures of the first frames, per system
         self._series: list[Array] = []  # observables of the latest frames, per system
         self._best: dict[str, Any] | None = None
         # what the latest piece that went well was simulated with, the optimizer before it made the
@@ -198,25 +187,20 @@ class Trainer:
         self._chaotic = False
         self.converged = False
 
-    def _densities(self, systems: Sequence[System]) -> list[Mapping[str, float]]:
-        """Number density of each species in systems as they were given."""
-        of_name = {simulator.system.name: simulator.density for simulator in self._simulators}
-        return [of_name[system.name] for system in systems]
+    @property
+    def layout(self) -> Layout:
+        """How the simulations are shared out over processes."""
+        return self._simulations.layout
+
+    @property
+    def md_steps(self) -> int:
+        """MD steps so far, without those of validation systems."""
+        return self._simulations.md_steps
 
     def tell(self, event: str | None) -> None:
         """Add a sentence, if there is one, to the events of the next iteration."""
         if event:
             self._events.append(event)
-
-    def _arrange(self, replicas: int | None) -> None:
-        """Choose the layout, tell the pool of it, and the simulators of their share of the frames;
-        validation systems have no replicas."""
-        share = self.protocol.ranks_per_simulation
-        self.layout = choose_layout(self._works, self._pool.ranks, share, replicas)
-        protocol = replace(self.protocol, replicas=self.layout.replicas)
-        self._simulators = [replace(s, protocol=protocol) for s in self._simulators]
-        known = [*self._simulators, *self.validation.simulators]
-        self._pool.arrange(dict(enumerate(known)), self.layout)
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
@@ -299,7 +283,8 @@ class Trainer:
 
     def _iterate(self) -> Iteration:
         began = time.perf_counter()
-        coefficients, predicted, retries, idle = self._simulate()
+        idle = self._simulations.seconds_idle
+        coefficients, predicted, retries = self._simulate()
         simulated = time.perf_counter()
         total = sum(system.weight for system in self.systems)
         entries = self._measure(coefficients)
@@ -339,8 +324,8 @@ class Trainer:
             seconds_simulation=simulated - began - retries,
             seconds_gradient=pooled - simulated + update.seconds_gradient,
             seconds_update=updated - pooled - update.seconds_gradient + retries,
-            seconds_idle=idle,
-            ranks=self._pool.ranks,
+            seconds_idle=self._simulations.seconds_idle - idle,
+            ranks=self._ranks,
             optimizer={"steps": update.steps, **update.info},
             events=events,
             predicted_loss=predicted,
@@ -353,29 +338,26 @@ class Trainer:
         values = knot_values_at(self.potential, self.grid, temperatures)
         return [energies.detach().numpy() for energies in values]
 
-    def _simulate(self) -> tuple[list[Array], float | None, float, float]:
+    def _simulate(self) -> tuple[list[Array], float | None, float]:
         """Simulate all systems, and add their frames to the ensembles.
 
         Where that fails, take the last step back, take a smaller one and try again.
 
         Returns
         -------
-        coefficients, predicted, seconds, idle
+        coefficients, predicted, seconds
             Of the splines that were simulated at last, one per system; their loss as foreseen;
-            wall time of the smaller steps; that of waiting in the simulations.
+            wall time of the smaller steps.
         """
         number = self.iteration + 1
-        seconds, idle, failures = 0.0, 0.0, 0
+        seconds, failures = 0.0, 0
         while True:
             try:
                 values = self._values()
                 coefficients = [spline_coefficients(energies) for energies in values]
                 predicted = self._pooled_loss(coefficients) if self.latest else None
-                done = self._pool.run(self._tasks(values, number))
-                idle += done.idle
-                self._count_steps(done)
-                pieces = done.pieces()
-                self._check_independence(pieces)
+                seed = (self.seed, number, self._failures)
+                latest = self._simulations.run(self.grid, values, seed, self.optimizer.frames)
                 break
             except (SimulationError, ModelError) as error:
                 if self._back is None:
@@ -396,59 +378,13 @@ class Trainer:
                     ) from None
         self.iteration = number
         self._failures = 0
-        replicas = self.layout.replicas
-        parts = [pieces[first : first + replicas] for first in range(0, len(pieces), replicas)]
-        self.states = [[state for _, state in part] for part in parts]
-        self._add([concatenate([frames for frames, _ in part]) for part in parts], coefficients)
-        return coefficients, predicted, seconds, idle
+        self._add(latest, coefficients)
+        return coefficients, predicted, seconds
 
     def _add(self, latest: Sequence[Frames], coefficients: Sequence[Array]) -> None:
         self.latest = list(latest)
-        self._usual = self._usual or [final_temperature(frames) for frames in latest]
         for ensemble, frames, c in zip(self.ensembles, latest, coefficients, strict=True):
             ensemble.add(frames, c)
-
-    def _tasks(self, values: Sequence[Array], number: int) -> list[Task]:
-        """Pieces of all replicas of all systems, with the splines of these energies at the knots.
-
-        Raises
-        ------
-        SimulationError
-            If one of them is known to end all processes.
-        """
-        seed = (self.seed, number, self._failures)
-        for index in range(len(self.systems)):
-            reason = self._aborts.get((index, *seed))
-            if reason is not None:
-                raise SimulationError(reason)
-        usual: Sequence[float | None] = self._usual or [None] * len(self.systems)
-        frames = self.optimizer.frames
-        return [
-            Task(index, self.grid, values[index], state, usual[index], seed, frames, replica)
-            for index in range(len(self.systems))
-            for replica, state in enumerate(self.states[index])
-        ]
-
-    def _count_steps(self, done: Round) -> None:
-        """Count MD steps; a piece that failed counts as a whole: how far it came is not known."""
-        states = [state for replicas in self.states for state in replicas]
-        frames = self.optimizer.frames
-        for index, _ in enumerate(done.outcomes):
-            simulator = self._simulators[index // self.layout.replicas]
-            self.md_steps += simulator.md_steps(states[index], frames)
-
-    def _check_independence(self, pieces: Sequence[tuple[Frames, str]]) -> None:
-        """Refuse replicas that are one and the same simulation; raises InputError."""
-        replicas = self.layout.replicas
-        for index, system in enumerate(self.systems):
-            first, *others = [frames for frames, _ in pieces[index * replicas :][:replicas]]
-            if any(np.array_equal(first.energy, frames.energy) for frames in others):
-                raise InputError(
-                    f"Two of the {replicas} replicas of system '{system.name}' have the same "
-                    f"energies: its script {system.script} does not use ${{seed}}, so that they "
-                    "are one simulation. Use it for velocities and thermostats, or set 'replicas' "
-                    "to 1."
-                )
 
     def _retreat(self) -> None:
         """Put weights and optimizer back to before the last step, and ask for smaller ones."""
@@ -531,7 +467,7 @@ class Trainer:
         """All that `load_state_dict` needs, except the stored frames."""
         return {
             "iteration": self.iteration,
-            "md_steps": self.md_steps,
+            **self._simulations.state_dict(),
             "potential": self.potential.state_dict(),
             "best": self._best,
             "back": self._back,
@@ -542,8 +478,6 @@ class Trainer:
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
-            "usual": list(self._usual),
-            "states": [list(replicas) for replicas in self.states],
             "validation": self.validation.state_dict(),
         }
 
@@ -561,14 +495,13 @@ class Trainer:
             system, and the coefficients of the splines (systems, P, K + 2) that they were
             simulated with.
         """
-        self._usual = list(state["usual"])
         if not all(isinstance(replicas, list) for replicas in state["states"]):
             raise InputError(
                 "The checkpoint is that of an earlier version of diffsim, which knew no replicas. "
                 "Finish the run with that version, or start a new one from its model.pt."
             )
         self.iteration = state["iteration"]
-        self.md_steps = state["md_steps"]
+        self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
         self._best = state["best"]
         self._back = state["back"]
@@ -579,8 +512,6 @@ class Trainer:
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = state["grid"]
-        self.states = [list(replicas) for replicas in state["states"]]
-        self._arrange(len(self.states[0]))
         self.validation.load_state_dict(state["validation"])
         for frames, coefficients in pieces:
             self._add(frames, coefficients)
