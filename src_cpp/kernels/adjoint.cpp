@@ -1,6 +1,5 @@
 #include "adjoint.h"
 
-#include "pair_hessian.h"
 #include "replay.h"
 
 #include <algorithm>
@@ -52,11 +51,10 @@ class States {
 // The derivatives that are carried back from state to state.
 class Sweep {
  public:
-  Sweep(const Trajectory &trajectory, const StateDerivatives &derivatives,
-        Instructions instructions, int threads) :
+  Sweep(const Trajectory &trajectory, const StateDerivatives &derivatives, PairHessian &hessian,
+        Instructions instructions) :
       t_(trajectory), given_(derivatives), size_(3 * static_cast<size_t>(trajectory.natoms)),
-      pairs_(pairs_of(trajectory)), hessian_(instructions, trajectory.tables.view(), threads),
-      chain_(chain_of(trajectory)), states_(trajectory, instructions), x_(size_, 0.0),
+      pairs_(pairs_of(trajectory)), hessian_(hessian), chain_(chain_of(trajectory)), states_(trajectory, instructions), x_(size_, 0.0),
       v_(size_, 0.0), force_(size_, 0.0), w_(trajectory.chain, 0.0)
   {
   }
@@ -114,7 +112,7 @@ class Sweep {
   // f_n depends on x_n and on the coefficients
   void through_forces(int n)
   {
-    pairs_.move_to(states_.x(n));
+    if (pairs_.move_to(states_.x(n))) hessian_.new_list(pairs_.atoms(), pairs_.pairs());
     pairs_.spread(force_.data(), lambda_);
     gradient_.assign(lambda_.size(), 0.0);
     hessian_.add(pairs_.atoms(), pairs_.pairs(), lambda_.data(), gradient_.data());
@@ -176,7 +174,7 @@ class Sweep {
   const StateDerivatives given_;
   size_t size_;
   PeriodicPairs pairs_;
-  PairHessian hessian_;
+  PairHessian &hessian_;
   NoseHooverChain chain_;
   States states_;
   std::vector<double> x_, v_;    // dL/dx, dL/dv of the present state
@@ -188,9 +186,9 @@ class Sweep {
 }    // namespace
 
 Adjoint adjoint(const Trajectory &trajectory, const StateDerivatives &derivatives,
-                Instructions instructions, int threads)
+                PairHessian &hessian, Instructions instructions)
 {
-  return Sweep(trajectory, derivatives, instructions, threads).run();
+  return Sweep(trajectory, derivatives, hessian, instructions).run();
 }
 
 double pair_sum(const Trajectory &t, int n, const double *coefficients, Instructions instructions,

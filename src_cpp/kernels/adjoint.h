@@ -3,7 +3,7 @@
 #ifndef DIFFSIM_KERNELS_ADJOINT_H
 #define DIFFSIM_KERNELS_ADJOINT_H
 
-#include "pair_kernels.h"
+#include "pair_hessian.h"
 #include "trajectory.h"
 
 #include <vector>
@@ -28,7 +28,8 @@ struct Adjoint {
 
 // Goes back through the trajectory step by step.  The map from a state to the next is differentiated as it
 // was computed, not the equation of motion; random forces are constants.  One contraction of the Hessian
-// a step.
+// a step, by `hessian`, which is that of the trajectory's potential and new; states that were not kept are
+// computed again with the instructions.
 //
 // Velocity Verlet with half kicks k = dt/2m, h = v_n + k f_n, x_{n+1} = x_n + dt h, v_{n+1} = h + k f_{n+1}:
 //
@@ -36,7 +37,7 @@ struct Adjoint {
 //     langevin     f_n = F(x_n) - g u + random, u = h of the step before (v_0 in state 0)
 //     nose-hoover  the velocities of a step are scaled before and after by half a step of the chain
 Adjoint adjoint(const Trajectory &trajectory, const StateDerivatives &derivatives,
-                Instructions instructions, int threads);
+                PairHessian &hessian, Instructions instructions);
 
 // The sum over all pairs in state n of functions of their distance, given as splines on the knots of the
 // potential, a row of coefficients for each pair of types, [pairs of types][knots+2]; and its derivative with

@@ -21,7 +21,8 @@ struct Atoms {
 };
 
 // A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary is
-// in the list of one of its two owners, else in the lists of both.
+// in the list of one of its two owners, else in the lists of both.  In a full list, which has no
+// newton_pair, pairs of local atoms are in it twice, once for each of them.
 struct NeighborPairs {
   int inum;
   const int *ilist;
@@ -32,6 +33,7 @@ struct NeighborPairs {
   const double *special;    // [4] weights of these kinds
   bool bonded;              // whether entries can have bits of such a kind at all
   bool newton_pair;
+  bool full = false;
 };
 
 // What a force call adds up.  Energy and virial follow LAMMPS's rule: half of a pair's share goes to

@@ -15,7 +15,7 @@ struct ListedPair {
   double d[3];    // x_i - x_j
 };
 
-// Visit every pair within its cutoff: body(const ListedPair &).
+// Visit every pair within its cutoff, once in a full list as well: body(const ListedPair &).
 template <class Body>
 inline void for_each_pair(const Atoms &atoms, const NeighborPairs &pairs,
                           const PairTablesView &tables, Body &&body)
@@ -28,6 +28,7 @@ inline void for_each_pair(const Atoms &atoms, const NeighborPairs &pairs,
     for (int jj = 0; jj < n; jj++) {
       const int entry = neighbors[jj];
       const int j = entry & pairs.index_mask;
+      if (pairs.full && j < i) continue;    // the visit from j's side is enough; ghosts come last
       const PairTable *const table = &tables.pair(atoms.type[i], atoms.type[j]);
       const double dx = x[3 * i] - x[3 * j];
       const double dy = x[3 * i + 1] - x[3 * j + 1];

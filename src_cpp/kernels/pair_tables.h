@@ -11,7 +11,7 @@
 namespace diffsim {
 
 // index of the unordered pair (i, j) of n kinds: (0,0), (0,1), ..., (0,n-1), (1,1), ...
-inline int unordered_pair(int i, int j, int n)
+DIFFSIM_ANYWHERE inline int unordered_pair(int i, int j, int n)
 {
   const int lo = i < j ? i : j;
   const int hi = i < j ? j : i;

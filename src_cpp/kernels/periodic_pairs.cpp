@@ -43,12 +43,14 @@ PeriodicPairs::PeriodicPairs(const Box &box, int n, const int *types, double cut
   std::iota(ilist_.begin(), ilist_.end(), 0);
 }
 
-void PeriodicPairs::move_to(const double *x)
+bool PeriodicPairs::move_to(const double *x)
 {
-  if (listed_at_.empty() || moved_far(x)) rebuild(x);
+  const bool new_list = listed_at_.empty() || moved_far(x);
+  if (new_list) rebuild(x);
   for (int i = 0; i < 3 * n_; i++) x_[i] = x[i] + wrap_[i];
   for (size_t k = 0; k < owner_.size(); k++)
     for (int d = 0; d < 3; d++) x_[3 * (n_ + k) + d] = x_[3 * owner_[k] + d] + shift_[3 * k + d];
+  return new_list;
 }
 
 bool PeriodicPairs::moved_far(const double *x) const

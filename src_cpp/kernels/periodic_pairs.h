@@ -26,8 +26,9 @@ class PeriodicPairs {
   // moved by half of `skin`.
   PeriodicPairs(const Box &box, int n, const int *types, double cutoff, double skin);
 
-  // Takes over positions x[n][3], which need not be in the box.  Makes a new list where it must.
-  void move_to(const double *x);
+  // Takes over positions x[n][3], which need not be in the box.  Makes a new list where it must, and says
+  // so.
+  bool move_to(const double *x);
 
   // Atoms and list for the kernels, valid until the next move; images are ghosts with newton_pair.
   Atoms atoms() const;

@@ -13,7 +13,12 @@
 #ifndef DIFFSIM_KERNELS_SPLINE_H
 #define DIFFSIM_KERNELS_SPLINE_H
 
-#include <algorithm>
+// marks what kernels of a GPU call as well
+#ifdef __CUDACC__
+#define DIFFSIM_ANYWHERE __host__ __device__
+#else
+#define DIFFSIM_ANYWHERE
+#endif
 
 namespace diffsim {
 
@@ -21,7 +26,7 @@ namespace diffsim {
 constexpr int MIN_KNOTS = 6;
 
 // number of B-splines that span the splines on `knots` knots
-constexpr int basis_size(int knots)
+DIFFSIM_ANYWHERE constexpr int basis_size(int knots)
 {
   return knots + 2;
 }
@@ -55,13 +60,14 @@ struct SplinePosition {
   double t;
 
   // index of the first of the four B-splines that spline_weights() gives
-  int first_basis() const { return row > 0 ? row - 1 : 0; }
+  DIFFSIM_ANYWHERE int first_basis() const { return row > 0 ? row - 1 : 0; }
 };
 
 inline SplinePosition spline_position(double s, double s_inner, double inv_h, int knots)
 {
   const double x = (s - s_inner) * inv_h + 1.0;
-  const int row = std::min(x > 0.0 ? static_cast<int>(x) : 0, knots - 1);
+  const int below = x > 0.0 ? static_cast<int>(x) : 0;
+  const int row = below < knots ? below : knots - 1;
   return {row, x - row};
 }
 
@@ -74,7 +80,7 @@ inline double spline_value(const SplineRow &row, double t, double &dphi_dt)
 }
 
 // The four B-splines that are not zero at a position; w[m] belongs to c[first_basis + m].
-inline void spline_weights(const SplinePosition &at, double *w)
+DIFFSIM_ANYWHERE inline void spline_weights(const SplinePosition &at, double *w)
 {
   if (at.row == 0) {
     const double t = at.t - 1.0;    // from the innermost knot
@@ -95,7 +101,7 @@ inline void spline_weights(const SplinePosition &at, double *w)
 }
 
 // Their derivatives with respect to t, the slopes of what spline_weights() gives.
-inline void spline_slopes(const SplinePosition &at, double *dw_dt)
+DIFFSIM_ANYWHERE inline void spline_slopes(const SplinePosition &at, double *dw_dt)
 {
   if (at.row == 0) {
     dw_dt[0] = -0.5;

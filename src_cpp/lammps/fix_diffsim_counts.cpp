@@ -305,8 +305,7 @@ void FixDiffSimCounts::end_of_step()
     const size_t before = frames.counts.size();
     frames.counts.resize(before + pairs * frames.basis, 0.0);
     frames.virial.resize(before + pairs * frames.basis, 0.0);
-    pair_counts(atoms, pair->neighbor_pairs(), pair->potential().view(),
-                frames.counts.data() + before, frames.virial.data() + before);
+    pair->count_pairs(frames.counts.data() + before, frames.virial.data() + before);
   }
   if (histogram) {
     frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0.0);

@@ -146,6 +146,8 @@ void FixDiffSimTrajectory::check_forces() const
                "Fix diffsim/trajectory: the derivatives are those of the tabulated potential, but "
                "{}. Remove that, or the fix.",
                reason);
+  if (!pair->in_doubles())
+    refuse("a trajectory of forces in floats ('precision single' or 'mixed')");
   if (!pair->compute_flag) refuse("a pair style without effect ('pair_modify compute no')");
   if (force->bond || force->angle || force->dihedral || force->improper)
     refuse("the force of bonds and angles");

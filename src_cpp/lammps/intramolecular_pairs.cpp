@@ -2,6 +2,7 @@
 
 #include "../kernels/pair_tables.h"
 
+#include <cstddef>
 #include <map>
 #include <utility>
 

@@ -2,6 +2,7 @@
 
 #include "../kernels/pair_loop.h"
 #include "../potential/exact_pairs.h"
+#include "rank_on_machine.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -10,6 +11,7 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -91,12 +93,15 @@ void PairDiffSim::allocate()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style diffsim [eval table|exact] [tolerance E] [device cpu] [close wall|stop]
+   pair_style diffsim [eval table|exact] [tolerance E] [close wall|stop] [device cpu|cuda|cuda:N]
+                      [precision single|mixed|double]
 ------------------------------------------------------------------------- */
 
 void PairDiffSim::settings(int narg, char **arg)
 {
   style = {DEFAULT_TOLERANCE, 0, 0};
+  device = {};
+  bool with_precision = false;
   // a potential that was read with other settings does not hold any longer
   if (allocated)
     for (int i = 1; i <= atom->ntypes; i++)
@@ -105,8 +110,8 @@ void PairDiffSim::settings(int narg, char **arg)
     const std::string keyword = arg[iarg];
     if (iarg + 1 == narg)
       error->all(FLERR, "Pair style diffsim: the keyword {} has no value. {}", keyword,
-                 "The syntax is: pair_style diffsim [eval table|exact] [tolerance E] [device cpu] "
-                 "[close wall|stop].");
+                 "The syntax is: pair_style diffsim [eval table|exact] [tolerance E] "
+                 "[close wall|stop] [device cpu|cuda|cuda:N] [precision single|mixed|double].");
     const std::string value = arg[iarg + 1];
     // true for the second of two words
     auto second_of = [&](const char *first, const char *second) {
@@ -127,16 +132,67 @@ void PairDiffSim::settings(int narg, char **arg)
     } else if (keyword == "close") {
       style.close_stop = second_of("wall", "stop");
     } else if (keyword == "device") {
-      if (value != "cpu")
-        error->all(FLERR, "Pair style diffsim: device must be 'cpu' in this version, but is '{}'.",
+      device.cuda = value != "cpu";
+      const bool numbered = value.compare(0, 5, "cuda:") == 0 && utils::is_integer(value.substr(5));
+      if (device.cuda && value != "cuda" && !numbered)
+        error->all(FLERR,
+                   "Pair style diffsim: device must be 'cpu', 'cuda', or 'cuda:N' with the number N "
+                   "of a GPU, but is '{}'.",
+                   value);
+      device.index = numbered ? utils::inumeric(FLERR, value.substr(5), false, lmp) : -1;
+      if (numbered && device.index < 0)
+        error->all(FLERR, "Pair style diffsim: GPUs are numbered from 0, but device is '{}'.", value);
+    } else if (keyword == "precision") {
+      with_precision = true;
+      if (value == "single")
+        device.precision = Precision::SINGLE;
+      else if (value == "mixed")
+        device.precision = Precision::MIXED;
+      else if (value == "double")
+        device.precision = Precision::DOUBLE;
+      else
+        error->all(FLERR,
+                   "Pair style diffsim: precision must be 'single', 'mixed' or 'double', but is "
+                   "'{}'.",
                    value);
     } else {
       error->all(FLERR,
                  "Pair style diffsim: unknown keyword '{}'. The keywords are eval, tolerance, "
-                 "device and close.",
+                 "close, device and precision.",
                  keyword);
     }
   }
+  if (with_precision && (!device.cuda || style.exact))
+    error->all(FLERR,
+               "Pair style diffsim: precision is that of 'device cuda' with 'eval table'; {} in the "
+               "numbers that the model has. Remove it.",
+               style.exact ? "'eval exact' computes" : "the processor always computes in doubles, and "
+                                                       "never");
+  open_gpu();
+}
+
+/* ----------------------------------------------------------------------
+   the GPU of this process: the one that is named, or they take those of their machine in turn
+------------------------------------------------------------------------- */
+
+void PairDiffSim::open_gpu()
+{
+  gpu.reset();
+  gpu_pairs.reset();
+  gpu_has_tables = false;
+  gpu_list_built = -1;
+  // forces on a GPU are those on local atoms; their virial is computed with them
+  no_virial_fdotr_compute = device.cuda && !style.exact ? 1 : 0;
+  if (!device.cuda || style.exact) return;
+  std::string failure;
+  const int local_rank = rank_on_machine(universe->uworld);
+  try {
+    gpu = std::make_unique<Gpu>(device.index, local_rank);
+    gpu_pairs = gpu->pairs(device.precision);
+  } catch (const GpuError &e) {
+    failure = e.what();
+  }
+  stop_if_failed(failure);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -148,12 +204,21 @@ void PairDiffSim::init_style()
     error->all(FLERR, "Pair style diffsim: 'pair_modify tail yes' has no meaning, because the "
                       "potential ends at its cutoff. Remove it.");
   if (tables_shifted != (offset_flag != 0)) make_tables();
-  neighbor->add_request(this);
+  if (gpu_pairs)
+    neighbor->add_request(this, NeighConst::REQ_FULL);
+  else
+    neighbor->add_request(this);
+  gpu_list_built = -1;
   close_pairs = 0;
 
+  static constexpr const char *PRECISIONS[] = {"single", "mixed", "double"};
   const std::string line =
       style.exact
-          ? "Pair style diffsim: the model itself is evaluated for every pair\n"
+          ? fmt::format("Pair style diffsim: the model itself is evaluated for every pair{}\n",
+                        device.cuda ? " by PyTorch on a GPU" : "")
+      : gpu_pairs
+          ? fmt::format("Pair style diffsim: {} (GPU {}), {} precision\n", gpu->name(),
+                        gpu->index(), PRECISIONS[static_cast<int>(device.precision)])
           : fmt::format("Pair style diffsim: {} kernels, {} thread{} per process\n",
                         name(forces.instructions()), comm->nthreads, comm->nthreads > 1 ? "s" : "");
   if (comm->me == 0 && line != announced) utils::logmesg(lmp, line);
@@ -174,6 +239,7 @@ double PairDiffSim::init_one(int i, int j)
   const int n = atom->ntypes + 1;
   scale[j][i] = scale[i][j];
   tables.pairs[i * n + j].scale = tables.pairs[j * n + i].scale = scale[i][j];
+  gpu_has_tables = false;
   return std::sqrt(tables.pairs[i * n + j].s_cutoff);
 }
 
@@ -189,7 +255,8 @@ NeighborPairs PairDiffSim::neighbor_pairs() const
           SBBITS,
           special,
           atom->molecular != Atom::ATOMIC,
-          force->newton_pair != 0};
+          force->newton_pair != 0 && !gpu_pairs,
+          gpu_pairs != nullptr};
 }
 
 /* ---------------------------------------------------------------------- */
@@ -210,8 +277,11 @@ void PairDiffSim::compute(int eflag, int vflag)
                         0.0,
                         {0.0}};
       const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
-      if (neighbor->ago == 0) sort_neighbors_by_type(neighbor_pairs(), atoms, tables.view());
-      const bool close = forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
+      if (neighbor->ago == 0 && !gpu_pairs)
+        sort_neighbors_by_type(neighbor_pairs(), atoms, tables.view());
+      const bool close =
+          gpu_pairs ? add_on_gpu(atoms, sums)
+                    : forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
       if (by_pair) tally_pairs();
       if (eflag_global) eng_vdwl += sums.energy;
       if (vflag_global)
@@ -223,6 +293,49 @@ void PairDiffSim::compute(int eflag, int vflag)
   if (vflag_fdotr) virial_fdotr_compute();
 }
 
+/* ---------------------------------------------------------------------- */
+
+void PairDiffSim::bring_to_gpu(const Atoms &atoms, bool new_list)
+{
+  if (!gpu_has_tables) gpu_pairs->set_tables(tables.view());
+  gpu_has_tables = true;
+  if (new_list || gpu_list_built != neighbor->lastcall)
+    gpu_pairs->set_list(atoms, neighbor_pairs());
+  gpu_list_built = neighbor->lastcall;
+}
+
+/* ---------------------------------------------------------------------- */
+
+bool PairDiffSim::add_on_gpu(const Atoms &atoms, ForceSums &sums)
+{
+  try {
+    bring_to_gpu(atoms, neighbor->ago == 0);
+    return gpu_pairs->add_forces(atoms, sums);
+  } catch (const GpuError &e) {
+    error->one(FLERR, "Pair style diffsim: {}", e.what());
+  }
+  return false;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairDiffSim::count_pairs(double *counts, double *counts_virial)
+{
+  const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal,
+                       atom->nlocal + atom->nghost};
+  if (list->inum == 0) return;
+  if (!gpu_pairs) {
+    pair_counts(atoms, neighbor_pairs(), tables.view(), counts, counts_virial);
+    return;
+  }
+  try {
+    bring_to_gpu(atoms, false);
+    gpu_pairs->add_counts(atoms, counts, counts_virial);
+  } catch (const GpuError &e) {
+    error->one(FLERR, "Pair style diffsim: {}", e.what());
+  }
+}
+
 /* ----------------------------------------------------------------------
    energy and virial of every pair, for per-atom values and the TALLY package
 ------------------------------------------------------------------------- */
@@ -230,10 +343,11 @@ void PairDiffSim::compute(int eflag, int vflag)
 void PairDiffSim::tally_pairs()
 {
   const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
-  for_each_pair(atoms, neighbor_pairs(), tables.view(), [&](const ListedPair &pair) {
+  const NeighborPairs pairs = neighbor_pairs();
+  for_each_pair(atoms, pairs, tables.view(), [&](const ListedPair &pair) {
     double fpair;
     const double phi = pair_energy(*pair.table, tables.knots, pair.rsq, fpair);
-    ev_tally(pair.i, pair.j, atom->nlocal, force->newton_pair, pair.special * phi, 0.0,
+    ev_tally(pair.i, pair.j, atom->nlocal, pairs.newton_pair, pair.special * phi, 0.0,
              pair.special * fpair, pair.d[0], pair.d[1], pair.d[2]);
   });
 }
@@ -286,10 +400,11 @@ double PairDiffSim::energy_shift(int itype, int jtype) const
 void PairDiffSim::count_close_pairs()
 {
   const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
-  for_each_pair(atoms, neighbor_pairs(), tables.view(), [&](const ListedPair &pair) {
+  const NeighborPairs pairs = neighbor_pairs();
+  for_each_pair(atoms, pairs, tables.view(), [&](const ListedPair &pair) {
     if (pair.rsq >= pair.table->s_inner || pair.special == 0.0) return;
     // without newton_pair half of a pair across a boundary belongs to either process
-    close_pairs += force->newton_pair || pair.j < atom->nlocal ? 2 : 1;
+    close_pairs += pairs.newton_pair || pair.j < atom->nlocal ? 2 : 1;
     // both owners of a pair name its atoms in the same order
     const bool in_order = atom->tag[pair.i] < atom->tag[pair.j];
     const int i = in_order ? pair.i : pair.j, j = in_order ? pair.j : pair.i;

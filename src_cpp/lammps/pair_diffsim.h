@@ -1,4 +1,5 @@
-// pair_style diffsim [eval table|exact] [tolerance E] [device cpu] [close wall|stop]
+// pair_style diffsim [eval table|exact] [tolerance E] [close wall|stop] [device cpu|cuda|cuda:N]
+//                    [precision single|mixed|double]
 // pair_coeff * * FILE A B ...
 //
 // Simulates a pair potential as a C2 cubic spline in r^2, or evaluates the model itself.  The potential
@@ -7,6 +8,7 @@
 #ifndef LMP_PAIR_DIFFSIM_H
 #define LMP_PAIR_DIFFSIM_H
 
+#include "../kernels/cuda/gpu.h"
 #include "../kernels/pair_kernels.h"
 #include "../potential/model_file.h"
 
@@ -44,6 +46,10 @@ class PairDiffSim : public Pair {
   int potentials_read() const { return reads; }    // changes when the potential does
   // why the energy is not that of the tables: a reason for a message, null if it is
   const char *other_than_table() const;
+  // whether forces are sums of doubles, as those that an adjoint computes again
+  bool in_doubles() const { return !gpu_pairs || device.precision == diffsim::Precision::DOUBLE; }
+  // adds this process's share of the pair counts, as diffsim::pair_counts()
+  void count_pairs(double *counts, double *virial);
 
  private:
   void allocate();
@@ -51,6 +57,9 @@ class PairDiffSim : public Pair {
   void stop_if_failed(std::string failure) const;
   void use(const std::string &knots_text, const std::string &bytes, const std::string &path);
   void make_tables();
+  void open_gpu();
+  void bring_to_gpu(const diffsim::Atoms &, bool new_list);
+  bool add_on_gpu(const diffsim::Atoms &, diffsim::ForceSums &);
   void report(const std::string &path, const std::string &tabulation);
   double energy_shift(int itype, int jtype) const;
   void compute_exact();
@@ -68,12 +77,22 @@ class PairDiffSim : public Pair {
     int exact;         // the model itself instead of the table
     int close_stop;    // stop at a pair closer than the innermost knot
   } style;
+  // of this run, and not of a restart file
+  struct Device {
+    bool cuda = false;
+    int index = -1;    // of the GPU; -1 for one that is chosen
+    diffsim::Precision precision = diffsim::Precision::DOUBLE;
+  } device;
 
   int reads = 0;
   diffsim::Knots knots;
   diffsim::PairTables tables;
   bool tables_shifted = false;
   diffsim::PairForces forces;
+  std::unique_ptr<diffsim::Gpu> gpu;              // with `device cuda`
+  std::unique_ptr<diffsim::GpuPairs> gpu_pairs;    // with `device cuda` and `eval table`
+  bool gpu_has_tables = false;
+  bigint gpu_list_built = -1;    // the step whose list the GPU has
   std::string archive;                             // with `eval exact`
   std::unique_ptr<diffsim::PairFunction> model;    // with `eval exact`
   std::vector<int> species_of_type;                // [ntypes], -1 for NULL

@@ -4,11 +4,13 @@
 
 #include "../potential/knots_file.h"
 #include "../potential/torchscript.h"
+#include "rank_on_machine.h"
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "platform.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -128,6 +130,8 @@ void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
 {
   const KeepThreads keep;
   std::string failure;
+  const Evaluation where = {device.cuda, device.index,
+                            device.cuda ? rank_on_machine(universe->uworld) : 0};
   try {
     std::istringstream in(knots_text);
     knots = read_knots(in, path);
@@ -139,7 +143,7 @@ void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
     archive = bytes;
     model.reset();
     if (style.exact) {
-      model = with_species(open_torchscript(archive, path), knots.species);
+      model = with_species(open_torchscript(archive, path, where), knots.species);
       if (model->species() != knots.species)
         throw PotentialError("The model " + path + " has other species than its knots.");
     }
@@ -181,6 +185,7 @@ void PairDiffSim::make_tables()
 {
   tables_shifted = offset_flag != 0;
   tables = diffsim::make_tables(tables_shifted ? shifted(knots) : knots, species_of_type);
+  gpu_has_tables = false;
 }
 
 /* ---------------------------------------------------------------------- */

@@ -27,6 +27,13 @@ inline std::string quotable(const std::string &text, std::size_t longest = 60)
   return text.size() > longest ? quoted + "..." : quoted;
 }
 
+// Where a model is evaluated.
+struct Evaluation {
+  bool on_gpu = false;
+  int index = -1;        // of the GPU; if negative, processes take those of their machine in turn
+  int local_rank = 0;    // number of this process on its machine
+};
+
 class PairFunction {
  public:
   virtual ~PairFunction() = default;

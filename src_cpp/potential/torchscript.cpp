@@ -6,6 +6,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/cuda.h>
 #include <torch/script.h>
 #include <torch/version.h>
 
@@ -62,14 +63,34 @@ std::string torch_version()
   return "";
 }
 
+// The processor, or the GPU of this process.
+torch::Device device_of(const Evaluation &where)
+{
+  if (!where.on_gpu) return torch::kCPU;
+  // the part of PyTorch that knows of GPUs; a program that does not name it does not load it
+  dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  const int count = static_cast<int>(torch::cuda::device_count());
+  if (!torch::cuda::is_available() || count == 0)
+    throw PotentialError("'eval exact' with 'device cuda' needs a GPU and PyTorch with CUDA, but "
+                         "PyTorch " TORCH_VERSION " finds no GPU that it can use; the build for "
+                         "processors never does. Install the build for CUDA and DiffSim for it, or "
+                         "use 'device cpu', or 'eval table', which needs no PyTorch on the GPU.");
+  const int index = where.index < 0 ? where.local_rank % count : where.index;
+  if (index >= count)
+    throw PotentialError("There is no GPU " + std::to_string(index) + ": PyTorch finds " +
+                         std::to_string(count) + ", numbered from 0. Name one of them.");
+  return {torch::kCUDA, static_cast<torch::DeviceIndex>(index)};
+}
+
 class TorchScriptFunction : public PairFunction {
  public:
-  TorchScriptFunction(const std::string &archive, const std::string &path) : path_(path)
+  TorchScriptFunction(const std::string &archive, const std::string &path,
+                      const Evaluation &where) : path_(path), device_(device_of(where))
   {
     const c10::InferenceMode inference(false);    // as in evaluate()
     try {
       std::istringstream in(archive);
-      module_ = torch::jit::load(in, torch::kCPU);
+      module_ = torch::jit::load(in, device_);
     } catch (const std::exception &e) {
       throw PotentialError("The model file " + path +
                            " is not a TorchScript archive that PyTorch " + TORCH_VERSION +
@@ -103,7 +124,7 @@ class TorchScriptFunction : public PairFunction {
                               double *u, double *du_dr) const
   {
     const torch::Tensor distance = torch::from_blob(const_cast<double *>(r), {n}, torch::kFloat64)
-                                       .clone()
+                                       .to(device_, /*non_blocking=*/false, /*copy=*/true)
                                        .requires_grad_(true);
     const torch::Tensor energy = call(distance, indices(n, a), indices(n, b));
     torch::Tensor slope;
@@ -181,9 +202,10 @@ class TorchScriptFunction : public PairFunction {
                            std::to_string(arguments) + " arguments. " + SIGNATURE);
   }
 
-  static torch::Tensor indices(int n, const std::int64_t *values)
+  torch::Tensor indices(int n, const std::int64_t *values) const
   {
-    return torch::from_blob(const_cast<std::int64_t *>(values), {n}, torch::kInt64).clone();
+    return torch::from_blob(const_cast<std::int64_t *>(values), {n}, torch::kInt64)
+        .to(device_, /*non_blocking=*/false, /*copy=*/true);
   }
 
   torch::Tensor call(const torch::Tensor &r, const torch::Tensor &a, const torch::Tensor &b) const
@@ -220,6 +242,7 @@ class TorchScriptFunction : public PairFunction {
       "int64, and return the pair energies (n,) float64.";
 
   std::string path_;
+  torch::Device device_;
   torch::jit::Module module_;
 };
 
@@ -233,7 +256,8 @@ using namespace diffsim;
 
 // What a TorchScriptModel points to.
 struct OpenModel {
-  OpenModel(const std::string &archive, const std::string &path) : function(archive, path)
+  OpenModel(const std::string &archive, const std::string &path, const Evaluation &where) :
+      function(archive, path, where)
   {
     for (const auto &name : function.species()) species.push_back(name.c_str());
   }
@@ -268,7 +292,8 @@ void close_model(void *object)
 }    // namespace
 
 extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const char *path,
-                                         TorchScriptModel *model, char *message, int length)
+                                         const Evaluation *where, TorchScriptModel *model,
+                                         char *message, int length)
 {
   // the profiling executor recompiles a model during its first calls, which takes longer than all of
   // the tabulation; specialising for shapes gains nothing here
@@ -281,7 +306,7 @@ extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const
           "The diffsim plugin was built for PyTorch " TORCH_VERSION ", but PyTorch " + version +
           " is installed. Install that version, or install diffsim again with "
           "the PyTorch that is here.");
-    auto open = std::make_unique<OpenModel>(std::string(archive, size), path);
+    auto open = std::make_unique<OpenModel>(std::string(archive, size), path, *where);
     const TorchScriptFunction &function = open->function;
     *model = {nullptr,
               function.units().c_str(),

@@ -25,15 +25,17 @@ struct TorchScriptModel {
 };
 
 // Name of the library, found beside the plugin, and of its one function.  It opens an archive, given as
-// the bytes of its file; false on failure, with a sentence in message.
+// the bytes of its file, to be evaluated somewhere; false on failure, with a sentence in message.
 constexpr const char *TORCHSCRIPT_LIBRARY = "libdiffsim_torchscript.so";
 constexpr const char *TORCHSCRIPT_OPEN = "diffsim_open_torchscript";
 using OpenTorchScript = bool(const char *archive, std::size_t size, const char *path,
-                             TorchScriptModel *model, char *message, int length);
+                             const Evaluation *where, TorchScriptModel *model, char *message,
+                             int length);
 
 // Loads the library if that has not been done, and the archive, given as the bytes of its file.  The
 // path is for messages.  Throws PotentialError.
-std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path);
+std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path,
+                                               const Evaluation &where = {});
 
 }    // namespace diffsim
 

@@ -64,12 +64,13 @@ class LoadedModel : public PairFunction {
 
 }    // namespace
 
-std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path)
+std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path,
+                                               const Evaluation &where)
 {
   static OpenTorchScript *const open = load_library();
   char message[LONGEST_MESSAGE] = "";
   TorchScriptModel model = {};
-  if (!open(archive.data(), archive.size(), path.c_str(), &model, message, sizeof message))
+  if (!open(archive.data(), archive.size(), path.c_str(), &where, &model, message, sizeof message))
     throw PotentialError(message);
   return std::make_unique<LoadedModel>(model);
 }

@@ -3,6 +3,7 @@
 #include "arrays.h"
 
 #include "../kernels/adjoint.h"
+#include "../kernels/cuda/gpu.h"
 
 #include <pybind11/stl.h>
 
@@ -60,7 +61,7 @@ const double *states_of(const std::optional<Doubles> &given, const Trajectory &t
 
 py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
                     const std::optional<Doubles> &dv, int threads,
-                    const std::optional<std::string> &instructions)
+                    const std::optional<std::string> &instructions, const std::string &device)
 {
   if (threads < 1) throw py::value_error("threads must be positive.");
   int last = -1;
@@ -71,10 +72,15 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
   derivatives.last = last;
   const Instructions used =
       instructions ? instructions_named(*instructions) : fastest_instructions();
+  if (device != "cpu" && device != "cuda")
+    throw py::value_error("device must be 'cpu' or 'cuda', but is '" + device + "'.");
   Adjoint result;
   {
     const py::gil_scoped_release release;
-    result = adjoint(t, derivatives, used, threads);
+    const std::unique_ptr<PairHessian> hessian =
+        device == "cuda" ? Gpu(0, 0).hessian(t.tables.view())
+                         : make_pair_hessian(used, t.tables.view(), threads);
+    result = adjoint(t, derivatives, *hessian, used);
   }
   auto array = [](const std::vector<double> &values, std::vector<py::ssize_t> shape) {
     return py::array_t<double>(std::move(shape), values.data());
@@ -184,6 +190,7 @@ void define_dynamics(py::module_ &m)
   m.def(
       "adjoint", &adjoint_of, py::arg("trajectory"), py::arg("dx") = py::none(),
       py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),
+      py::arg("device") = "cpu",
       "Total derivatives of a function of the first states of a trajectory, given its derivatives "
       "with respect to each of them by itself, (states, atoms, 3).");
 }

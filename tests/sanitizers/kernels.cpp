@@ -285,7 +285,7 @@ void check_hessian(Instructions instructions, int trial)
   const Knots knots = some_knots(nspecies);
   const PairTables tables = make_tables(knots, species);
   const std::vector<double> c = coefficients(knots, species);
-  PairHessian hessian(instructions, tables.view(), random_int(1, 3));
+  const auto hessian = make_pair_hessian(instructions, tables.view(), random_int(1, 3));
   PairForces forces(instructions);
   std::vector<double> dc(c.size()), expected_dc(c.size());
   double scale = 1.0;
@@ -298,7 +298,7 @@ void check_hessian(Instructions instructions, int trial)
     const std::vector<double> lambda = random_vectors(atoms.nall);
     std::vector<double> gradient = random_vectors(atoms.nall);    // added to
     const std::vector<double> before = gradient;
-    hessian.add(atoms, pairs, lambda.data(), gradient.data());
+    hessian->add(atoms, pairs, lambda.data(), gradient.data());
     const PlainHessian plain(atoms, pairs, tables, lambda);
     bool finite = true;
     for (const double coordinate : configuration.x) finite = finite && std::isfinite(coordinate);
@@ -322,7 +322,7 @@ void check_hessian(Instructions instructions, int trial)
         });
     expect(dot(plain.gradient, direction), slope, plain.scale, "difference of forces", DIFFERENCES);
   }
-  hessian.add_coefficients(dc.data());
+  hessian->add_coefficients(dc.data());
   if (!all_finite) return;
   for (size_t k = 0; k < dc.size(); k++)
     expect(dc[k], expected_dc[k], scale, "sum of derivatives by the coefficients");
@@ -422,7 +422,7 @@ void check_periodic(Instructions instructions)
   const double skin = random_int(0, 3) ? random_double(0.6) : 0.0;
   PeriodicPairs pairs(box, n, type.data(), 2.5, skin);
   PairForces kernel(instructions);
-  PairHessian hessian(instructions, tables.view(), 1);
+  const auto hessian = make_pair_hessian(instructions, tables.view(), 1);
   double energy = 0.0;
   auto forces_at = [&](const std::vector<double> &at) {
     pairs.move_to(at.data());
@@ -444,7 +444,7 @@ void check_periodic(Instructions instructions)
     const std::vector<double> lambda = random_vectors(n), direction = random_vectors(n);
     std::vector<double> all_lambda, gradient(3 * static_cast<size_t>(pairs.atoms().nall));
     pairs.spread(lambda.data(), all_lambda);
-    hessian.add(pairs.atoms(), pairs.pairs(), all_lambda.data(), gradient.data());
+    hessian->add(pairs.atoms(), pairs.pairs(), all_lambda.data(), gradient.data());
     pairs.gather(gradient);
     gradient.resize(x.size());
     if (!reference.at_an_end) {

@@ -1,0 +1,100 @@
+// The tables of the pairs of types, in the numbers that a kernel computes with.
+
+#ifndef DIFFSIM_KERNELS_CUDA_DEVICE_TABLES_H
+#define DIFFSIM_KERNELS_CUDA_DEVICE_TABLES_H
+
+#include "runtime.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace diffsim {
+
+// An atom: read as one or two vectors of 16 bytes.
+template <class Real>
+struct alignas(4 * sizeof(Real)) Place {
+  Real x, y, z;
+  int type;
+};
+
+template <class Real>
+struct alignas(4 * sizeof(Real)) Row {
+  Real q[4];    // as SplineRow
+};
+
+template <class Real>
+struct Table {
+  Real s_inner, inv_h, s_cutoff, scale;    // as PairTable
+  int first_row;
+};
+
+template <class Real>
+struct TablesView {
+  int ntypes, knots;
+  const Table<Real> *tables;    // [(ntypes+1)^2]
+  const Row<Real> *rows;
+
+  __device__ const Table<Real> *of_type(int type) const { return tables + type * (ntypes + 1); }
+};
+
+// Where a squared distance is in a table, as spline_position().
+template <class Real>
+__device__ inline int row_at(const Table<Real> &table, int knots, Real s, Real &t)
+{
+  const Real u = (s - table.s_inner) * table.inv_h + Real(1);
+  const int below = u > Real(0) ? static_cast<int>(u) : 0;
+  const int row = below < knots ? below : knots - 1;
+  t = u - Real(row);
+  return row;
+}
+
+template <class Real>
+class Tables {
+ public:
+  void set(const PairTablesView &from, Stream &stream)
+  {
+    ntypes_ = from.ntypes;
+    knots_ = from.knots;
+    const int n = (ntypes_ + 1) * (ntypes_ + 1);
+    std::vector<const SplineRow *> splines;    // pairs of types share those of their species
+    std::vector<int> spline_of(n, 0);
+    for (int k = 0; k < n; k++) {
+      const SplineRow *const rows = from.pairs[k].rows;
+      if (!rows) continue;
+      const auto found = std::find(splines.begin(), splines.end(), rows);
+      spline_of[k] = static_cast<int>(found - splines.begin());
+      if (found == splines.end()) splines.push_back(rows);
+    }
+    const std::size_t rows = splines.size() * knots_;
+    tables_.reserve(n);
+    rows_.reserve(rows);
+    Pinned<Table<Real>> tables_sent;
+    Pinned<Row<Real>> rows_sent;
+    tables_sent.reserve(n);
+    rows_sent.reserve(rows);
+    for (int k = 0; k < n; k++) {
+      const PairTable &table = from.pairs[k];
+      tables_sent[k] = {static_cast<Real>(table.s_inner), static_cast<Real>(table.inv_h),
+                        static_cast<Real>(table.s_cutoff), static_cast<Real>(table.scale),
+                        spline_of[k] * knots_};
+    }
+    for (std::size_t k = 0; k < rows; k++)
+      for (int m = 0; m < 4; m++)
+        rows_sent[k].q[m] = static_cast<Real>(splines[k / knots_][k % knots_].q[m]);
+    stream.upload(tables_, tables_sent, 0, n);
+    stream.upload(rows_, rows_sent, 0, rows);
+    stream.finish();
+  }
+
+  TablesView<Real> view() const { return {ntypes_, knots_, tables_.data(), rows_.data()}; }
+  double bytes() const { return tables_.bytes() + rows_.bytes(); }
+
+ private:
+  int ntypes_ = 0, knots_ = 0;
+  OnGpu<Table<Real>> tables_;
+  OnGpu<Row<Real>> rows_;
+};
+
+}    // namespace diffsim
+
+#endif
