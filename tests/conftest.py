@@ -6,11 +6,15 @@ with is the contract of the model file, as anyone may keep it.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -309,6 +313,32 @@ def kernel_environment(kernel: str) -> dict[str, str]:
     return {**environment(), "DIFFSIM_INSTRUCTIONS": kernel}
 
 
+# The kernels of GPUs: as ordinary C++, their threads one after the other, and on a GPU.
+GPUS = ("emulated-gpu", "gpu")
+CUDA_SOURCES = Path(__file__).parents[1] / "src_cpp" / "kernels" / "cuda"
+
+
+@functools.cache
+def emulated_cuda() -> Path:
+    """The library of the kernels of GPUs, compiled for the processor."""
+    library = Path(tempfile.mkdtemp(prefix="diffsim-emulated-")) / "libdiffsim_cuda.so"
+    atexit.register(shutil.rmtree, library.parent)
+    options = ["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra"]
+    sources = [str(path) for path in sorted(CUDA_SOURCES.glob("*.cu"))]
+    command = [*os.environ.get("CXX", "g++").split(), *options, "-DDIFFSIM_EMULATE_CUDA"]
+    subprocess.run([*command, "-x", "c++", *sources, "-o", str(library)], check=True)
+    return library
+
+
+def gpu_environment(device: str) -> dict[str, str]:
+    """Environment in which 'device cuda' is one of `GPUS`; skips where there is no GPU."""
+    if device == "emulated-gpu":
+        return {**environment(), "DIFFSIM_CUDA_LIBRARY": str(emulated_cuda())}
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has no GPU of NVIDIA")
+    return environment()
+
+
 LMP = [str(Path(sys.executable).parent / "lmp")]
 MPIEXEC = str(Path(sys.executable).parent / "mpiexec")
 
@@ -439,9 +469,16 @@ def lj_cut(n_types=1, shift="yes", style="lj/cut"):
     )
 
 
-def diffsim(models, n_types=1, tolerance: float | None = TOLERANCE, evaluation="table", file=""):
+def diffsim(
+    models,
+    n_types=1,
+    tolerance: float | None = TOLERANCE,
+    evaluation="table",
+    file="",
+    device="",
+):
     """The potential of `lj_cut`, or another file with the same species."""
-    style = "pair_style diffsim"
+    style = "pair_style diffsim" + (f" device {device}" if device else "")
     if evaluation != "table":
         style += f" eval {evaluation}"
     elif tolerance:

@@ -12,10 +12,12 @@ import pytest
 from conftest import (
     CUTOFF,
     EPSILON,
+    GPUS,
     SIGMA,
     Configuration,
     execute,
     fluid,
+    gpu_environment,
     lj_energy,
     read_dump,
     since_2025,
@@ -95,7 +97,7 @@ read_data "{data}"
 {bonds}
 neigh_modify delay 0 every 1 check yes
 timestep 0.004
-pair_style diffsim
+pair_style diffsim device {device}
 pair_coeff * * {knots} A B
 thermo_style custom step pe press temp vol
 thermo_modify norm no format float %.17g
@@ -132,12 +134,13 @@ NEWTON = ("on", "off")
 RANKS = (1, 2)
 
 
-def system_script(name, newton, kind, data):
+def system_script(name, newton, kind, data, device="cpu"):
     bonded = name.startswith("bonded")
     return SYSTEM.format(
         newton=newton,
         data=data,
         knots=f"{kind}.knots",
+        device=device,
         style="bond" if bonded else "atomic",
         special=f"special_bonds lj {BONDED[name[-1]]}" if bonded else "",
         # 1-2, 1-3 and 1-4 neighbours, and no energy but that of the pairs; the chains span the box
@@ -155,10 +158,12 @@ def thermo(log):
 
 
 class Runs:
-    """Results of all cases on one number of processes."""
+    """Results of all cases on one number of processes, and on the processor or a kind of GPU."""
 
-    def __init__(self, folder, ranks):
+    def __init__(self, folder, ranks, device="cpu"):
         self.folder, self.ranks = folder, ranks
+        environ = gpu_environment(device) if device in GPUS else None
+        on = "cuda" if device in GPUS else "cpu"
         (folder / "runner.py").write_text(RUNNER)
         for kind in ("lj", "other"):
             potential(kind).write(str(folder / f"{kind}.knots"))
@@ -167,7 +172,7 @@ class Runs:
             data = configuration.write(folder / f"{system}.data", n_types=2)
             for newton in NEWTON:
                 name = f"{system}-{newton}"
-                script = system_script(system, newton, "lj", data.name)
+                script = system_script(system, newton, "lj", data.name, on)
                 cases.append(
                     {"name": name, "script": script + RUN.format(name=name), "fix": "counts"}
                 )
@@ -175,7 +180,7 @@ class Runs:
                 static = script + f"fix counts all diffsim/counts 1 rdf {BINS} {RANGE}\nrun 1\n"
                 cases.append({"name": f"{name}-static", "script": static, "fix": "counts"})
                 for kind in ("lj", "other"):
-                    script = system_script(system, newton, kind, data.name)
+                    script = system_script(system, newton, kind, data.name, on)
                     cases.append(
                         {
                             "name": f"{name}-rerun-{kind}",
@@ -185,7 +190,7 @@ class Runs:
                     )
         (folder / "cases.json").write_text(json.dumps(cases))
         command = [sys.executable, "-W", "ignore", "runner.py", "cases.json"]
-        result = execute(command, folder, ranks=ranks)
+        result = execute(command, folder, ranks=ranks, environ=environ)
         assert result.returncode == 0, result.log + result.stderr
 
     def frames(self, name):
@@ -204,8 +209,10 @@ def all_runs(tmp_path_factory):
     return {ranks: Runs(tmp_path_factory.mktemp(f"ranks{ranks}"), ranks) for ranks in RANKS}
 
 
-@pytest.fixture(params=RANKS, ids=["1-rank", "2-ranks"])
-def runs(request, all_runs):
+@pytest.fixture(scope="module", params=[*RANKS, *GPUS], ids=["1-rank", "2-ranks", *GPUS])
+def runs(request, all_runs, tmp_path_factory):
+    if request.param in GPUS:
+        return Runs(tmp_path_factory.mktemp(request.param), 2, request.param)
     return all_runs[request.param]
 
 
@@ -590,7 +597,7 @@ def test_counts_with_special_weights_of_the_sub_style(tmp_path):
     potential("lj").write(str(tmp_path / "lj.knots"))
     data = configurations()["bonded0"].write(tmp_path / "start.data", n_types=2)
     script = system_script("bonded0", "on", "lj", data).replace("0.0 0.5 1.0", "0.5 0.5 0.5")
-    start, end = script.split("pair_style diffsim\n")
+    start, end = script.split("pair_style diffsim device cpu\n")
     script = start + hybrid(
         tmp_path,
         "hybrid/overlay diffsim lj/cut 2.5",

@@ -14,6 +14,7 @@ import torch
 from conftest import (
     CUTOFF,
     EPSILON,
+    GPUS,
     KERNELS,
     LMP,
     NO_BOND_FORCES,
@@ -31,6 +32,7 @@ from conftest import (
     environment,
     error_line,
     fluid,
+    gpu_environment,
     kernel_environment,
     lj_cut,
     lj_energy,
@@ -48,7 +50,7 @@ from diffsim.simulation import lammps_instance
 # ---- energies, forces and virials, for each kernel ----
 
 WEIGHTS = ("0.0 0.5 1.0", "1.0 0.0 0.5", "0.5 1.0 0.0")  # of 1-2, 1-3 and 1-4 neighbours
-EACH_WAY = (*KERNELS, "exact")
+EACH_WAY = (*KERNELS, *GPUS, "exact")
 
 
 def chains(configuration: Configuration) -> Configuration:
@@ -79,7 +81,12 @@ def comparison(name, newton, models, evaluation):
     script = start + lj_cut(n_types)
     for suffix, commands in variants:
         script += commands + single_point(f"{name}{suffix}-reference")
-    script += diffsim(models, n_types, evaluation="exact" if evaluation == "exact" else "table")
+    script += diffsim(
+        models,
+        n_types,
+        evaluation="exact" if evaluation == "exact" else "table",
+        device="cuda" if evaluation in GPUS else "",
+    )
     for suffix, commands in variants:
         script += commands + single_point(f"{name}{suffix}")
     # no integrator: the atoms stay, and neither energy nor virial is wanted in step 1
@@ -93,7 +100,11 @@ def compared(models, tmp_path_factory):
 
     @functools.cache
     def run(evaluation, newton, ranks):
-        environ = kernel_environment(evaluation) if evaluation in KERNELS else None
+        environ = None
+        if evaluation in KERNELS:
+            environ = kernel_environment(evaluation)
+        elif evaluation in GPUS:
+            environ = gpu_environment(evaluation)
         folder = tmp_path_factory.mktemp("compared")
         script = ""
         for name, configuration in SYSTEMS.items():
@@ -142,7 +153,7 @@ def test_a_step_without_energy_and_virial(newton, ranks, evaluation, system, com
 
 
 @each_system
-@pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if kernel != "portable"])
+@pytest.mark.parametrize("kernel", [way for way in (*KERNELS, *GPUS) if way != "portable"])
 @each_ranks
 @each_newton
 def test_kernels_agree_to_rounding(newton, ranks, kernel, system, compared):

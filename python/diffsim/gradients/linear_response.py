@@ -383,8 +383,10 @@ def _rows(
     for column, derivative in ensemble.explicit_derivatives.items():
         mean = at.weights @ derivative
         # along chaotic windows it may be noise, and a large one: it would promise a response, and
-        # knowledge, that are not there
-        share = share_along(at.weights, derivative, len(fluid.g)) if ensemble.of_windows else 1.0
+        # knowledge, that are not there. Where it is all the response that there is, a smaller one
+        # would only make the steps longer
+        weighed = ensemble.of_windows and not ensemble.along_trajectories
+        share = share_along(at.weights, derivative, len(fluid.g)) if weighed else 1.0
         explicit[column] = share * mean
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
