@@ -33,7 +33,9 @@ LAMMPS_TESTS := $(addprefix tests/,test_pair_*.py test_counts.py test_bad_input_
 # Sources of the package, and their folders: a folder's date changes when a file is added or removed.
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
   $(shell find src_cpp python -name __pycache__ -prune -o -print)
-CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h')
+CXX_FILES := $(shell find src_cpp -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+# the kernels of GPUs, which are C++ as well
+CUDA_FILES := $(filter %.cu,$(CXX_FILES))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo sanitize test versions environment lint bench clean
@@ -124,7 +126,8 @@ lint: $(VENV)/.installed
 	check hadolint docker/Dockerfile docker/Dockerfile.cuda; \
 	check clang-format --dry-run -Werror $(CXX_FILES); \
 	database=$$(ls -t build/*/compile_commands.json | head -n 1); \
-	check run-clang-tidy.py -quiet -hide-progress -j $$(env -u OMP_NUM_THREADS nproc) -p $${database%/*}; \
+	check run-clang-tidy.py -quiet -hide-progress -j $$(env -u OMP_NUM_THREADS nproc) -p $${database%/*} '[.]cpp$$'; \
+	check clang-tidy -quiet $(CUDA_FILES) -- -x c++ -std=c++17 -DDIFFSIM_EMULATE_CUDA; \
 	exit $$status
 
 clean:

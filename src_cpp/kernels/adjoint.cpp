@@ -54,8 +54,9 @@ class Sweep {
   Sweep(const Trajectory &trajectory, const StateDerivatives &derivatives, PairHessian &hessian,
         Instructions instructions) :
       t_(trajectory), given_(derivatives), size_(3 * static_cast<size_t>(trajectory.natoms)),
-      pairs_(pairs_of(trajectory)), hessian_(hessian), chain_(chain_of(trajectory)), states_(trajectory, instructions), x_(size_, 0.0),
-      v_(size_, 0.0), force_(size_, 0.0), w_(trajectory.chain, 0.0)
+      pairs_(pairs_of(trajectory)), hessian_(hessian), chain_(chain_of(trajectory)),
+      states_(trajectory, instructions), x_(size_, 0.0), v_(size_, 0.0), force_(size_, 0.0),
+      w_(trajectory.chain, 0.0)
   {
   }
 

@@ -135,13 +135,15 @@ void PairDiffSim::settings(int narg, char **arg)
       device.cuda = value != "cpu";
       const bool numbered = value.compare(0, 5, "cuda:") == 0 && utils::is_integer(value.substr(5));
       if (device.cuda && value != "cuda" && !numbered)
-        error->all(FLERR,
-                   "Pair style diffsim: device must be 'cpu', 'cuda', or 'cuda:N' with the number N "
-                   "of a GPU, but is '{}'.",
-                   value);
+        error->all(
+            FLERR,
+            "Pair style diffsim: device must be 'cpu', 'cuda', or 'cuda:N' with the number N "
+            "of a GPU, but is '{}'.",
+            value);
       device.index = numbered ? utils::inumeric(FLERR, value.substr(5), false, lmp) : -1;
       if (numbered && device.index < 0)
-        error->all(FLERR, "Pair style diffsim: GPUs are numbered from 0, but device is '{}'.", value);
+        error->all(FLERR, "Pair style diffsim: GPUs are numbered from 0, but device is '{}'.",
+                   value);
     } else if (keyword == "precision") {
       with_precision = true;
       if (value == "single")
@@ -163,11 +165,13 @@ void PairDiffSim::settings(int narg, char **arg)
     }
   }
   if (with_precision && (!device.cuda || style.exact))
-    error->all(FLERR,
-               "Pair style diffsim: precision is that of 'device cuda' with 'eval table'; {} in the "
-               "numbers that the model has. Remove it.",
-               style.exact ? "'eval exact' computes" : "the processor always computes in doubles, and "
-                                                       "never");
+    error->all(
+        FLERR,
+        "Pair style diffsim: precision is that of 'device cuda' with 'eval table'; {} in the "
+        "numbers that the model has. Remove it.",
+        style.exact ? "'eval exact' computes"
+                    : "the processor always computes in doubles, and "
+                      "never");
   open_gpu();
 }
 
@@ -217,12 +221,28 @@ void PairDiffSim::init_style()
           ? fmt::format("Pair style diffsim: the model itself is evaluated for every pair{}\n",
                         device.cuda ? " by PyTorch on a GPU" : "")
       : gpu_pairs
-          ? fmt::format("Pair style diffsim: {} (GPU {}), {} precision\n", gpu->name(),
-                        gpu->index(), PRECISIONS[static_cast<int>(device.precision)])
+          ? fmt::format("Pair style diffsim: {}, {}, {} precision\n", gpu->name(), gpus_of_all(),
+                        PRECISIONS[static_cast<int>(device.precision)])
           : fmt::format("Pair style diffsim: {} kernels, {} thread{} per process\n",
                         name(forces.instructions()), comm->nthreads, comm->nthreads > 1 ? "s" : "");
   if (comm->me == 0 && line != announced) utils::logmesg(lmp, line);
   announced = line;
+}
+
+/* ----------------------------------------------------------------------
+   the numbers of the GPUs, which those of another machine may have as well, by process
+------------------------------------------------------------------------- */
+
+std::string PairDiffSim::gpus_of_all() const
+{
+  constexpr int MOST = 16;    // in a message
+  std::vector<int> all(comm->nprocs);
+  const int mine = gpu->index();
+  MPI_Allgather(&mine, 1, MPI_INT, all.data(), 1, MPI_INT, world);
+  std::string text = comm->nprocs > 1 ? "GPUs " : "GPU ";
+  for (int rank = 0; rank < std::min(comm->nprocs, MOST); rank++)
+    text += (rank ? ", " : "") + std::to_string(all[rank]);
+  return text + (comm->nprocs > MOST ? ", ..." : "");
 }
 
 /* ----------------------------------------------------------------------

@@ -58,6 +58,7 @@ class PairDiffSim : public Pair {
   void use(const std::string &knots_text, const std::string &bytes, const std::string &path);
   void make_tables();
   void open_gpu();
+  std::string gpus_of_all() const;
   void bring_to_gpu(const diffsim::Atoms &, bool new_list);
   bool add_on_gpu(const diffsim::Atoms &, diffsim::ForceSums &);
   void report(const std::string &path, const std::string &tabulation);
@@ -89,10 +90,10 @@ class PairDiffSim : public Pair {
   diffsim::PairTables tables;
   bool tables_shifted = false;
   diffsim::PairForces forces;
-  std::unique_ptr<diffsim::Gpu> gpu;              // with `device cuda`
+  std::unique_ptr<diffsim::Gpu> gpu;               // with `device cuda`
   std::unique_ptr<diffsim::GpuPairs> gpu_pairs;    // with `device cuda` and `eval table`
   bool gpu_has_tables = false;
-  bigint gpu_list_built = -1;    // the step whose list the GPU has
+  bigint gpu_list_built = -1;                      // the step whose list the GPU has
   std::string archive;                             // with `eval exact`
   std::unique_ptr<diffsim::PairFunction> model;    // with `eval exact`
   std::vector<int> species_of_type;                // [ntypes], -1 for NULL

@@ -2,6 +2,7 @@
 // room behind the atoms, and the lists of neighbours lie in one block, so that a read beyond them
 // would go unseen.  Every kernel must give what the plain loop over the pairs gives.
 
+#include "../../src_cpp/kernels/cuda/gpu.h"
 #include "../../src_cpp/kernels/pair_hessian.h"
 #include "../../src_cpp/kernels/pair_loop.h"
 #include "../../src_cpp/kernels/periodic_pairs.h"
@@ -169,6 +170,87 @@ void check_counts(const Configuration &configuration, const PairTables &tables, 
   expect(found, reference, 1.0, "histogram");
 }
 
+// The full list of a configuration without newton_pair.
+struct FullList {
+  explicit FullList(const Configuration &half) : lists(half.local), all(half.local)
+  {
+    for (int i = 0; i < half.local; i++)
+      for (const int entry : half.lists[i]) {
+        const int j = entry & MASK;
+        lists[i].push_back(entry);
+        if (j < half.local) lists[j].push_back((entry & ~MASK) | i);
+      }
+    for (int i = 0; i < half.local; i++) {
+      all[i] = i;
+      lists[i].shrink_to_fit();
+      numneigh.push_back(static_cast<int>(lists[i].size()));
+      firstneigh.push_back(lists[i].data());
+    }
+  }
+
+  NeighborPairs pairs() const
+  {
+    return {static_cast<int>(all.size()),
+            all.data(),
+            numneigh.data(),
+            firstneigh.data(),
+            MASK,
+            SHIFT,
+            SPECIAL,
+            true,
+            false,
+            true};
+  }
+
+  std::vector<std::vector<int>> lists;
+  std::vector<int> all, numneigh;
+  std::vector<int *> firstneigh;
+};
+
+// Forces, energy, virial and counts of a full list on the GPU against the plain loop over it.
+void check_gpu(const Configuration &configuration, const PairTables &tables, GpuPairs &gpu)
+{
+  const Atoms atoms = configuration.atoms();
+  const FullList list(configuration);
+  const NeighborPairs pairs = list.pairs();
+  gpu.set_tables(tables.view());
+  gpu.set_list(atoms, pairs);
+  std::vector<double> f(3 * atoms.nlocal), reference(f.size());
+  const size_t numbers =
+      static_cast<size_t>(unordered_pairs(tables.ntypes)) * basis_size(tables.knots);
+  std::vector<double> counts(numbers), virial(numbers), plain_counts(numbers),
+      plain_virial(numbers);
+  ForceSums sums = {f.data(), true, 0.0, {0.0}};
+  const bool close = gpu.add_forces(atoms, sums);
+  gpu.add_counts(atoms, counts.data(), virial.data());
+  double energy = 0.0, pressure = 0.0, scale = 1.0;
+  bool any_close = false;
+  for_each_pair(atoms, pairs, tables.view(), [&](const ListedPair &pair) {
+    double fpair;
+    const double phi = pair_energy(*pair.table, tables.knots, pair.rsq, fpair);
+    const double share = pair.j < atoms.nlocal ? 1.0 : 0.5;
+    energy += share * pair.special * phi;
+    pressure += share * pair.special * fpair * pair.rsq;
+    any_close = any_close || pair.rsq < pair.table->s_inner;
+    for (int k = 0; k < 3; k++) {
+      const double pull = pair.special * fpair * pair.d[k];
+      reference[3 * pair.i + k] += pull;
+      if (pair.j < atoms.nlocal) reference[3 * pair.j + k] -= pull;
+      scale += std::fabs(pull) + std::fabs(pull * pair.d[k]);
+    }
+    scale += std::fabs(phi);
+  });
+  pair_counts(atoms, pairs, tables.view(), plain_counts.data(), plain_virial.data());
+  for (size_t k = 0; k < f.size(); k++) expect(f[k], reference[k], scale, "force on the GPU");
+  expect(sums.energy, energy, scale, "energy on the GPU");
+  expect(sums.virial[0] + sums.virial[1] + sums.virial[2], pressure, scale, "virial on the GPU");
+  expect(close, any_close, 1.0, "whether a pair is close, on the GPU");
+  for (size_t k = 0; k < numbers; k++) {
+    expect(counts[k], plain_counts[k], 1.0 + std::fabs(plain_counts[k]), "counts on the GPU", 1e-9);
+    expect(virial[k], plain_virial[k], 1.0 + std::fabs(plain_virial[k]), "virial on the GPU", 1e-9);
+  }
+}
+
 std::vector<double> random_vectors(int n)
 {
   std::vector<double> vectors(3 * n);
@@ -277,7 +359,8 @@ double central_difference(std::vector<double> x, const std::vector<double> &dire
   return (value[1] - value[0]) / (2.0 * STEP);
 }
 
-void check_hessian(Instructions instructions, int trial)
+// `gpu` is null for the one of the processor.
+void check_hessian(Instructions instructions, int trial, const Gpu *gpu)
 {
   const int ntypes = random_int(1, 3), nspecies = random_int(1, ntypes);
   std::vector<int> species(ntypes, 0);
@@ -285,7 +368,8 @@ void check_hessian(Instructions instructions, int trial)
   const Knots knots = some_knots(nspecies);
   const PairTables tables = make_tables(knots, species);
   const std::vector<double> c = coefficients(knots, species);
-  const auto hessian = make_pair_hessian(instructions, tables.view(), random_int(1, 3));
+  const auto hessian = gpu ? gpu->hessian(tables.view())
+                           : make_pair_hessian(instructions, tables.view(), random_int(1, 3));
   PairForces forces(instructions);
   std::vector<double> dc(c.size()), expected_dc(c.size());
   double scale = 1.0;
@@ -298,6 +382,7 @@ void check_hessian(Instructions instructions, int trial)
     const std::vector<double> lambda = random_vectors(atoms.nall);
     std::vector<double> gradient = random_vectors(atoms.nall);    // added to
     const std::vector<double> before = gradient;
+    hessian->new_list(atoms, pairs);
     hessian->add(atoms, pairs, lambda.data(), gradient.data());
     const PlainHessian plain(atoms, pairs, tables, lambda);
     bool finite = true;
@@ -477,16 +562,35 @@ void check_all(Instructions instructions)
     sort_neighbors_by_type(configuration.pairs(), configuration.atoms(), tables.view());
     check(configuration, tables, instructions, forces);
     check_counts(configuration, tables, ntypes);
-    check_hessian(instructions, trial);
+    check_hessian(instructions, trial, nullptr);
     check_periodic(instructions);
   }
   std::printf("%s kernels: 400 configurations\n", name(instructions));
+}
+
+void check_gpu_kernels()
+{
+  const Gpu gpu(0, 0);
+  const auto pairs = gpu.pairs(Precision::DOUBLE);    // one for all, as above
+  for (int trial = 0; trial < 400; trial++) {
+    const int ntypes = random_int(1, 3), nspecies = random_int(1, ntypes);
+    std::vector<int> species(ntypes, 0);
+    for (int &number : species) number = random_int(trial % 3 ? 0 : -1, nspecies - 1);
+    const PairTables tables = make_tables(some_knots(nspecies), species);
+    check_gpu(Configuration(random_int(1, trial % 10 ? 30 : 200), random_int(0, 40), ntypes,
+                            random_int(0, 1) == 1, false),
+              tables, *pairs);
+    check_hessian(Instructions::PORTABLE, trial, &gpu);
+  }
+  std::printf("kernels of the %s: 400 configurations\n", gpu.name().c_str());
 }
 
 }    // namespace
 
 int main()
 {
+  check_gpu_kernels();
+
   for (const char *const each : {"portable", "avx2", "avx512"}) {
     try {
       check_all(instructions_named(each));

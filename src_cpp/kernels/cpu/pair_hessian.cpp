@@ -80,9 +80,8 @@ void CpuPairHessian::add(const Atoms &atoms, const NeighborPairs &pairs, const d
     }
   }
 
-  const HessianTask task = {
-      atoms_.data(), lambda_.data(), types_.data(), atoms.nall, pairs,
-      tables_,           tables_.ntypes == 1};
+  const HessianTask task = {atoms_.data(), lambda_.data(), types_.data(),      atoms.nall,
+                            pairs,         tables_,        tables_.ntypes == 1};
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int thread = 0; thread < threads; thread++) {
     HessianThread mine = {gradients_[thread].data(), moments_[thread].data()};

@@ -12,9 +12,10 @@
 #include <cstdlib>
 #include <cstring>
 
+// NOLINTBEGIN(bugprone-reserved-identifier): CUDA's own names
 #define __global__
 #define __device__
-#define __restrict__ __restrict
+// NOLINTEND(bugprone-reserved-identifier)
 
 enum cudaError_t : std::uint8_t {
   cudaSuccess,
@@ -38,7 +39,7 @@ namespace emulated {
 inline long variable(const char *name, long otherwise)
 {
   const char *const text = std::getenv(name);
-  return text ? std::atol(text) : otherwise;
+  return text ? std::strtol(text, nullptr, 10) : otherwise;
 }
 
 inline std::size_t memory()
@@ -53,7 +54,8 @@ inline int thread_index = 0;
 constexpr std::size_t HEAD = 64;
 inline void *allocate(std::size_t bytes)
 {
-  auto *const block = static_cast<char *>(std::aligned_alloc(HEAD, HEAD + (bytes + HEAD - 1) / HEAD * HEAD));
+  auto *const block =
+      static_cast<char *>(std::aligned_alloc(HEAD, HEAD + (bytes + HEAD - 1) / HEAD * HEAD));
   if (!block) return nullptr;
   std::memcpy(block, &bytes, sizeof bytes);
   std::memset(block + HEAD, 0xFF, bytes);
@@ -82,7 +84,8 @@ inline cudaError_t cudaGetLastError()
 inline cudaError_t cudaGetDeviceCount(int *count)
 {
   *count = static_cast<int>(emulated::variable("DIFFSIM_EMULATED_GPUS", 1));
-  return *count < 0 ? cudaErrorInsufficientDriver : *count == 0 ? cudaErrorNoDevice : cudaSuccess;
+  if (*count < 0) return cudaErrorInsufficientDriver;
+  return *count == 0 ? cudaErrorNoDevice : cudaSuccess;
 }
 inline cudaError_t cudaSetDevice(int)
 {

@@ -37,7 +37,7 @@ const GpuFunctions &load()
       continue;
     }
     auto *const functions =
-        reinterpret_cast<const GpuFunctions *(*) ()>(dlsym(library, GPU_FUNCTIONS));
+        reinterpret_cast<const GpuFunctions *(*)()>(dlsym(library, GPU_FUNCTIONS));
     if (functions) return *functions();
     throw GpuError("The library " + path + " has no function " + GPU_FUNCTIONS +
                    ". Install DiffSim again.");

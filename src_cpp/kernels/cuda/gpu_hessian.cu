@@ -97,7 +97,7 @@ class Hessian : public PairHessian {
     gradient_.reserve(numbers);
     received_.reserve(numbers);
     stream_.clear(gradient_, numbers);
-    const HessianArguments arguments = {list_.view(),      tables_.view(),    places_[0].data(),
+    const HessianArguments arguments = {list_.view(),      tables_.view(),   places_[0].data(),
                                         places_[1].data(), gradient_.data(), moments_.data()};
     launch(contract, arguments.list.inum, stream_, arguments);
     stream_.download(received_, gradient_, 0, numbers);
@@ -122,7 +122,7 @@ class Hessian : public PairHessian {
   Stream stream_;
   SlicedList list_;
   Tables<double> tables_;
-  Pinned<Place<double>> sent_[2];     // positions and lambda
+  Pinned<Place<double>> sent_[2];    // positions and lambda
   OnGpu<Place<double>> places_[2];
   OnGpu<double> gradient_, moments_;
   Pinned<double> received_;

@@ -13,8 +13,8 @@ namespace diffsim {
 
 namespace {
 
-constexpr int PART = 1 << 16;      // atoms that are on their way at a time
-constexpr int TALLIED = 7;         // energy, and the virial xx yy zz xy xz yz
+constexpr int PART = 1 << 16;    // atoms that are on their way at a time
+constexpr int TALLIED = 7;       // energy, and the virial xx yy zz xy xz yz
 constexpr int PARTIAL_SUMS = 1024;
 
 // ---- what a thread does ----
@@ -53,7 +53,7 @@ __global__ void sum_forces(const ForceArguments<Real, Sum> a)
     Real t;
     const Row<Real> row = a.tables.rows[table.first_row + row_at(table, a.tables.knots, s, t)];
     const Real *const q = row.q;
-    const Real weight = a.special[(entry >> a.list.special_shift) & 3] * table.scale;
+    const Real weight = weight_of(a.special, (entry >> a.list.special_shift) & 3) * table.scale;
     const Real fpair = Real(-2) * weight * table.inv_h * (q[1] + t * (q[2] + t * q[3]));
     f[0] += dx * fpair;
     f[1] += dy * fpair;
@@ -129,7 +129,7 @@ __global__ void count_pairs(const CountArguments a)
     spline_weights(at, w);
     spline_slopes(at, dw_dt);
     // half of the pair; the other half is that of the neighbour
-    const double weight = 0.5 * a.special[(entry >> a.list.special_shift) & 3];
+    const double weight = 0.5 * weight_of(a.special, (entry >> a.list.special_shift) & 3);
     const double virial_weight = weight * 2.0 * s * table.inv_h;    // dt/ds = 1/h
     const std::int64_t first =
         static_cast<std::int64_t>(unordered_pair(own.type - 1, other.type - 1, a.tables.ntypes)) *

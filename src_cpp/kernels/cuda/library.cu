@@ -3,6 +3,8 @@
 #include "gpu_pairs.h"
 #include "runtime.h"
 
+#include <array>
+#include <cstdio>
 #include <vector>
 
 namespace diffsim {
@@ -11,7 +13,9 @@ namespace {
 
 std::string mebibytes(std::size_t bytes)
 {
-  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+  std::array<char, 32> text = {};
+  std::snprintf(text.data(), text.size(), "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text.data();
 }
 
 int count_gpus()
@@ -19,8 +23,9 @@ int count_gpus()
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver)
-    throw GpuError("No GPU can be used: the driver of NVIDIA is missing, or older than the CUDA that "
-                   "DiffSim was built with. Install a newer driver, or use 'device cpu'.");
+    throw GpuError(
+        "No GPU can be used: the driver of NVIDIA is missing, or older than the CUDA that "
+        "DiffSim was built with. Install a newer driver, or use 'device cpu'.");
   if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
     throw GpuError("There is no GPU: this machine has none, or CUDA_VISIBLE_DEVICES hides it. Run "
                    "where there is one, or use 'device cpu'.");
@@ -34,9 +39,10 @@ const char *use_gpu(int index)
   // the first call that needs the GPU itself
   const cudaError_t status = cudaFree(nullptr);
   if (status == cudaErrorDevicesUnavailable)
-    throw GpuError("GPU " + std::to_string(index) +
-                   " is in use by another process and set to serve one only (compute mode). Use "
-                   "another GPU, have the mode changed, or use as many processes as there are GPUs.");
+    throw GpuError(
+        "GPU " + std::to_string(index) +
+        " is in use by another process and set to serve one only (compute mode). Use "
+        "another GPU, have the mode changed, or use as many processes as there are GPUs.");
   check_cuda(status, "it was made ready");
   static std::vector<std::string> names;
   if (static_cast<int>(names.size()) <= index) names.resize(index + 1);
@@ -66,8 +72,8 @@ void throw_out_of_memory(std::size_t bytes)
 {
   std::size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
-  throw GpuError("The memory of the GPU is not enough: " + mebibytes(bytes) + " more are needed, but " +
-                 mebibytes(free) + " of " + mebibytes(total) +
+  throw GpuError("The memory of the GPU is not enough: " + mebibytes(bytes) +
+                 " more are needed, but " + mebibytes(free) + " of " + mebibytes(total) +
                  " are free. Use more GPUs, fewer processes for each, a smaller neighbor skin, or "
                  "'device cpu'.");
 }

@@ -36,7 +36,8 @@ class Buffer {
   {
     if (items <= capacity_) return;
     release();
-    const std::size_t wanted = items + items / 8;    // the numbers of atoms and neighbours fluctuate
+    const std::size_t wanted =
+        items + items / 8;    // the numbers of atoms and neighbours fluctuate
     void *memory = nullptr;
     const std::size_t bytes = wanted * sizeof(Item);
     const cudaError_t status = PINNED ? cudaMallocHost(&memory, bytes) : cudaMalloc(&memory, bytes);
@@ -73,7 +74,10 @@ using Pinned = Buffer<Item, true>;
 // Things that the GPU does one after the other.
 class Stream {
  public:
-  Stream() { check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "it was set up"); }
+  Stream()
+  {
+    check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "it was set up");
+  }
   ~Stream() { cudaStreamDestroy(stream_); }
   Stream(const Stream &) = delete;
   Stream &operator=(const Stream &) = delete;
@@ -81,6 +85,7 @@ class Stream {
   template <class Item>
   void upload(const OnGpu<Item> &to, const Pinned<Item> &from, std::size_t first, std::size_t items)
   {
+    if (items == 0) return;
     check_cuda(cudaMemcpyAsync(to.data() + first, from.data() + first, items * sizeof(Item),
                                cudaMemcpyHostToDevice, stream_),
                "data went to it");
@@ -90,13 +95,16 @@ class Stream {
   void upload_part(const OnGpu<Item> &to, std::size_t first, const Pinned<Item> &from,
                    std::size_t items)
   {
+    if (items == 0) return;
     check_cuda(cudaMemcpyAsync(to.data() + first, from.data(), items * sizeof(Item),
                                cudaMemcpyHostToDevice, stream_),
                "data went to it");
   }
   template <class Item>
-  void download(const Pinned<Item> &to, const OnGpu<Item> &from, std::size_t first, std::size_t items)
+  void download(const Pinned<Item> &to, const OnGpu<Item> &from, std::size_t first,
+                std::size_t items)
   {
+    if (items == 0) return;
     check_cuda(cudaMemcpyAsync(to.data() + first, from.data() + first, items * sizeof(Item),
                                cudaMemcpyDeviceToHost, stream_),
                "data came from it");
@@ -104,7 +112,9 @@ class Stream {
   template <class Item>
   void clear(const OnGpu<Item> &what, std::size_t items)
   {
-    check_cuda(cudaMemsetAsync(what.data(), 0, items * sizeof(Item), stream_), "memory was cleared");
+    if (items == 0) return;
+    check_cuda(cudaMemsetAsync(what.data(), 0, items * sizeof(Item), stream_),
+               "memory was cleared");
   }
   void wait(cudaEvent_t event)
   {
@@ -120,7 +130,10 @@ class Stream {
 // A place in a stream that others wait for.
 class Event {
  public:
-  Event() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "it was set up"); }
+  Event()
+  {
+    check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "it was set up");
+  }
   ~Event()
   {
     if (event_) cudaEventDestroy(event_);
@@ -163,11 +176,16 @@ __device__ inline int thread_index()
 }
 // The last block has threads beyond the number: a kernel must look.
 template <class Arguments>
-void launch(void (*kernel)(Arguments), int threads, const Stream &stream, const Arguments &arguments)
+void launch(void (*kernel)(Arguments), int threads, const Stream &stream,
+            const Arguments &arguments)
 {
   if (threads == 0) return;
-  kernel<<<(threads + BLOCK - 1) / BLOCK, BLOCK, 0, stream.get()>>>(arguments);
-  check_cuda(cudaGetLastError(), "a kernel was started");
+  // what is passed is copied before the call returns
+  void *passed[] = {const_cast<Arguments *>(&arguments)};
+  check_cuda(cudaLaunchKernel(reinterpret_cast<const void *>(kernel),
+                              dim3((threads + BLOCK - 1) / BLOCK), dim3(BLOCK), passed, 0,
+                              stream.get()),
+             "a kernel was started");
 }
 #endif
 

@@ -56,21 +56,24 @@ void SlicedList::upload_entries(const NeighborPairs &pairs, std::int64_t widest,
     while (end < slices && place_[end + 1] - place_[begin] <= size) end++;
     const std::int64_t start = place_[begin];
     sent_[turn].finish();
-    const Pinned<int> &part = part_[turn];
-    for (int slice = begin; slice < end; slice++) {
-      const std::int64_t longest = (place_[slice + 1] - place_[slice]) / SLICE;
-      for (int lane = 0; lane < SLICE; lane++) {
-        const int ii = slice * SLICE + lane;
-        const bool is_atom = ii < static_cast<int>(atoms_.size());
-        const int n = is_atom ? pairs.numneigh[atoms_[ii]] : 0;
-        const int *const neighbors = is_atom ? pairs.firstneigh[atoms_[ii]] : nullptr;
-        int *const to = part.data() + (place_[slice] - start) + lane;
-        for (std::int64_t k = 0; k < longest; k++) to[k * SLICE] = k < n ? neighbors[k] : 0;
-      }
-    }
-    stream.upload_part(entries_, start, part, place_[end] - start);
+    for (int slice = begin; slice < end; slice++)
+      fill(pairs, slice, part_[turn].data() + (place_[slice] - start));
+    stream.upload_part(entries_, start, part_[turn], place_[end] - start);
     sent_[turn].record(stream);
     begin = end;
+  }
+}
+
+// The entries of a slice, side by side; zeros where an atom has fewer than others.
+void SlicedList::fill(const NeighborPairs &pairs, int slice, int *to) const
+{
+  const std::int64_t longest = (place_[slice + 1] - place_[slice]) / SLICE;
+  for (int lane = 0; lane < SLICE; lane++) {
+    const int ii = slice * SLICE + lane;
+    const bool is_atom = ii < static_cast<int>(atoms_.size());
+    const int n = is_atom ? pairs.numneigh[atoms_[ii]] : 0;
+    const int *const neighbors = is_atom ? pairs.firstneigh[atoms_[ii]] : nullptr;
+    for (std::int64_t k = 0; k < longest; k++) to[k * SLICE + lane] = k < n ? neighbors[k] : 0;
   }
 }
 

@@ -27,6 +27,18 @@ struct SlicedListView {
   }
 };
 
+// The weight of a kind of bonded neighbour.  An index that is not known when the kernel is compiled would put
+// the four numbers into slow memory.
+template <class Real>
+__device__ inline Real weight_of(const Real *special, int kind)
+{
+  Real weight = special[0];
+  if (kind == 1) weight = special[1];
+  if (kind == 2) weight = special[2];
+  if (kind == 3) weight = special[3];
+  return weight;
+}
+
 class SlicedList {
  public:
   // Takes over a list; it is on the GPU for all that comes later in the stream.
@@ -41,6 +53,7 @@ class SlicedList {
   }
 
  private:
+  void fill(const NeighborPairs &pairs, int slice, int *to) const;
   void upload_entries(const NeighborPairs &pairs, std::int64_t widest, Stream &stream);
 
   int index_mask_ = 0, special_shift_ = 0;

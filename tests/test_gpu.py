@@ -1,0 +1,316 @@
+"""What is particular to 'device cuda': precision, sizes, devices, and what goes wrong there.
+
+That its forces, energies, virials and counts are right is in the tests of these, for each device.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import (
+    GPUS,
+    assert_close,
+    assert_same_to_rounding,
+    core,
+    diffsim,
+    environment,
+    error_line,
+    fluid,
+    gpu_environment,
+    single_point,
+)
+from diffsim.plugin import plugin_directory
+
+each_gpu = pytest.mark.parametrize("gpu", GPUS)
+each_newton = pytest.mark.parametrize("newton", ["on", "off"])
+
+
+def on_gpu(models, n_types=1, options=""):
+    return diffsim(models, n_types, device=f"cuda {options}".strip())
+
+
+# ---- numbers ----
+
+
+@each_gpu
+@pytest.mark.parametrize(
+    ("precision", "energy", "force"),
+    [("double", 1e-13, 1e-12), ("mixed", 1e-6, 2e-5), ("single", 1e-6, 2e-5)],
+)
+def test_precisions(gpu, precision, energy, force, models, run_lammps, tmp_path):
+    """Against doubles on the processor, and none of floats is as good as one of doubles."""
+    fluid(cells=8, n_types=2).write(tmp_path / "start.data")
+    result = run_lammps(
+        core()
+        + diffsim(models, 2)
+        + single_point("reference")
+        + on_gpu(models, 2, f"precision {precision}")
+        + "run 0\n"
+        + single_point("ours"),
+        environ=gpu_environment(gpu),
+    )
+    assert f", {precision} precision" in result.log
+    ours, theirs = result.values["ours"], result.values["reference"]
+    assert_close(ours[:1], theirs[:1], energy)
+    (ours,), (theirs,) = result.dump("ours.dump"), result.dump("reference.dump")
+    forces, exact = (np.array([table[f] for f in ("fx", "fy", "fz")]) for table in (ours, theirs))
+    assert_close(forces, exact, force)
+    if precision != "double":
+        assert np.abs(forces - exact).max() > 1e-9 * np.abs(exact).max()
+
+
+@each_gpu
+@pytest.mark.parametrize("precision", ["mixed", "single"])
+def test_floats_far_from_the_origin(gpu, precision, models, run_lammps, tmp_path):
+    """Positions are floats from the middle of the atoms: a box may be anywhere."""
+    fluid(cells=4).write(tmp_path / "start.data")
+    far = "variable far equal 1000.3\nchange_box all boundary f f f\n"
+    far += "displace_atoms all move ${far} ${far} ${far}\n"
+    far += "change_box all " + " ".join(f"{d} delta ${{far}} ${{far}}" for d in "xyz") + "\n"
+    result = run_lammps(
+        core()
+        + far
+        + diffsim(models)
+        + single_point("reference")
+        + on_gpu(models, 1, f"precision {precision}")
+        + single_point("ours"),
+        environ=gpu_environment(gpu),
+    )
+    (ours,), (theirs,) = result.dump("ours.dump"), result.dump("reference.dump")
+    assert theirs["x"].min() > 1000.0
+    for column in ("fx", "fy", "fz"):
+        assert_close(ours[column], theirs[column], 2e-5)
+
+
+@each_gpu
+def test_conserves_energy_in_mixed_precision(gpu, models, run_lammps, tmp_path):
+    fluid().write(tmp_path / "start.data")
+    result = run_lammps(
+        core()
+        + "timestep 0.002\nthermo 10\n"
+        + on_gpu(models, 1, "precision mixed")
+        + "velocity all create 1.5 7 loop all\nfix 1 all nve\nrun 1000\n",
+        environ=gpu_environment(gpu),
+    )
+    energy = result.thermo[0]["TotEng"] / 256
+    assert np.ptp(result.thermo[0]["KinEng"] / 256) > 0.1
+    slope = np.polyfit(np.linspace(0.0, 1.0, len(energy)), energy, 1)[0]
+    assert abs(slope) < 3e-4
+
+
+@each_gpu
+@each_newton
+def test_more_atoms_than_are_on_their_way_at_a_time(gpu, newton, models, run_lammps, tmp_path):
+    """Positions and forces go in parts of 65,536 atoms; here in two, and a list of many slices."""
+    fluid(cells=3).write(tmp_path / "start.data")
+    result = run_lammps(
+        core(newton=newton)
+        + "replicate 9 9 9\nvelocity all create 1.0 5 loop geom\n"
+        + diffsim(models)
+        + single_point("reference")
+        + on_gpu(models)
+        + single_point("diffsim"),
+        environ=gpu_environment(gpu),
+    )
+    assert "78732 atoms" in result.log
+    assert_same_to_rounding(result, relative=1e-11)
+
+
+@each_gpu
+def test_the_list_and_the_potential_are_renewed(gpu, models, run_lammps, tmp_path):
+    """Over a run in which atoms change places, and with a factor that changes on the way."""
+    fluid(cells=4, n_types=2).write(tmp_path / "start.data")
+    run = (
+        "velocity all create 3.0 7 loop all\nfix 1 all nve\nvariable f equal 1+0.002*step\n"
+        "fix 2 all adapt 10 pair diffsim scale 1 2 v_f\nthermo 10\nrun 300\nunfix 1\nunfix 2\n"
+    )
+    again = "clear\n" + core()
+    result = run_lammps(
+        core() + diffsim(models, 2) + run + again + on_gpu(models, 2) + run,
+        environ=gpu_environment(gpu),
+    )
+    theirs, ours = result.thermo
+    assert "Neighbor list builds = 0" not in result.log
+    assert np.ptp(theirs["PotEng"]) > 100.0
+    assert_close(ours["PotEng"][:15], theirs["PotEng"][:15], 1e-7)  # chaos makes more of rounding
+    assert_close(ours["PotEng"], theirs["PotEng"], 0.05)
+
+
+@each_gpu
+@each_newton
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_overlay(gpu, newton, ranks, models, run_lammps, tmp_path):
+    """The virial of a hybrid style holds that of the GPU, whatever the others do."""
+    fluid(cells=4).write(tmp_path / "start.data")
+
+    def overlay(style):
+        return (
+            f"pair_style hybrid/overlay {style} yukawa 0.7 2.3\n"
+            f'pair_coeff * * diffsim "{models / "lj.pt"}" A\npair_coeff * * yukawa 3.0\n'
+        )
+
+    result = run_lammps(
+        core(newton=newton)
+        + overlay("diffsim")
+        + single_point("reference")
+        + overlay("diffsim device cuda")
+        + single_point("diffsim"),
+        ranks=ranks,
+        environ=gpu_environment(gpu),
+    )
+    assert_same_to_rounding(result, relative=1e-11)
+
+
+@each_gpu
+def test_a_trajectory_is_the_same_from_run_to_run(gpu, models, run_lammps, tmp_path):
+    fluid(cells=4).write(tmp_path / "start.data")
+    run = "velocity all create 1.5 7 loop all\nfix 1 all nve\nrun 200\n"
+    run += "write_dump all custom {}.dump id x y z modify format float %.17g\n"
+    script = core() + on_gpu(models) + run.format("one") + "clear\n"
+    result = run_lammps(
+        script + core() + on_gpu(models) + run.format("two"), environ=gpu_environment(gpu)
+    )
+    (one,), (two,) = result.dump("one.dump"), result.dump("two.dump")
+    for column in ("x", "y", "z"):
+        np.testing.assert_array_equal(one[column], two[column])
+
+
+# of Langevin's dynamics every state is kept: its random forces are not known again
+ADJOINT = """
+from pathlib import Path
+import numpy as np
+from test_adjoint import Fluid, Loss, _core
+for integrator, every in (("nvt", 1), ("nvt", 10), ("langevin", 1)):
+    fluid = Fluid(Path(FOLDER), ["A", "B"], integrator)
+    t = fluid.run(fluid.u, 100, every)
+    derivatives = Loss(t).derivatives(t)
+    reference = _core.adjoint(t, *derivatives)
+    found = _core.adjoint(t, *derivatives, device="cuda")
+    for key, values in reference.items():
+        scale = np.abs(values).max(initial=0.0)
+        np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-9 * scale, err_msg=key)
+        assert scale > 0 or values.size == 0
+print("the same")
+"""
+
+
+@each_gpu
+def test_the_adjoint_on_a_gpu(gpu, tmp_path):
+    """In a process of its own: the library that is loaded first stays."""
+    script = ADJOINT.replace("FOLDER", repr(str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        env=gpu_environment(gpu),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("the same\n"), done.stderr[-3000:]
+
+
+# ---- devices and errors ----
+
+
+def refused(run_lammps, models, tmp_path, options, ranks=1, steps=0, **variables):
+    """The error of 'device cuda' with further options on emulated GPUs."""
+    fluid(cells=4).write(tmp_path / "start.data")
+    environ = {**gpu_environment("emulated-gpu"), **variables}
+    result = run_lammps(
+        core() + diffsim(models, device=options) + f"run {steps}\n",
+        ranks=ranks,
+        check=False,
+        environ=environ,
+    )
+    assert result.returncode > 0
+    return error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("gpu", ["must be 'cpu', 'cuda', or 'cuda:N'", "'gpu'"]),
+        ("cuda:", ["must be 'cpu', 'cuda', or 'cuda:N'", "'cuda:'"]),
+        ("cuda:-1", ["numbered from 0", "'cuda:-1'"]),
+        ("cuda:1", ["There is no GPU 1: this machine has 1, numbered from 0"]),
+        ("cuda precision half", ["'single', 'mixed' or 'double'", "'half'"]),
+        ("cpu precision single", ["precision is that of 'device cuda'", "Remove it"]),
+        ("cuda eval exact precision mixed", ["precision is that of 'device cuda'", "Remove it"]),
+        ("cuda eval exact", ["needs a GPU and PyTorch with CUDA", "'device cpu'", "'eval table'"]),
+    ],
+)
+def test_settings_that_cannot_be(options, words, models, run_lammps, tmp_path):
+    line = refused(run_lammps, models, tmp_path, options)
+    assert "Pair style diffsim" in line
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"DIFFSIM_EMULATED_GPUS": "0"}, ["There is no GPU", "CUDA_VISIBLE_DEVICES"]),
+        ({"DIFFSIM_EMULATED_GPUS": "-1"}, ["driver of NVIDIA", "'device cpu'"]),
+        ({"DIFFSIM_EMULATED_BUSY": "1"}, ["GPU 0 is in use by another process"]),
+        ({"DIFFSIM_CUDA_LIBRARY": "/no/such/library.so"}, ["built without CUDA", "nvcc"]),
+    ],
+)
+def test_no_gpu_is_a_sentence(ranks, variables, words, models, run_lammps, tmp_path):
+    line = refused(run_lammps, models, tmp_path, "cuda", ranks, **variables)
+    for word in ("Pair style diffsim", *words):
+        assert word in line
+
+
+def test_no_memory_is_a_sentence(models, run_lammps, tmp_path):
+    line = refused(run_lammps, models, tmp_path, "cuda", DIFFSIM_EMULATED_MEMORY="200000")
+    for word in ("memory of the GPU is not enough", "more are needed", "are free", "Use more GPUs"):
+        assert word in line
+
+
+def test_processes_take_the_gpus_in_turn(models, run_lammps, tmp_path):
+    fluid(cells=4).write(tmp_path / "start.data")
+    environ = {**gpu_environment("emulated-gpu"), "DIFFSIM_EMULATED_GPUS": "2"}
+    result = run_lammps(core() + on_gpu(models) + "run 0\n", ranks=4, environ=environ)
+    assert "GPUs 0, 1, 0, 1" in result.log
+    result = run_lammps(core() + diffsim(models, device="cuda:1") + "run 0\n", environ=environ)
+    assert "GPU 1" in result.log
+
+
+def test_the_library_of_this_machine(models, run_lammps, tmp_path):
+    """Where there is no GPU, 'device cuda' says so in a sentence, built with CUDA or without."""
+    fluid(cells=4).write(tmp_path / "start.data")
+    result = run_lammps(core() + on_gpu(models) + "run 0\n", check=False, environ=environment())
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        assert result.returncode == 0
+        return
+    line = error_line(result)
+    built = (Path(plugin_directory()) / "libdiffsim_cuda.so").exists()
+    assert ("driver of NVIDIA" in line or "no GPU" in line) if built else "without CUDA" in line
+
+
+def test_a_restart_file_does_not_know_the_device(models, run_lammps, tmp_path):
+    """It can be read where there is no GPU."""
+    fluid(cells=4).write(tmp_path / "start.data")
+    environ = gpu_environment("emulated-gpu")
+    run_lammps(core() + on_gpu(models) + "run 0\nwrite_restart r\n", environ=environ)
+    without = {**environ, "DIFFSIM_EMULATED_GPUS": "0"}
+    result = run_lammps("read_restart r\nrun 0\n", environ=without)
+    assert "kernels" in result.log
+    assert "emulated GPU" not in result.log
+
+
+def test_a_trajectory_of_floats_is_refused(models, run_lammps, tmp_path):
+    fluid(cells=4).write(tmp_path / "start.data")
+    script = core() + on_gpu(models, 1, "precision mixed")
+    result = run_lammps(
+        script + "fix 1 all nve\nfix 2 all diffsim/trajectory\nrun 1\n",
+        check=False,
+        environ=gpu_environment("emulated-gpu"),
+    )
+    assert "forces in floats" in error_line(result)
