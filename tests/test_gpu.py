@@ -40,7 +40,7 @@ def on_gpu(models, n_types=1, options=""):
 @each_gpu
 @pytest.mark.parametrize(
     ("precision", "energy", "force"),
-    [("double", 1e-13, 1e-12), ("mixed", 1e-6, 2e-5), ("single", 1e-6, 2e-5)],
+    [("double", 1e-13, 1e-12), ("mixed", 1e-6, 3e-6), ("single", 1e-6, 3e-6)],
 )
 def test_precisions(gpu, precision, energy, force, models, run_lammps, tmp_path):
     """Against doubles on the processor, and none of floats is as good as one of doubles."""
@@ -67,7 +67,7 @@ def test_precisions(gpu, precision, energy, force, models, run_lammps, tmp_path)
 @each_gpu
 @pytest.mark.parametrize("precision", ["mixed", "single"])
 def test_floats_far_from_the_origin(gpu, precision, models, run_lammps, tmp_path):
-    """Positions are floats from the middle of the atoms: a box may be anywhere."""
+    """Positions are integers on a grid over the atoms: a box may be anywhere."""
     fluid(cells=4).write(tmp_path / "start.data")
     far = "variable far equal 1000.3\nchange_box all boundary f f f\n"
     far += "displace_atoms all move ${far} ${far} ${far}\n"
@@ -84,7 +84,7 @@ def test_floats_far_from_the_origin(gpu, precision, models, run_lammps, tmp_path
     (ours,), (theirs,) = result.dump("ours.dump"), result.dump("reference.dump")
     assert theirs["x"].min() > 1000.0
     for column in ("fx", "fy", "fz"):
-        assert_close(ours[column], theirs[column], 2e-5)
+        assert_close(ours[column], theirs[column], 3e-6)
 
 
 @each_gpu

@@ -10,13 +10,6 @@
 
 namespace diffsim {
 
-// An atom: read as one or two vectors of 16 bytes.
-template <class Real>
-struct alignas(4 * sizeof(Real)) Place {
-  Real x, y, z;
-  int type;
-};
-
 template <class Real>
 struct alignas(4 * sizeof(Real)) Row {
   Real q[4];    // as SplineRow

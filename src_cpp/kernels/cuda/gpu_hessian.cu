@@ -3,6 +3,7 @@
 #include "gpu_pairs.h"
 
 #include "device_tables.h"
+#include "places.h"
 #include "sliced_list.h"
 
 namespace diffsim {
@@ -85,20 +86,13 @@ class Hessian : public PairHessian {
     select_gpu(device_);
     const int nall = atoms.nall;
     const std::size_t numbers = 3 * static_cast<std::size_t>(nall);
-    const double *const vectors[2] = {atoms.x, lambda};
-    for (int k = 0; k < 2; k++) {
-      sent_[k].reserve(nall);
-      places_[k].reserve(nall);
-      for (int i = 0; i < nall; i++)
-        sent_[k][i] = {vectors[k][3 * i], vectors[k][3 * i + 1], vectors[k][3 * i + 2],
-                       atoms.type[i]};
-      stream_.upload(places_[k], sent_[k], 0, nall);
-    }
+    places_.send(atoms, {}, stream_);
+    lambda_.send({lambda, atoms.type, atoms.nlocal, nall}, {}, stream_);
     gradient_.reserve(numbers);
     received_.reserve(numbers);
     stream_.clear(gradient_, numbers);
-    const HessianArguments arguments = {list_.view(),      tables_.view(),   places_[0].data(),
-                                        places_[1].data(), gradient_.data(), moments_.data()};
+    const HessianArguments arguments = {list_.view(),   tables_.view(),   places_.data(),
+                                        lambda_.data(), gradient_.data(), moments_.data()};
     launch(contract, arguments.list.inum, stream_, arguments);
     stream_.download(received_, gradient_, 0, numbers);
     stream_.finish();
@@ -122,8 +116,7 @@ class Hessian : public PairHessian {
   Stream stream_;
   SlicedList list_;
   Tables<double> tables_;
-  Pinned<Place<double>> sent_[2];    // positions and lambda
-  OnGpu<Place<double>> places_[2];
+  Places<double> places_, lambda_;
   OnGpu<double> gradient_, moments_;
   Pinned<double> received_;
 };

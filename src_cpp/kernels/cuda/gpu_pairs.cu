@@ -4,17 +4,16 @@
 
 #include "../spline.h"
 #include "device_tables.h"
+#include "places.h"
 #include "sliced_list.h"
 
-#include <array>
-#include <cmath>
+#include <vector>
 
 namespace diffsim {
 
 namespace {
 
-constexpr int PART = 1 << 16;    // atoms that are on their way at a time
-constexpr int TALLIED = 7;       // energy, and the virial xx yy zz xy xz yz
+constexpr int TALLIED = 7;    // energy, and the virial xx yy zz xy xz yz
 constexpr int PARTIAL_SUMS = 1024;
 
 // ---- what a thread does ----
@@ -24,6 +23,7 @@ struct ForceArguments {
   SlicedListView list;
   TablesView<Real> tables;
   const Place<Real> *atoms;
+  Real unit;    // of positions
   Real special[4];
   Sum *f;           // [inum][3]
   double *tally;    // [TALLIED][inum]
@@ -46,7 +46,9 @@ __global__ void sum_forces(const ForceArguments<Real, Sum> a)
   for (int k = 0; k < n; k++) {
     const int entry = entries[static_cast<std::int64_t>(k) * SLICE];
     const Place<Real> other = a.atoms[entry & a.list.index_mask];
-    const Real dx = own.x - other.x, dy = own.y - other.y, dz = own.z - other.z;
+    const Real dx = difference(own.x, other.x, a.unit);
+    const Real dy = difference(own.y, other.y, a.unit);
+    const Real dz = difference(own.z, other.z, a.unit);
     const Real s = dx * dx + dy * dy + dz * dz;
     const Table<Real> &table = tables[other.type];
     if (!(s < table.s_cutoff)) continue;    // nor if it is no number
@@ -144,32 +146,6 @@ __global__ void count_pairs(const CountArguments a)
 
 // ---- on this side ----
 
-// Positions on their way to the GPU.  Those of floats are counted from the middle of the atoms, where they
-// are most exact.
-template <class Real>
-class Places {
- public:
-  void send(const Atoms &atoms, const std::array<double, 3> &origin, Stream &stream)
-  {
-    sent_.reserve(atoms.nall);
-    on_gpu_.reserve(atoms.nall);
-    for (int begin = 0; begin < atoms.nall; begin += PART) {
-      const int end = begin + PART < atoms.nall ? begin + PART : atoms.nall;
-      for (int i = begin; i < end; i++)
-        sent_[i] = {static_cast<Real>(atoms.x[3 * i] - origin[0]),
-                    static_cast<Real>(atoms.x[3 * i + 1] - origin[1]),
-                    static_cast<Real>(atoms.x[3 * i + 2] - origin[2]), atoms.type[i]};
-      stream.upload(on_gpu_, sent_, begin, end - begin);
-    }
-  }
-  const Place<Real> *data() const { return on_gpu_.data(); }
-  double bytes() const { return on_gpu_.bytes(); }
-
- private:
-  Pinned<Place<Real>> sent_;
-  OnGpu<Place<Real>> on_gpu_;
-};
-
 template <class Real, class Sum>
 class Pairs : public GpuPairs {
  public:
@@ -190,12 +166,7 @@ class Pairs : public GpuPairs {
     select_gpu(device_);
     list_.set(pairs, compute_);
     for (int k = 0; k < 4; k++) special_[k] = pairs.special[k];
-    for (int d = 0; d < 3; d++) {
-      double sum = 0.0;
-      for (int i = 0; i < atoms.nlocal; i++) sum += atoms.x[3 * i + d];
-      const double mean = atoms.nlocal > 0 ? sum / atoms.nlocal : 0.0;
-      origin_[d] = std::isfinite(mean) ? mean : 0.0;
-    }
+    grid_ = PositionGrid::over(atoms);
   }
 
   bool add_forces(const Atoms &atoms, ForceSums &sums) override;
@@ -219,7 +190,7 @@ class Pairs : public GpuPairs {
   Tables<double> exact_tables_;
   Places<Real> places_;
   Places<double> exact_places_;
-  std::array<double, 3> origin_ = {};
+  PositionGrid grid_;
   double special_[4] = {};
   OnGpu<Sum> f_;
   Pinned<Sum> f_received_;
@@ -257,12 +228,13 @@ void Pairs<Real, Sum>::start(const Atoms &atoms, bool tally)
     partial_.reserve(static_cast<std::size_t>(TALLIED) * PARTIAL_SUMS);
     partial_received_.reserve(static_cast<std::size_t>(TALLIED) * PARTIAL_SUMS);
   }
-  places_.send(atoms, origin_, compute_);
+  places_.send(atoms, grid_, compute_);
   compute_.clear(close_, 1);
   ForceArguments<Real, Sum> arguments = {};
   arguments.list = list_.view();
   arguments.tables = tables_.view();
   arguments.atoms = places_.data();
+  arguments.unit = static_cast<Real>(grid_.unit);
   for (int k = 0; k < 4; k++) arguments.special[k] = static_cast<Real>(special_[k]);
   arguments.f = f_.data();
   arguments.tally = tally_.data();
@@ -331,7 +303,7 @@ void Pairs<Real, Sum>::add_counts(const Atoms &atoms, double *counts, double *vi
 {
   if (list_.atoms().empty()) return;
   select_gpu(device_);
-  exact_places_.send(atoms, {0.0, 0.0, 0.0}, compute_);
+  exact_places_.send(atoms, grid_, compute_);
   CountArguments arguments = {list_.view(),
                               exact_tables_.view(),
                               exact_places_.data(),
