@@ -15,7 +15,7 @@ from diffsim.potentials import LennardJones, Neural, PairPotential
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "lj"
 TABLE_ROWS = 2000
-REPEATS = {1_000: "1 1 1", 32_000: "4 4 2", 256_000: "8 8 4"}
+REPEATS = {1_000: "1 1 1", 32_000: "4 4 2", 256_000: "8 8 4", 2_048_000: "16 16 8"}
 """How the configuration is repeated to each number of atoms."""
 
 FORGETTING = 300

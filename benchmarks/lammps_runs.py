@@ -150,6 +150,9 @@ def _kernels(output: str, run: Run) -> str | None:
         return None
     if "Pair style diffsim: the model itself is evaluated" in output:  # eval exact
         return None
+    gpu = re.search(r"Pair style diffsim: (.+), GPUs? .*, (\w+) precision", output)
+    if gpu is not None:
+        return gpu.group(1)
     used = re.search(r"Pair style diffsim: (\w+) kernels, (\d+) thread", output)
     if used is None:
         raise RunError("Pair style diffsim does not say which kernels it uses.")

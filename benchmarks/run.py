@@ -1,6 +1,6 @@
 """Speed of pair_style diffsim, as ratios from interleaved runs.
 
-    python benchmarks/run.py [pair] [threads] [exact] [frames] [startup]
+    python benchmarks/run.py [pair] [threads] [exact] [frames] [startup] [gpu]
 
 Without names all parts are measured, which takes about ten minutes on two cores; nothing else
 should run on the machine meanwhile. Every round runs all variants one after the other, in a new
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import exact
 import frames
+import gpu
 import pair
 import startup
 import threads
@@ -31,6 +32,7 @@ PARTS = {
     "exact": exact.measure,
     "frames": frames.measure,
     "startup": startup.measure,
+    "gpu": gpu.measure,
 }
 
 
