@@ -5,6 +5,8 @@ That its forces, energies, virials and counts are right is in the tests of these
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +16,22 @@ import pytest
 
 from conftest import (
     GPUS,
+    LMP,
+    NO_BOND_FORCES,
+    Configuration,
     assert_close,
     assert_same_to_rounding,
     core,
     diffsim,
     environment,
     error_line,
+    execute,
     fluid,
     gpu_environment,
     single_point,
 )
 from diffsim.plugin import plugin_directory
+from test_training import inputs, metrics, with_keys  # noqa: F401
 
 each_gpu = pytest.mark.parametrize("gpu", GPUS)
 each_newton = pytest.mark.parametrize("newton", ["on", "off"])
@@ -88,6 +95,59 @@ def test_floats_far_from_the_origin(gpu, precision, models, run_lammps, tmp_path
 
 
 @each_gpu
+@pytest.mark.parametrize("precision", ["double", "mixed", "single"])
+def test_a_dimer_that_flies(gpu, precision, models, run_lammps, tmp_path):
+    """Far from where it was when the list was made, as the skin is wider than the dimer is long."""
+    x = np.array([[70.0, 70.0, 70.0], [71.1, 70.0, 70.0]])
+    Configuration(200.0 * np.eye(3), x, np.ones(2, int)).write(tmp_path / "start.data")
+    run = (
+        "neighbor 30.0 bin\ncomm_modify cutoff 33.0\nvelocity all set 3 2.3 1.7\nfix 1 all nve\n"
+        "timestep 0.005\nthermo 100\nrun 700\n"
+    )
+    result = run_lammps(
+        core() + on_gpu(models, 1, f"precision {precision}") + run,
+        environ=gpu_environment(gpu),
+    )
+    energy = result.thermo[0]["TotEng"]
+    assert "Neighbor list builds = 0" in result.log
+    np.testing.assert_allclose(energy, energy[0], rtol=0, atol=1e-4)
+
+
+@each_gpu
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_weights_that_change_while_the_list_stays(gpu, precision, models, run_lammps, tmp_path):
+    pair = Configuration(20.0 * np.eye(3), np.array([[9.0, 9, 9], [10.3, 9, 9]]), np.ones(2, int))
+    pair.bonds = [(0, 1)]
+    pair.write(tmp_path / "start.data")
+    result = run_lammps(
+        core(bonds=NO_BOND_FORCES)
+        + "special_bonds lj 0.5 1 1\n"
+        + on_gpu(models, 1, f"precision {precision}")
+        + "run 0\nspecial_bonds lj 1 1 1\nrun 1 pre no\n",
+        environ=gpu_environment(gpu),
+    )
+    first, second = (table["PotEng"] for table in result.thermo)
+    assert first[0] < -0.2
+    assert second[-1] == pytest.approx(2.0 * first[0], rel=1e-5)
+
+
+@each_gpu
+def test_partitions_do_not_wait_for_each_other(gpu, models, run_lammps, tmp_path):
+    """One has five times as many simulations as the other."""
+    fluid(cells=3).write(tmp_path / "start.data")
+    (tmp_path / "in.many").write_text(
+        "variable n world 1 5\nvariable i loop $n\nlabel again\n"
+        + core()
+        + on_gpu(models)
+        + "run 1\nclear\nnext i\njump in.many again\n"
+    )
+    command = [*LMP, "-partition", "2x1", "-in", "in.many"]
+    result = execute(command, tmp_path, ranks=2, environ=gpu_environment(gpu))
+    assert result.returncode == 0, result.log + result.stderr
+    assert (tmp_path / "log.lammps.1").read_text().count("Loop time") == 5
+
+
+@each_gpu
 def test_conserves_energy_in_mixed_precision(gpu, models, run_lammps, tmp_path):
     fluid().write(tmp_path / "start.data")
     result = run_lammps(
@@ -106,18 +166,18 @@ def test_conserves_energy_in_mixed_precision(gpu, models, run_lammps, tmp_path):
 @each_gpu
 @each_newton
 def test_more_atoms_than_are_on_their_way_at_a_time(gpu, newton, models, run_lammps, tmp_path):
-    """Positions and forces go in parts of 65,536 atoms; here in two, and a list of many slices."""
+    """Positions go in parts of 65,536 atoms and forces of 131,072; here in three and two."""
     fluid(cells=3).write(tmp_path / "start.data")
     result = run_lammps(
         core(newton=newton)
-        + "replicate 9 9 9\nvelocity all create 1.0 5 loop geom\n"
+        + "replicate 12 12 9\nvelocity all create 1.0 5 loop geom\n"
         + diffsim(models)
         + single_point("reference")
         + on_gpu(models)
         + single_point("diffsim"),
         environ=gpu_environment(gpu),
     )
-    assert "78732 atoms" in result.log
+    assert "139968 atoms" in result.log
     assert_same_to_rounding(result, relative=1e-11)
 
 
@@ -166,7 +226,7 @@ def test_overlay(gpu, newton, ranks, models, run_lammps, tmp_path):
     assert_same_to_rounding(result, relative=1e-11)
 
 
-@each_gpu
+@pytest.mark.parametrize("gpu", ["gpu"])  # no order of threads changes in the emulation
 def test_a_trajectory_is_the_same_from_run_to_run(gpu, models, run_lammps, tmp_path):
     fluid(cells=4).write(tmp_path / "start.data")
     run = "velocity all create 1.5 7 loop all\nfix 1 all nve\nrun 200\n"
@@ -190,7 +250,7 @@ for integrator, every in (("nvt", 1), ("nvt", 10), ("langevin", 1)):
     t = fluid.run(fluid.u, 100, every)
     derivatives = Loss(t).derivatives(t)
     reference = _core.adjoint(t, *derivatives)
-    found = _core.adjoint(t, *derivatives, device="cuda")
+    found = _core.adjoint(t, *derivatives, gpu=0)
     for key, values in reference.items():
         scale = np.abs(values).max(initial=0.0)
         np.testing.assert_allclose(found[key], values, rtol=0, atol=1e-9 * scale, err_msg=key)
@@ -212,6 +272,61 @@ def test_the_adjoint_on_a_gpu(gpu, tmp_path):
         check=False,
     )
     assert done.stdout.endswith("the same\n"), done.stderr[-3000:]
+
+
+def train(folder, out, changes, environ, ranks=1):
+    """The metrics of a training by the command line."""
+    file = folder / f"{out.name}.yaml"
+    file.write_text(json.dumps(with_keys(changes)))
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(file), "--out", str(out)]
+    result = execute(command, folder, ranks=ranks, environ=environ)
+    assert result.returncode == 0, result.log + result.stderr
+    return metrics(out)
+
+
+SHORT = {"iterations": 2, "simulation.steps": 200, "simulation.equilibration": 40}
+
+
+@each_gpu
+def test_a_training_on_a_gpu(gpu, inputs, tmp_path):  # noqa: F811
+    """The first iterations are those of the processor, until chaos makes more of rounding."""
+    changes = {**SHORT, "simulation.device": "cuda"}
+    ours = train(inputs, tmp_path / "gpu", changes, gpu_environment(gpu))
+    theirs = train(inputs, tmp_path / "cpu", SHORT, environment())
+    assert ours[0]["loss"] == pytest.approx(theirs[0]["loss"], rel=1e-6)
+    for record, other in zip(ours, theirs, strict=True):
+        assert record["md_steps"] == other["md_steps"]
+    assert "double precision" in (tmp_path / "gpu" / "lammps" / "fluid.log").read_text()
+
+
+def test_processes_of_a_training_take_the_gpus_in_turn(inputs, tmp_path):  # noqa: F811
+    environ = {**gpu_environment("emulated-gpu"), "DIFFSIM_EMULATED_GPUS": "2"}
+    changes = {**SHORT, "simulation.device": "cuda", "simulation.replicas": 2}
+    changes["simulation.ranks_per_simulation"] = 1
+    train(inputs, tmp_path / "run", changes, environ, ranks=2)
+    folder = tmp_path / "run" / "lammps"
+    logs = [(folder / name / "fluid.log").read_text() for name in ("", "replica2")]
+    used = {re.search(r"emulated GPU, GPU (\d)", log)[1] for log in logs}
+    assert used == {"0", "1"}
+
+
+def test_a_training_where_there_is_no_gpu(inputs, tmp_path):  # noqa: F811
+    file = inputs / "none.yaml"
+    for device, words in (
+        ("cuda", "are to run on the device 'cuda'. .*device cpu"),
+        ("gpu", "systems|device"),
+    ):
+        file.write_text(json.dumps(with_keys({**SHORT, "simulation.device": device})))
+        command = [sys.executable, "-m", "diffsim.cli.main", "train", str(file)]
+        result = execute(
+            [*command, "--out", str(tmp_path / "none")],
+            inputs,
+            environ={**gpu_environment("emulated-gpu"), "DIFFSIM_EMULATED_GPUS": "0"},
+        )
+        assert result.returncode != 0
+        assert re.search(words, result.stderr + result.log)
+        assert "Traceback" not in result.stderr
+    assert not (tmp_path / "none" / "checkpoint.pt").exists()
 
 
 # ---- devices and errors ----
@@ -258,6 +373,7 @@ def test_settings_that_cannot_be(options, words, models, run_lammps, tmp_path):
         ({"DIFFSIM_EMULATED_GPUS": "0"}, ["There is no GPU", "CUDA_VISIBLE_DEVICES"]),
         ({"DIFFSIM_EMULATED_GPUS": "-1"}, ["driver of NVIDIA", "'device cpu'"]),
         ({"DIFFSIM_EMULATED_BUSY": "1"}, ["GPU 0 is in use by another process"]),
+        ({"DIFFSIM_EMULATED_OTHER": "1"}, ["not compiled for GPU 0", "DIFFSIM_CUDA_ARCHITECTURES"]),
         ({"DIFFSIM_CUDA_LIBRARY": "/no/such/library.so"}, ["built without CUDA", "nvcc"]),
     ],
 )
@@ -270,6 +386,12 @@ def test_no_gpu_is_a_sentence(ranks, variables, words, models, run_lammps, tmp_p
 def test_no_memory_is_a_sentence(models, run_lammps, tmp_path):
     line = refused(run_lammps, models, tmp_path, "cuda", DIFFSIM_EMULATED_MEMORY="200000")
     for word in ("memory of the GPU is not enough", "more are needed", "are free", "Use more GPUs"):
+        assert word in line
+
+
+def test_no_pinned_memory_is_a_sentence(models, run_lammps, tmp_path):
+    line = refused(run_lammps, models, tmp_path, "cuda", DIFFSIM_EMULATED_PINNED="20000")
+    for word in ("processor's memory is not enough", "stay in place", "ulimit -l"):
         assert word in line
 
 

@@ -184,14 +184,18 @@ void PairDiffSim::open_gpu()
   gpu.reset();
   gpu_pairs.reset();
   gpu_has_tables = false;
-  gpu_list_built = -1;
+  gpu_list_built = NEVER;
   // forces on a GPU are those on local atoms; their virial is computed with them
-  no_virial_fdotr_compute = device.cuda && !style.exact ? 1 : 0;
-  if (!device.cuda || style.exact) return;
+  const bool all_on_gpu = device.cuda && !style.exact;
+  if (all_on_gpu || without_fdotr) no_virial_fdotr_compute = all_on_gpu ? 1 : 0;
+  without_fdotr = all_on_gpu;
+  if (!device.cuda) return;
+  // partitions go their own ways: none waits for the others here
+  device.local_rank = rank_on_machine(world) + universe->root_proc[universe->iworld];
+  if (style.exact) return;
   std::string failure;
-  const int local_rank = rank_on_machine(universe->uworld);
   try {
-    gpu = std::make_unique<Gpu>(device.index, local_rank);
+    gpu = std::make_unique<Gpu>(device.index, device.local_rank);
     gpu_pairs = gpu->pairs(device.precision);
   } catch (const GpuError &e) {
     failure = e.what();
@@ -212,7 +216,7 @@ void PairDiffSim::init_style()
     neighbor->add_request(this, NeighConst::REQ_FULL);
   else
     neighbor->add_request(this);
-  gpu_list_built = -1;
+  gpu_list_built = NEVER;
   close_pairs = 0;
 
   static constexpr const char *PRECISIONS[] = {"single", "mixed", "double"};
@@ -330,7 +334,7 @@ bool PairDiffSim::add_on_gpu(const Atoms &atoms, ForceSums &sums)
 {
   try {
     bring_to_gpu(atoms, neighbor->ago == 0);
-    return gpu_pairs->add_forces(atoms, sums);
+    return gpu_pairs->add_forces(atoms, special, sums);
   } catch (const GpuError &e) {
     error->one(FLERR, "Pair style diffsim: {}", e.what());
   }
@@ -350,7 +354,7 @@ void PairDiffSim::count_pairs(double *counts, double *counts_virial)
   }
   try {
     bring_to_gpu(atoms, false);
-    gpu_pairs->add_counts(atoms, counts, counts_virial);
+    gpu_pairs->add_counts(atoms, special, counts, counts_virial);
   } catch (const GpuError &e) {
     error->one(FLERR, "Pair style diffsim: {}", e.what());
   }

@@ -81,7 +81,8 @@ class PairDiffSim : public Pair {
   // of this run, and not of a restart file
   struct Device {
     bool cuda = false;
-    int index = -1;    // of the GPU; -1 for one that is chosen
+    int index = -1;        // of the GPU; -1 for one that is chosen
+    int local_rank = 0;    // number of this process on its machine
     diffsim::Precision precision = diffsim::Precision::DOUBLE;
   } device;
 
@@ -93,7 +94,9 @@ class PairDiffSim : public Pair {
   std::unique_ptr<diffsim::Gpu> gpu;               // with `device cuda`
   std::unique_ptr<diffsim::GpuPairs> gpu_pairs;    // with `device cuda` and `eval table`
   bool gpu_has_tables = false;
-  bigint gpu_list_built = -1;                      // the step whose list the GPU has
+  bool without_fdotr = false;    // whether it was the GPU that asked for it
+  static constexpr bigint NEVER = -2;
+  bigint gpu_list_built = NEVER;                   // the step whose list the GPU has
   std::string archive;                             // with `eval exact`
   std::unique_ptr<diffsim::PairFunction> model;    // with `eval exact`
   std::vector<int> species_of_type;                // [ntypes], -1 for NULL

@@ -4,13 +4,11 @@
 
 #include "../potential/knots_file.h"
 #include "../potential/torchscript.h"
-#include "rank_on_machine.h"
 
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
 #include "platform.h"
-#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -130,8 +128,7 @@ void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
 {
   const KeepThreads keep;
   std::string failure;
-  const Evaluation where = {device.cuda, device.index,
-                            device.cuda ? rank_on_machine(universe->uworld) : 0};
+  const Evaluation where = {device.cuda, device.index, device.local_rank};
   try {
     std::istringstream in(knots_text);
     knots = read_knots(in, path);

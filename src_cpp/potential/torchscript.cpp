@@ -63,12 +63,19 @@ std::string torch_version()
   return "";
 }
 
+// The part of PyTorch that knows of GPUs, which a program that does not name it does not load.  PyTorch looks
+// for it once, when it computes for the first time: not when a GPU is asked for.  Where there is no driver, nor
+// that part, nothing happens.
+void load_gpu_part()
+{
+  static const bool has_driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) != nullptr;
+  if (has_driver) dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+}
+
 // The processor, or the GPU of this process.
 torch::Device device_of(const Evaluation &where)
 {
   if (!where.on_gpu) return torch::kCPU;
-  // the part of PyTorch that knows of GPUs; a program that does not name it does not load it
-  dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
   const int count = static_cast<int>(torch::cuda::device_count());
   if (!torch::cuda::is_available() || count == 0)
     throw PotentialError("'eval exact' with 'device cuda' needs a GPU and PyTorch with CUDA, but "
@@ -297,6 +304,7 @@ extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const
 {
   // the profiling executor recompiles a model during its first calls, which takes longer than all of
   // the tabulation; specialising for shapes gains nothing here
+  load_gpu_part();
   torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
   torch::jit::setFusionStrategy(no_specialisation);
   try {

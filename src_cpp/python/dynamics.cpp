@@ -61,7 +61,7 @@ const double *states_of(const std::optional<Doubles> &given, const Trajectory &t
 
 py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
                     const std::optional<Doubles> &dv, int threads,
-                    const std::optional<std::string> &instructions, const std::string &device)
+                    const std::optional<std::string> &instructions, std::optional<int> gpu)
 {
   if (threads < 1) throw py::value_error("threads must be positive.");
   int last = -1;
@@ -72,14 +72,12 @@ py::dict adjoint_of(const Trajectory &t, const std::optional<Doubles> &dx,
   derivatives.last = last;
   const Instructions used =
       instructions ? instructions_named(*instructions) : fastest_instructions();
-  if (device != "cpu" && device != "cuda")
-    throw py::value_error("device must be 'cpu' or 'cuda', but is '" + device + "'.");
   Adjoint result;
   {
     const py::gil_scoped_release release;
     const std::unique_ptr<PairHessian> hessian =
-        device == "cuda" ? Gpu(0, 0).hessian(t.tables.view())
-                         : make_pair_hessian(used, t.tables.view(), threads);
+        gpu ? Gpu(*gpu, 0).hessian(t.tables.view())
+            : make_pair_hessian(used, t.tables.view(), threads);
     result = adjoint(t, derivatives, *hessian, used);
   }
   auto array = [](const std::vector<double> &values, std::vector<py::ssize_t> shape) {
@@ -190,7 +188,9 @@ void define_dynamics(py::module_ &m)
   m.def(
       "adjoint", &adjoint_of, py::arg("trajectory"), py::arg("dx") = py::none(),
       py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),
-      py::arg("device") = "cpu",
+      py::arg("gpu") = py::none(),
       "Total derivatives of a function of the first states of a trajectory, given its derivatives "
-      "with respect to each of them by itself, (states, atoms, 3).");
+      "with respect to each of them by itself, (states, atoms, 3); on the GPU of a number, if there "
+      "is one.");
+  m.def("gpu_count", &Gpu::count, "Number of GPUs; raises RuntimeError, with the reason, if none.");
 }

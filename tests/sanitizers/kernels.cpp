@@ -221,16 +221,18 @@ void check_gpu(const Configuration &configuration, const PairTables &tables, Gpu
   std::vector<double> counts(numbers), virial(numbers), plain_counts(numbers),
       plain_virial(numbers);
   ForceSums sums = {f.data(), true, 0.0, {0.0}};
-  const bool close = gpu.add_forces(atoms, sums);
-  gpu.add_counts(atoms, counts.data(), virial.data());
-  double energy = 0.0, pressure = 0.0, scale = 1.0;
+  const bool close = gpu.add_forces(atoms, SPECIAL, sums);
+  gpu.add_counts(atoms, SPECIAL, counts.data(), virial.data());
+  double energy = 0.0, tensor[6] = {}, scale = 1.0;
   bool any_close = false;
   for_each_pair(atoms, pairs, tables.view(), [&](const ListedPair &pair) {
     double fpair;
     const double phi = pair_energy(*pair.table, tables.knots, pair.rsq, fpair);
     const double share = pair.j < atoms.nlocal ? 1.0 : 0.5;
     energy += share * pair.special * phi;
-    pressure += share * pair.special * fpair * pair.rsq;
+    const int axes[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
+    for (int m = 0; m < 6; m++)
+      tensor[m] += share * pair.special * fpair * pair.d[axes[m][0]] * pair.d[axes[m][1]];
     any_close = any_close || pair.rsq < pair.table->s_inner;
     for (int k = 0; k < 3; k++) {
       const double pull = pair.special * fpair * pair.d[k];
@@ -243,7 +245,7 @@ void check_gpu(const Configuration &configuration, const PairTables &tables, Gpu
   pair_counts(atoms, pairs, tables.view(), plain_counts.data(), plain_virial.data());
   for (size_t k = 0; k < f.size(); k++) expect(f[k], reference[k], scale, "force on the GPU");
   expect(sums.energy, energy, scale, "energy on the GPU");
-  expect(sums.virial[0] + sums.virial[1] + sums.virial[2], pressure, scale, "virial on the GPU");
+  for (int m = 0; m < 6; m++) expect(sums.virial[m], tensor[m], scale, "virial on the GPU");
   expect(close, any_close, 1.0, "whether a pair is close, on the GPU");
   for (size_t k = 0; k < numbers; k++) {
     expect(counts[k], plain_counts[k], 1.0 + std::fabs(plain_counts[k]), "counts on the GPU", 1e-9);

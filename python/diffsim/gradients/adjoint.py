@@ -95,10 +95,11 @@ def motion_response(
     species: Sequence[str],
     species_of_type: Sequence[int],
     threads: int = 1,
+    gpu: int | None = None,
 ) -> Array:
     """Derivatives of the same by the coefficients of the simulated splines, (M, P (K + 2)).
 
-    The initial state of the window is held fixed.
+    The initial state of the window is held fixed. On the GPU of a number, if there is one.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def motion_response(
     for target in targets:
         for index in range(len(target.values)):
             by_states = target.derivatives(window, species, index)
-            found = _core.adjoint(trajectory, by_states.x, by_states.v, threads=threads)
+            found = _core.adjoint(trajectory, by_states.x, by_states.v, threads=threads, gpu=gpu)
             if not np.all(np.isfinite(found["coefficients"])):
                 raise SimulationError(
                     f"The derivative of the {target.label} along a window of "

@@ -126,6 +126,7 @@ def simulate(
     start: str | None,
     scratch: Path,
     processes: Any = None,
+    device: str = "cpu",
 ) -> tuple[Frames, str]:
     """Simulate a piece of trajectory and record its frames.
 
@@ -145,6 +146,8 @@ def simulate(
         Folder for the files that LAMMPS reads and writes, and its log.
     processes
         MPI communicator of the processes that simulate together; None is this process alone.
+    device
+        Where pairs are computed, as of pair_style diffsim.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def simulate(
     InputError
         If the script does not define atoms, or their types do not fit the species.
     """
-    with started(system, knots, seed, start, scratch, processes) as run:
+    with started(system, knots, seed, start, scratch, processes, device) as run:
         run.commands(
             *([f"run {recording.relaxation}"] if recording.relaxation else []),
             recording.fix(),
@@ -218,7 +221,13 @@ class Run:
 
 @contextlib.contextmanager
 def started(
-    system: System, knots: Any, seed: int, start: str | None, scratch: Path, processes: Any = None
+    system: System,
+    knots: Any,
+    seed: int,
+    start: str | None,
+    scratch: Path,
+    processes: Any = None,
+    device: str = "cpu",
 ) -> Iterator[Run]:
     """A LAMMPS instance in which the system's script has run, with the atoms in their places.
 
@@ -240,7 +249,7 @@ def started(
         run_script(lammps, system, types, processes)
         run = Run(lammps, system, index, species, scratch, processes)
         run.commands(
-            "pair_style diffsim",
+            f"pair_style diffsim device {device}",
             f'pair_coeff * * "{knots_file}" {" ".join(types)}',
             *([f'read_dump "{state_file}" 0 {STATE_READ}'] if start is not None else []),
             "reset_timestep 0",

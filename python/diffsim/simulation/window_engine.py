@@ -34,12 +34,13 @@ def simulate_windows(
     scratch: Path,
     analyse: Analysis,
     processes: Any = None,
+    device: str = "cpu",
 ) -> tuple[Frames, str]:
     """Simulate windows of a trajectory, and analyse each as soon as it is there.
 
     Parameters
     ----------
-    system, knots, seed, start, scratch, processes
+    system, knots, seed, start, scratch, processes, device
         As of `simulate`.
     recording
         Of the frames that windows begin with: a window follows each of them, so that `every` is the
@@ -63,7 +64,7 @@ def simulate_windows(
         As `simulate`.
     """
     frames: list[Frames] = []
-    with started(system, knots, seed, start, scratch, processes) as run:
+    with started(system, knots, seed, start, scratch, processes, device) as run:
         if recording.relaxation:
             run.commands(f"run {recording.relaxation}")
         for _ in range(recording.steps // recording.every):

@@ -166,6 +166,10 @@ class SimulationConfig(Section):
         default=None,
         description="the number of MPI processes that simulate together; by default it is chosen",
     )
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = Field(
+        default="cpu",
+        description="'cpu', or a GPU: 'cuda', or 'cuda:N' with its number",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SimulationConfig:

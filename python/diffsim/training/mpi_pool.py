@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from diffsim.errors import AbortedError
+from diffsim.simulation.devices import device_of_process
 from diffsim.training.aborts import note_abort
 from diffsim.training.layout import Layout, assign
 from diffsim.training.pieces import Simulator
@@ -107,6 +108,7 @@ class _Member:
         self.world = world
         self.layout = Layout(int(world.Get_size()), 1, 1)
         self._group: Any = None
+        self._local_rank = _local_rank(world)
         self.simulators: dict[int, Simulator] = {}
 
     def arrange(self, simulators: dict[int, Simulator], layout: Layout) -> None:
@@ -115,6 +117,10 @@ class _Member:
             self._group.Free()
         self._group = self.world.Split(layout.group(self.world.Get_rank()))
         self.simulators, self.layout = simulators, layout
+        for index, simulator in simulators.items():
+            device = device_of_process(simulator.protocol.device, self._local_rank)
+            protocol = replace(simulator.protocol, device=device)
+            self.simulators[index] = replace(simulator, protocol=protocol)
 
     def serve(self) -> None:
         """Do what the leader says, until it says stop."""
@@ -165,6 +171,16 @@ class _Member:
             found = _wait(lambda: _first_of(self.world, sources))
             if found is not None:
                 return self.world.recv(source=found, tag=TAG)
+
+
+def _local_rank(world: Any) -> int:
+    """Number of this process among those of its machine; all of them call this together."""
+    from mpi4py import MPI
+
+    machine = world.Split_type(MPI.COMM_TYPE_SHARED)
+    rank = int(machine.Get_rank())
+    machine.Free()
+    return rank
 
 
 def _first_of(world: Any, sources: Sequence[int]) -> tuple[bool, int | None]:

@@ -155,7 +155,8 @@ class Simulator:
         scratch: Path,
         processes: Any,
     ) -> tuple[Frames, str]:
-        return simulate(self.system, knots, recording, seed, state, scratch, processes)
+        device = self.protocol.device
+        return simulate(self.system, knots, recording, seed, state, scratch, processes, device)
 
     def work(self) -> Work:
         """What an iteration asks for."""

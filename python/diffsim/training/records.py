@@ -34,6 +34,8 @@ class Protocol:
         None for as many as make use of all processes.
     ranks_per_simulation
         MPI processes of each simulation; None to choose.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"cuda:N"``, as of pair_style diffsim.
     """
 
     steps: int = 2500
@@ -45,6 +47,7 @@ class Protocol:
     window: int = 100
     replicas: int | None = None
     ranks_per_simulation: int | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for name, lowest in (

@@ -174,13 +174,14 @@ def _check_resumable(config: Config, text: str) -> None:
     """Refuse to continue a run with another configuration: its frames belong to the old one."""
     new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
     for part in (new, old):  # on other numbers of processes it may go on
-        part["simulation"].pop("ranks_per_simulation", None)
+        for key in ("ranks_per_simulation", "device"):
+            part["simulation"].pop(key, None)
     for key, (before, now) in _differences(old, new):
         if key not in FREE:
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
-                f"{before}, and is {now}. Only 'iterations', 'accuracy' and 'ranks_per_simulation' "
-                "may change with --resume; start a new run for other changes."
+                f"{before}, and is {now}. Only 'iterations', 'accuracy', 'ranks_per_simulation' "
+                "and 'device' may change with --resume; start a new run for other changes."
             )
 
 

@@ -23,6 +23,7 @@ from diffsim.knots import Array, choose_grid, knot_values_at, spline_coefficient
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
+from diffsim.simulation.devices import check_device
 from diffsim.targets import RDF
 from diffsim.training.aborts import Aborts
 from diffsim.training.checks import (
@@ -133,6 +134,7 @@ class Trainer:
         ranges = check_ranges(given, float(potential.cutoff))
         self.accuracy = accuracy
         self.protocol = protocol or Protocol()
+        check_device(self.protocol.device)
         self.seed = seed
         self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
         self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")

@@ -14,6 +14,7 @@ from diffsim.errors import InputError
 from diffsim.gradients.adjoint import motion, motion_response, window_of
 from diffsim.knots import Array
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
+from diffsim.simulation.devices import gpu_number
 from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
 from diffsim.targets.window import whole_steps
 from diffsim.training.layout import Work
@@ -147,6 +148,7 @@ class WindowSimulator(Simulator):
             scratch,
             self._analyse,
             processes,
+            self.protocol.device,
         )
 
     def work(self) -> Work:
@@ -163,7 +165,13 @@ class WindowSimulator(Simulator):
         # a list gives the numbers for nested regions
         threads = int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1)
         return observed, motion_response(
-            trajectory, window, targets, self.species, species_of_type, threads
+            trajectory,
+            window,
+            targets,
+            self.species,
+            species_of_type,
+            threads,
+            gpu_number(self.protocol.device),
         )
 
 

@@ -66,7 +66,9 @@ class Tables {
     tables_sent.reserve(n);
     rows_sent.reserve(rows);
     for (int k = 0; k < n; k++) {
-      const PairTable &table = from.pairs[k];
+      PairTable table = from.pairs[k];
+      // type 0 is that of atoms without a position
+      if (k <= ntypes_ || k % (ntypes_ + 1) == 0) table.s_cutoff = -1.0;
       tables_sent[k] = {static_cast<Real>(table.s_inner), static_cast<Real>(table.inv_h),
                         static_cast<Real>(table.s_cutoff), static_cast<Real>(table.scale),
                         spline_of[k] * knots_};

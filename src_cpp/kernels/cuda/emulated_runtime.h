@@ -2,7 +2,9 @@
 // after the other: so that what the kernels compute is tested where there is no GPU.  It knows nothing of
 // what a GPU does at the same time.
 //
-// DIFFSIM_EMULATED_GPUS is their number (1), DIFFSIM_EMULATED_MEMORY the bytes that each has.
+// DIFFSIM_EMULATED_GPUS is their number (1), DIFFSIM_EMULATED_MEMORY the bytes that each has,
+// DIFFSIM_EMULATED_PINNED the most bytes of the processor's at a time; DIFFSIM_EMULATED_BUSY and _OTHER make them
+// GPUs that others use, and GPUs that nothing was compiled for.
 
 #ifndef DIFFSIM_KERNELS_CUDA_EMULATED_RUNTIME_H
 #define DIFFSIM_KERNELS_CUDA_EMULATED_RUNTIME_H
@@ -23,12 +25,15 @@ enum cudaError_t : std::uint8_t {
   cudaErrorNoDevice,
   cudaErrorInsufficientDriver,
   cudaErrorDevicesUnavailable,
+  cudaErrorNoKernelImageForDevice,
   cudaErrorInvalidDevice
 };
 enum cudaMemcpyKind : std::uint8_t { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 struct cudaDeviceProp {
   char name[256];
+  int major, minor;
 };
+struct cudaFuncAttributes {};
 using cudaStream_t = void *;
 using cudaEvent_t = void *;
 constexpr unsigned cudaStreamNonBlocking = 1;
@@ -87,16 +92,20 @@ inline cudaError_t cudaGetDeviceCount(int *count)
   if (*count < 0) return cudaErrorInsufficientDriver;
   return *count == 0 ? cudaErrorNoDevice : cudaSuccess;
 }
+// as that of CUDA 12 and newer, it begins to use the device
 inline cudaError_t cudaSetDevice(int)
 {
-  return cudaSuccess;
+  return emulated::variable("DIFFSIM_EMULATED_BUSY", 0) ? cudaErrorDevicesUnavailable : cudaSuccess;
 }
-// the first call that makes the device do something
 inline cudaError_t cudaFree(void *pointer)
 {
-  if (emulated::variable("DIFFSIM_EMULATED_BUSY", 0)) return cudaErrorDevicesUnavailable;
   emulated::in_use -= emulated::release(pointer);
   return cudaSuccess;
+}
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *, const void *)
+{
+  return emulated::variable("DIFFSIM_EMULATED_OTHER", 0) ? cudaErrorNoKernelImageForDevice
+                                                         : cudaSuccess;
 }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
 {
@@ -118,6 +127,8 @@ inline cudaError_t cudaMalloc(void **pointer, std::size_t bytes)
 }
 inline cudaError_t cudaMallocHost(void **pointer, std::size_t bytes)
 {
+  if (bytes > static_cast<std::size_t>(emulated::variable("DIFFSIM_EMULATED_PINNED", 1L << 34)))
+    return cudaErrorMemoryAllocation;
   *pointer = emulated::allocate(bytes);
   return cudaSuccess;
 }

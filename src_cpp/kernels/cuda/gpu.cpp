@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <array>
 #include <cstdlib>
 
 namespace diffsim {
@@ -57,14 +58,21 @@ const GpuFunctions &functions_of_library()
 
 Gpu::Gpu(int index, int local_rank) : functions_(functions_of_library()), index_(index)
 {
-  const int count = functions_.count();
-  if (index_ < 0) index_ = local_rank % count;
-  if (index_ >= count)
+  const int number = count();
+  if (index_ < 0) index_ = local_rank % number;
+  if (index_ >= number)
     throw GpuError("There is no GPU " + std::to_string(index_) + ": this machine has " +
-                   std::to_string(count) +
+                   std::to_string(number) +
                    ", numbered from 0. Name one of them, or leave the number out: processes then "
                    "take the GPUs in turn.");
-  name_ = functions_.use(index_);
+  std::array<char, 256> text = {};
+  functions_.use(index_, text.data(), static_cast<int>(text.size()));
+  name_ = text.data();
+}
+
+int Gpu::count()
+{
+  return functions_of_library().count();
 }
 
 std::unique_ptr<GpuPairs> Gpu::pairs(Precision precision) const

@@ -40,11 +40,13 @@ class GpuPairs {
   // To be called when there is a new list; it goes to the GPU.
   virtual void set_list(const Atoms &atoms, const NeighborPairs &pairs) = 0;
 
-  // As PairForces::add; f of local atoms only.  The same from call to call.
-  virtual bool add_forces(const Atoms &atoms, ForceSums &sums) = 0;
+  // As PairForces::add; f of local atoms only.  The same from call to call.  special[4] are the weights of
+  // bonded neighbours, which may change while the list stays.
+  virtual bool add_forces(const Atoms &atoms, const double *special, ForceSums &sums) = 0;
   // As pair_counts().  Always in doubles; threads add to the same numbers, so that rounding differs from
   // call to call.
-  virtual void add_counts(const Atoms &atoms, double *counts, double *virial) = 0;
+  virtual void add_counts(const Atoms &atoms, const double *special, double *counts,
+                          double *virial) = 0;
 
   virtual double memory_usage() const = 0;    // bytes on the GPU
 };
@@ -52,8 +54,8 @@ class GpuPairs {
 // What the library offers, as its one function returns it.
 struct GpuFunctions {
   int (*count)();    // of GPUs; throws GpuError, with the reason, where there are none
-  // Begins to use a GPU; returns its name, which stays.
-  const char *(*use)(int index);
+  // Begins to use a GPU, and writes its name.
+  void (*use)(int index, char *name, int length);
   GpuPairs *(*pairs)(int index, Precision precision);
   PairHessian *(*hessian)(int index, const PairTablesView &tables);
 };
@@ -66,6 +68,9 @@ class Gpu {
   // The GPU of a number, or if that is negative the one for the process that has this number among those
   // of the machine: they take the GPUs in turn.  Throws GpuError.
   Gpu(int index, int local_rank);
+
+  // Their number.  Throws GpuError, with the reason, where there are none.
+  static int count();
 
   std::unique_ptr<GpuPairs> pairs(Precision precision) const;
   std::unique_ptr<PairHessian> hessian(const PairTablesView &tables) const;

@@ -7,13 +7,16 @@
 #include "places.h"
 #include "sliced_list.h"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace diffsim {
 
 namespace {
 
-constexpr int TALLIED = 7;    // energy, and the virial xx yy zz xy xz yz
+constexpr int FORCE_PART = 1 << 17;    // atoms that are computed at a time: they fill a GPU
+constexpr int TALLIED = 7;             // energy, and the virial xx yy zz xy xz yz
 constexpr int PARTIAL_SUMS = 1024;
 
 // ---- what a thread does ----
@@ -156,6 +159,11 @@ class Pairs : public GpuPairs {
     select_gpu(device_);
     tables_.set(tables, compute_);
     exact_tables_.set(tables, compute_);
+    double longest = 0.0;
+    for (int i = 1; i <= tables.ntypes; i++)
+      for (int j = i; j <= tables.ntypes; j++)
+        longest = std::max(longest, tables.pair(i, j).s_cutoff);
+    margin_ = longest > 0.0 ? 2.0 * std::sqrt(longest) : 1.0;
     const std::size_t numbers =
         static_cast<std::size_t>(unordered_pairs(tables.ntypes)) * basis_size(tables.knots);
     counts_.resize(numbers);
@@ -165,12 +173,12 @@ class Pairs : public GpuPairs {
   {
     select_gpu(device_);
     list_.set(pairs, compute_);
-    for (int k = 0; k < 4; k++) special_[k] = pairs.special[k];
-    grid_ = PositionGrid::over(atoms);
+    grid_ = PositionGrid::over(atoms, margin_);
   }
 
-  bool add_forces(const Atoms &atoms, ForceSums &sums) override;
-  void add_counts(const Atoms &atoms, double *counts, double *virial) override;
+  bool add_forces(const Atoms &atoms, const double *special, ForceSums &sums) override;
+  void add_counts(const Atoms &atoms, const double *special, double *counts,
+                  double *virial) override;
 
   double memory_usage() const override
   {
@@ -179,7 +187,7 @@ class Pairs : public GpuPairs {
   }
 
  private:
-  void start(const Atoms &atoms, bool tally);
+  void start(const Atoms &atoms, const double *special, bool tally);
   void add_tallies(ForceSums &sums);
 
   int device_;
@@ -191,7 +199,7 @@ class Pairs : public GpuPairs {
   Places<Real> places_;
   Places<double> exact_places_;
   PositionGrid grid_;
-  double special_[4] = {};
+  double margin_ = 1.0;    // around the atoms
   OnGpu<Sum> f_;
   Pinned<Sum> f_received_;
   OnGpu<double> tally_, partial_;
@@ -216,7 +224,7 @@ class Pairs : public GpuPairs {
 
 // Starts everything; forces come back part by part, while those of later parts are computed.
 template <class Real, class Sum>
-void Pairs<Real, Sum>::start(const Atoms &atoms, bool tally)
+void Pairs<Real, Sum>::start(const Atoms &atoms, const double *special, bool tally)
 {
   const int inum = list_.view().inum;
   f_.reserve(3 * static_cast<std::size_t>(inum));
@@ -228,20 +236,24 @@ void Pairs<Real, Sum>::start(const Atoms &atoms, bool tally)
     partial_.reserve(static_cast<std::size_t>(TALLIED) * PARTIAL_SUMS);
     partial_received_.reserve(static_cast<std::size_t>(TALLIED) * PARTIAL_SUMS);
   }
-  places_.send(atoms, grid_, compute_);
+  if (!places_.send(atoms, grid_, compute_)) {
+    // they have moved far since the grid was laid
+    grid_ = PositionGrid::over(atoms, margin_);
+    places_.send(atoms, grid_, compute_);
+  }
   compute_.clear(close_, 1);
   ForceArguments<Real, Sum> arguments = {};
   arguments.list = list_.view();
   arguments.tables = tables_.view();
   arguments.atoms = places_.data();
   arguments.unit = static_cast<Real>(grid_.unit);
-  for (int k = 0; k < 4; k++) arguments.special[k] = static_cast<Real>(special_[k]);
+  for (int k = 0; k < 4; k++) arguments.special[k] = static_cast<Real>(special[k]);
   arguments.f = f_.data();
   arguments.tally = tally_.data();
   arguments.close = close_.data();
-  for (int part = 0; part * PART < inum; part++) {
-    arguments.first = part * PART;
-    arguments.last = inum - arguments.first < PART ? inum : arguments.first + PART;
+  for (int part = 0; part * FORCE_PART < inum; part++) {
+    arguments.first = part * FORCE_PART;
+    arguments.last = inum - arguments.first < FORCE_PART ? inum : arguments.first + FORCE_PART;
     const int atoms_of_part = arguments.last - arguments.first;
     if (tally)
       launch(sum_forces<Real, Sum, true>, atoms_of_part, compute_, arguments);
@@ -267,17 +279,17 @@ void Pairs<Real, Sum>::start(const Atoms &atoms, bool tally)
 }
 
 template <class Real, class Sum>
-bool Pairs<Real, Sum>::add_forces(const Atoms &atoms, ForceSums &sums)
+bool Pairs<Real, Sum>::add_forces(const Atoms &atoms, const double *special, ForceSums &sums)
 {
   const std::vector<int> &ilist = list_.atoms();
   const int inum = static_cast<int>(ilist.size());
   if (inum == 0) return false;
   select_gpu(device_);
-  start(atoms, sums.tally);
-  for (int part = 0; part * PART < inum; part++) {
+  start(atoms, special, sums.tally);
+  for (int part = 0; part * FORCE_PART < inum; part++) {
     copied_[part].finish();
-    const int end = inum - part * PART < PART ? inum : (part + 1) * PART;
-    for (int ii = part * PART; ii < end; ii++) {
+    const int end = inum - part * FORCE_PART < FORCE_PART ? inum : (part + 1) * FORCE_PART;
+    for (int ii = part * FORCE_PART; ii < end; ii++) {
       double *const to = sums.f + 3 * static_cast<std::int64_t>(ilist[ii]);
       const Sum *const from = f_received_.data() + 3 * static_cast<std::int64_t>(ii);
       for (int d = 0; d < 3; d++) to[d] += from[d];
@@ -299,7 +311,8 @@ void Pairs<Real, Sum>::add_tallies(ForceSums &sums)
 }
 
 template <class Real, class Sum>
-void Pairs<Real, Sum>::add_counts(const Atoms &atoms, double *counts, double *virial)
+void Pairs<Real, Sum>::add_counts(const Atoms &atoms, const double *special, double *counts,
+                                  double *virial)
 {
   if (list_.atoms().empty()) return;
   select_gpu(device_);
@@ -307,7 +320,7 @@ void Pairs<Real, Sum>::add_counts(const Atoms &atoms, double *counts, double *vi
   CountArguments arguments = {list_.view(),
                               exact_tables_.view(),
                               exact_places_.data(),
-                              {special_[0], special_[1], special_[2], special_[3]},
+                              {special[0], special[1], special[2], special[3]},
                               counts_.on_gpu[0].data(),
                               counts_.on_gpu[1].data()};
   for (const auto &numbers : counts_.on_gpu) compute_.clear(numbers, counts_.numbers);
@@ -322,6 +335,16 @@ void Pairs<Real, Sum>::add_counts(const Atoms &atoms, double *counts, double *vi
 }
 
 }    // namespace
+
+bool has_code_for_gpu()
+{
+  cudaFuncAttributes attributes = {};
+  const bool found =
+      cudaFuncGetAttributes(&attributes, reinterpret_cast<const void *>(sum_tallies)) ==
+      cudaSuccess;
+  if (!found) cudaGetLastError();    // it is reported here, and by no later call
+  return found;
+}
 
 GpuPairs *new_gpu_pairs(int device, Precision precision)
 {

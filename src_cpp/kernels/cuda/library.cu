@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdio>
-#include <vector>
 
 namespace diffsim {
 
@@ -33,23 +32,30 @@ int count_gpus()
   return count;
 }
 
-const char *use_gpu(int index)
+void use_gpu(int index, char *name, int length)
 {
-  select_gpu(index);
-  // the first call that needs the GPU itself
-  const cudaError_t status = cudaFree(nullptr);
+  // either call may be the first that needs the GPU itself
+  cudaError_t status = cudaSetDevice(index);
+  if (status == cudaSuccess) status = cudaFree(nullptr);
   if (status == cudaErrorDevicesUnavailable)
-    throw GpuError(
-        "GPU " + std::to_string(index) +
-        " is in use by another process and set to serve one only (compute mode). Use "
-        "another GPU, have the mode changed, or use as many processes as there are GPUs.");
+    throw GpuError("GPU " + std::to_string(index) +
+                   " is in use by another process and set to serve one only (compute mode). Use "
+                   "another GPU, have the mode changed, or use as many processes as there are "
+                   "GPUs.");
+  if (status == cudaErrorMemoryAllocation)
+    throw GpuError("The memory of GPU " + std::to_string(index) +
+                   " is not enough to begin with: too many processes share it. Use more GPUs, or "
+                   "fewer processes for each.");
   check_cuda(status, "it was made ready");
-  static std::vector<std::string> names;
-  if (static_cast<int>(names.size()) <= index) names.resize(index + 1);
   cudaDeviceProp properties = {};
   check_cuda(cudaGetDeviceProperties(&properties, index), "its name was asked for");
-  names[index] = properties.name;
-  return names[index].c_str();
+  if (!has_code_for_gpu())
+    throw GpuError("DiffSim was not compiled for GPU " + std::to_string(index) + ", " +
+                   std::string(properties.name) + " (compute capability " +
+                   std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                   "). Install DiffSim again with that in DIFFSIM_CUDA_ARCHITECTURES, as "
+                   "docs/cuda.md says, or use 'device cpu'.");
+  std::snprintf(name, length, "%s", static_cast<const char *>(properties.name));
 }
 
 const GpuFunctions FUNCTIONS = {count_gpus, use_gpu, new_gpu_pairs, new_gpu_hessian};
@@ -68,8 +74,12 @@ void check_cuda(cudaError_t status, const char *doing)
                  ".");
 }
 
-void throw_out_of_memory(std::size_t bytes)
+void throw_out_of_memory(std::size_t bytes, bool pinned)
 {
+  if (pinned)
+    throw GpuError("The processor's memory is not enough: " + mebibytes(bytes) +
+                   " that stay in place, for copies to and from the GPU, cannot be had. Ask for "
+                   "more memory, or raise the limit of locked memory (ulimit -l).");
   std::size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   throw GpuError("The memory of the GPU is not enough: " + mebibytes(bytes) +

@@ -38,16 +38,15 @@ __device__ inline float difference(int a, int b, float unit)
   return static_cast<float>(a - b) * unit;
 }
 
-// A grid with 2^30 points along the longest extent of the atoms, local and ghost.  Until there is a new list
-// atoms may move by as much as half of that before they stop at the end of the integers, whose difference still
-// is one.
+// A grid of 2^30 points over the atoms, local and ghost, and a margin around them; positions beyond it are
+// integers too, as far as to the same width on either side.
 struct PositionGrid {
   std::array<double, 3> origin = {};
   double unit = 1.0;
 
   static constexpr double LIMIT = 1 << 30;
 
-  static PositionGrid over(const Atoms &atoms)
+  static PositionGrid over(const Atoms &atoms, double margin)
   {
     PositionGrid grid;
     double longest = 0.0;
@@ -63,48 +62,53 @@ struct PositionGrid {
       grid.origin[d] = 0.5 * (low + high);
       longest = std::max(longest, high - low);
     }
-    if (longest > 0.0 && std::isfinite(longest)) grid.unit = longest / LIMIT;
+    grid.unit = (longest + 2.0 * margin) / LIMIT;
     return grid;
   }
 
-  static void set(Place<double> &to, const double *x)
+  // Puts an atom into numbers of the GPU; false where it is beyond the integers.  One without a position is
+  // of type 0, which has no pairs.
+  static bool set(Place<double> &to, const double *x, int type)
   {
-    to.x = x[0];
-    to.y = x[1];
-    to.z = x[2];
+    to = {x[0], x[1], x[2], type};
+    return true;
   }
-  void set(Place<float> &to, const double *x) const
+  bool set(Place<float> &to, const double *x, int type) const
   {
-    to.x = on_grid(x, 0);
-    to.y = on_grid(x, 1);
-    to.z = on_grid(x, 2);
-  }
-
- private:
-  int on_grid(const double *x, int d) const
-  {
-    const double place = (x[d] - origin[d]) / unit;
-    if (!(place > -LIMIT)) return -static_cast<int>(LIMIT);    // also what is no number
-    return static_cast<int>(std::lrint(std::min(place, LIMIT - 1.0)));
+    std::array<int, 3> at = {};
+    to = {0, 0, 0, 0};
+    for (int d = 0; d < 3; d++) {
+      if (!std::isfinite(x[d])) return true;
+      const double place = (x[d] - origin[d]) / unit;
+      if (std::fabs(place) >= LIMIT - 1.0) return false;    // differences are below 2^31
+      at[d] = static_cast<int>(std::lrint(place));
+    }
+    to = {at[0], at[1], at[2], type};
+    return true;
   }
 };
 
 template <class Real>
 class Places {
  public:
-  // Sends them part by part, while the next part is made ready.
-  void send(const Atoms &atoms, const PositionGrid &grid, Stream &stream)
+  // Sends them part by part, while the next part is made ready.  False if one is beyond the grid, and then
+  // not all were sent.
+  bool send(const Atoms &atoms, const PositionGrid &grid, Stream &stream)
   {
     sent_.reserve(atoms.nall);
     on_gpu_.reserve(atoms.nall);
     for (int begin = 0; begin < atoms.nall; begin += PART) {
       const int size = std::min(PART, atoms.nall - begin);
-      for (int i = begin; i < begin + size; i++) {
-        grid.set(sent_[i], atoms.x + 3 * static_cast<std::ptrdiff_t>(i));
-        sent_[i].type = atoms.type[i];
+      bool within = true;
+      for (int i = begin; i < begin + size; i++)
+        within &= grid.set(sent_[i], atoms.x + 3 * static_cast<std::ptrdiff_t>(i), atoms.type[i]);
+      if (!within) {
+        stream.finish();    // the parts before are still on their way
+        return false;
       }
       stream.upload(on_gpu_, sent_, begin, size);
     }
+    return true;
   }
   const Place<Real> *data() const { return on_gpu_.data(); }
   double bytes() const { return on_gpu_.bytes(); }

@@ -19,7 +19,7 @@ namespace diffsim {
 
 // Throws GpuError; `doing` completes "The GPU failed while ...".
 void check_cuda(cudaError_t status, const char *doing);
-[[noreturn]] void throw_out_of_memory(std::size_t bytes);
+[[noreturn]] void throw_out_of_memory(std::size_t bytes, bool pinned);
 
 // Memory of the GPU, or memory of the processor that the GPU copies from and to by itself (pinned).  What was
 // in it is lost when it grows.
@@ -43,7 +43,7 @@ class Buffer {
     const cudaError_t status = PINNED ? cudaMallocHost(&memory, bytes) : cudaMalloc(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();    // it is reported here, and by no later call
-      throw_out_of_memory(bytes);
+      throw_out_of_memory(bytes, PINNED);
     }
     check_cuda(status, "memory was allocated");
     items_ = static_cast<Item *>(memory);
@@ -156,6 +156,8 @@ class Event {
 
 // ---- kernels: functions of a structure, called once for each number 0 .. threads - 1 ----
 
+constexpr int BLOCK = 128;    // threads that share a multiprocessor
+
 #ifdef DIFFSIM_EMULATE_CUDA
 inline int thread_index()
 {
@@ -164,12 +166,12 @@ inline int thread_index()
 template <class Arguments>
 void launch(void (*kernel)(Arguments), int threads, const Stream &, const Arguments &arguments)
 {
-  // from the last to the first, as good an order as any
-  for (emulated::thread_index = threads - 1; emulated::thread_index >= 0; emulated::thread_index--)
-    kernel(arguments);
+  // from the last to the first, as good an order as any, and with threads beyond the number
+  if (threads == 0) return;
+  emulated::thread_index = (threads + BLOCK - 1) / BLOCK * BLOCK - 1;
+  for (; emulated::thread_index >= 0; emulated::thread_index--) kernel(arguments);
 }
 #else
-constexpr int BLOCK = 128;    // threads that share a multiprocessor
 __device__ inline int thread_index()
 {
   return static_cast<int>(blockIdx.x * BLOCK + threadIdx.x);
