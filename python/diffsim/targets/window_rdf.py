@@ -13,6 +13,7 @@ from diffsim.targets.base import FloatArray
 from diffsim.targets.rdf import RDF, pair_index
 from diffsim.targets.window import StateDerivatives, Window
 
+WALL = 1e-3  # part of a bin: one of which less is above the innermost knot holds no pairs
 FINE = 4000  # points of the integrals over the bins
 
 
@@ -176,4 +177,8 @@ class WindowRDF:
         fine = np.linspace(r[pair, 0], self.cutoff, FINE)
         splines = CubicSpline(r[pair] ** 2, functions[:, pair], axis=1)(fine**2)
         volumes = np.trapezoid(splines * 4.0 * np.pi * fine**2, fine, axis=1)
-        return functions, window.volume / (n_pairs * volumes)
+        # in the wall, below all knots, there are no pairs to count
+        reached = volumes > WALL * self._smooth()[1]
+        unit = np.zeros(len(volumes))
+        unit[reached] = window.volume / (n_pairs * volumes[reached])
+        return functions, unit
