@@ -30,7 +30,7 @@ def diffsim(monkeypatch, capsys):
 def fails(result, *words):
     """Check that a command failed with one line that holds ``words``."""
     code, _, err = result
-    assert code == 1
+    assert code == 2
     assert err.startswith("diffsim: error: ") and err.count("\n") == 1, err
     assert all(word in err for word in words), err
 
@@ -48,7 +48,7 @@ def test_importing_the_command_line_is_fast():
 def test_a_subprocess_shows_one_line_and_no_traceback(tmp_path):
     command = [sys.executable, "-m", "diffsim.cli.main", "train", str(tmp_path / "no.yaml")]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"diffsim: error: The file '{tmp_path}/no.yaml' does not exist.\n"
 
 
@@ -104,7 +104,7 @@ def test_train_hands_over_to_the_training(diffsim, monkeypatch, tmp_path, option
 def test_train_with_a_misspelled_key(diffsim, tmp_path):
     (tmp_path / "fluid.yaml").write_text(CONFIG.replace("script", "scrpt"))
     code, _, err = diffsim("train", tmp_path / "fluid.yaml")
-    assert code == 1
+    assert code == 2
     assert "systems[0].scrpt is not a known key; did you mean 'script'?" in err
     assert "Traceback" not in err
 

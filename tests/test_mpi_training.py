@@ -150,7 +150,7 @@ def test_a_step_that_ended_all_processes_is_taken_back(inputs, tmp_path):  # noq
 
 def test_a_mistake_in_the_configuration_ends_all_processes(inputs, tmp_path):  # noqa: F811
     done = train(inputs, {"systems.0.temperature": -1.0}, tmp_path / "wrong", 3)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("diffsim: error") == 1
 
 

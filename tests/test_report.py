@@ -624,7 +624,7 @@ def test_where_the_page_is_written(copy, other, tmp_path, monkeypatch, capsys):
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
     code, _, err = command(monkeypatch, capsys, tmp_path)
-    assert code == 1 and err.startswith("diffsim: error: The folder ") and err.count("\n") == 1
+    assert code == 2 and err.startswith("diffsim: error: The folder ") and err.count("\n") == 1
 
 
 def imports(folder):

@@ -10,5 +10,6 @@
 # systems, and is printed. If you choose `ranks_per_simulation`, let it divide the processes of a node:
 # then no simulation is spread over two.
 set -euo pipefail
-source cluster.sh
+: "${2:?usage: sbatch several_nodes.sh CONFIG RUN}"
+source ./cluster.sh
 train "$1" "$2"

@@ -7,5 +7,6 @@
 # A training on one node:
 #     sbatch single_node.sh config.yaml run
 set -euo pipefail
-source cluster.sh
+: "${2:?usage: sbatch single_node.sh CONFIG RUN}"
+source ./cluster.sh
 train "$1" "$2"

@@ -11,7 +11,7 @@ from diffsim.cli.export import export
 from diffsim.cli.rdf import rdf
 from diffsim.cli.report import report
 from diffsim.cli.train import train
-from diffsim.errors import STOPPED, DiffSimError, StoppedError
+from diffsim.errors import MISTAKE, STOPPED, DiffSimError, InputError, ModelError, StoppedError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells expect it."""
@@ -37,6 +37,9 @@ def main() -> None:
     except StoppedError as stop:
         print(f"diffsim: {stop}", file=sys.stderr)
         sys.exit(STOPPED)
+    except (InputError, ModelError) as error:
+        print(f"diffsim: error: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
     except DiffSimError as error:
         print(f"diffsim: error: {error}", file=sys.stderr)
         sys.exit(1)

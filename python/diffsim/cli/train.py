@@ -25,7 +25,8 @@ def train(
 
     With `mpiexec -n P diffsim train CONFIG` on P processes, which share the simulations.
 
-    Exit status 75: asked to stop by SIGTERM; goes on with --resume.
+    Exit status 75: asked to stop by SIGTERM; goes on with --resume. 2: a mistake in the
+    configuration, a script or the command, to be mended first. 1: any other failure.
     """
 
     def lead(pool: Pool | None = None) -> None:
