@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from conftest import execute, fluid_script
 from diffsim.errors import InputError
 from diffsim.training.aborts import read_aborts
+from diffsim.training.binding import crowded
 from diffsim.training.config import load_config
 from diffsim.training.layout import Layout, Work, assign, choose_layout, step_cost
+from diffsim.training.progress import shared
 from diffsim.training.run import run_training
 from test_training import CONFIG, inputs, metrics, with_keys, without_seconds  # noqa: F401
 
@@ -64,6 +67,8 @@ def test_domains_and_replicas_on_more_processes_than_cores(inputs, tmp_path):  #
     for ranks in (4, 8):
         done = train(inputs, changes, tmp_path / str(ranks), ranks)
         assert done.returncode == 0, done.stderr[-3000:]
+        cores = len(os.sched_getaffinity(0))
+        assert ("processes share" in done.log) == (ranks > cores)
         assert f"for {ranks // 2} simulations at the same time on 2 each" in done.log
     assert numbers(tmp_path / "4") == numbers(tmp_path / "8")
 
@@ -192,9 +197,45 @@ def test_ten_thousand_processes():
 def test_wishes_are_kept():
     layout = choose_layout([LIQUID], 8, ranks_per_simulation=3, replicas=4)
     assert (layout.ranks_per_simulation, layout.replicas) == (3, 4)
-    assert (layout.groups, layout.unused) == (2, 2)
+    assert (layout.groups, layout.unused(systems=1)) == (2, 2)
     with pytest.raises(InputError, match=r"ranks_per_simulation = 16.*has 8.*smaller"):
         choose_layout([LIQUID], 8, ranks_per_simulation=16)
+
+
+@pytest.mark.parametrize(
+    ("layout", "systems", "words"),
+    [
+        # more groups than simulations: the last ones are idle
+        (Layout(128, 10, 4), 1, "4 simulations at the same time on 10 each; replicas of each "
+         "system: 4; 88 processes have nothing to do, 40 would be enough"),
+        (Layout(8, 3, 4), 1, "2 simulations at the same time on 3 each; replicas of each system: "
+         "4; 2 processes have nothing to do, 6 would be enough"),
+        (Layout(3, 2, 1), 1, "1 simulation at a time on 2; replicas of each system: 1; 1 process "
+         "has nothing to do, 2 would be enough"),
+        (Layout(4, 1, 2), 2, "4 simulations at the same time on 1 each; replicas of each system: "
+         "2"),
+    ],
+)  # fmt: skip
+def test_processes_that_have_nothing_to_do_are_counted(layout, systems, words):
+    assert shared(layout, systems) == f"processes: {layout.ranks}, for {words}"
+
+
+def test_processes_without_a_core_of_their_own_are_noted():
+    two, pinned = frozenset({0, 1}), frozenset({0})
+    assert crowded([("a", two), ("a", two), ("b", pinned)]) is None
+    assert crowded([("a", frozenset())] * 2) is None  # the system does not tell
+    four = crowded([("a", two)] * 4)
+    assert four is not None and "On a the 4 processes share 2 cores" in four
+    same = crowded([("b", two), ("a", pinned), ("a", pinned)])
+    assert same is not None and "On a the 2 processes share 1 core and" in same
+    hosts = crowded([(host, pinned) for host in "aabbcc"])
+    assert hosts is not None and "On a (and so on 2 more)" in hosts
+
+
+def test_more_replicas_than_frames_are_refused():
+    assert choose_layout([LIQUID], 1, replicas=62).replicas == 62
+    with pytest.raises(InputError, match=r"replicas = 63: at most 62 are possible.*'steps'"):
+        choose_layout([LIQUID], 1, replicas=63)
 
 
 def test_the_most_expensive_tasks_are_spread():

@@ -24,7 +24,7 @@ from diffsim.cli import main as main_module
 from diffsim.errors import InputError
 from diffsim.potentials import TemperatureDependent, load
 from diffsim.report.history_figures import MOST_POINTS, thinned
-from diffsim.report.page import render, write_report
+from diffsim.report.page import render, state, write_report
 from diffsim.report.run_record import read_run
 from diffsim.report.system_record import system_record
 from diffsim.report.words import duration, number, plain
@@ -343,6 +343,13 @@ def test_what_is_not_written_yet_is_left_out(copy, missing):
     assert ("fluid: rdf A-A" in drawn) == (missing != "frames")
     assert ("u(r) of A-A" in drawn) == (missing == "frames")
     assert ("hot: rdf A-A" in drawn) == (missing != "checkpoint.pt")
+
+
+def test_a_run_may_have_had_more_iterations_than_are_asked_for(run):
+    """As one that was resumed with fewer."""
+    record = read_run(run)
+    fewer = record.config.model_copy(update={"iterations": 1})
+    assert state(replace(record, config=fewer)) == "finished: 2 iterations"
 
 
 def test_a_run_that_reached_its_accuracy_has_converged(copy):

@@ -127,7 +127,9 @@ def _lines(cells: Sequence[Cell]) -> Cell:
 
 def state(run: RunRecord) -> str:
     """How far a run has come, in words."""
-    done = f"{run.iterations[-1]:.0f} of {run.config.iterations} iterations"
+    last, asked = int(run.iterations[-1]), run.config.iterations
+    # a run that is resumed may be asked for fewer than it has had
+    done = f"{last} iterations" if last > asked else f"{last} of {asked} iterations"
     return f"{run.state}: {done}" + (", or stopped" if run.state == "under way" else "")
 
 

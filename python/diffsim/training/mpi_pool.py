@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from diffsim.errors import AbortedError
 from diffsim.training.aborts import note_abort
+from diffsim.training.binding import crowded, place
 from diffsim.training.layout import Layout, assign
 from diffsim.training.pieces import Simulator
 from diffsim.training.pool import Outcome, Round, Task, simulate_task
@@ -214,7 +215,11 @@ def run_parallel(lead: Callable[[MPIPool], None]) -> None:
     from mpi4py import MPI
 
     world = MPI.COMM_WORLD
+    places = world.gather(place())
     if world.Get_rank() == 0:
+        note = crowded(places or [])
+        if note:
+            print(f"note: {note}", flush=True)
         pool = MPIPool(world)
         try:
             lead(pool)

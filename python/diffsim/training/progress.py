@@ -61,8 +61,8 @@ class Progress:
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
-        if trainer.layout.ranks > 1:
-            self._console.print(_shared(trainer.layout))
+        if trainer.layout.ranks > 1 or trainer.layout.replicas > 1:
+            self._console.print(shared(trainer.layout, len(trainer.systems)))
         finished = self._why_finished(trainer)
         if finished:
             self._console.print(f"note: {finished}", style="yellow")
@@ -83,8 +83,8 @@ class Progress:
             )
         if self._first >= self._iterations:
             return (
-                f"The run has had {self._first} iterations of {self._iterations}, so that there "
-                "is nothing to do. To go on, ask for more 'iterations'."
+                f"The run has had {self._first} iterations, and {self._iterations} are asked for, "
+                "so that there is nothing to do. To go on, ask for more 'iterations'."
             )
         return None
 
@@ -152,11 +152,18 @@ class Progress:
         return steps / record.seconds_simulation
 
 
-def _shared(layout: Layout) -> str:
-    """How the processes are shared out, in a sentence."""
-    each = layout.ranks_per_simulation
-    text = (
-        f"processes: {layout.ranks}, for {layout.groups} simulations at the same time on {each} "
-        f"each; replicas of each system: {layout.replicas}"
+def shared(layout: Layout, systems: int) -> str:
+    """How the processes are shared out over the simulations of some systems, in a sentence."""
+    simulations, each = layout.at_once(systems), layout.ranks_per_simulation
+    what = (
+        f"1 simulation at a time on {each}"
+        if simulations == 1
+        else f"{simulations} simulations at the same time on {each} each"
     )
-    return text + (f"; {layout.unused} processes have nothing to do" if layout.unused else "")
+    text = f"processes: {layout.ranks}, for {what}; replicas of each system: {layout.replicas}"
+    unused = layout.unused(systems)
+    if not unused:
+        return text
+    idle = "1 process has" if unused == 1 else f"{unused} processes have"
+    enough = layout.needed(systems)
+    return f"{text}; {idle} nothing to do, {enough} would be enough"
