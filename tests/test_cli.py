@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from conftest import execute
 from diffsim.cli import doctor as doctor_module
 from diffsim.cli import main as main_module
 from diffsim.targets import RDF
@@ -204,6 +205,15 @@ def test_doctor_finds_that_this_installation_fits(diffsim):
     assert code == 0 and not err, out
     subjects = ["Python", "diffsim", "PyTorch", "MPI", "LAMMPS", "plugin", "OpenMP", "CUDA"]
     assert all(subject in out for subject in subjects)
+
+
+def test_doctor_among_several_processes(tmp_path):
+    """One table, and no problem: its trials are not processes that mpiexec started."""
+    command = [sys.executable, "-m", "diffsim.cli.main", "doctor"]
+    done = execute(command, tmp_path, ranks=2)
+    assert done.returncode == 0, done.log
+    assert done.log.count("diffsim doctor") == 1
+    assert "problem" not in done.log
 
 
 def test_doctor_says_what_does_not_fit(diffsim, monkeypatch):
