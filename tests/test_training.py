@@ -276,6 +276,33 @@ def test_a_folder_that_is_not_empty_is_refused(inputs, run, tmp_path):
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
 
 
+def test_a_run_that_ended_in_its_first_iteration_leaves_its_folder_free(inputs, tmp_path):
+    """Also with another configuration, which may be what mends it."""
+    out = tmp_path / "again"
+    unstable = {"systems.0.script": "in.unstable", "iterations": 1}
+    (inputs / "in.unstable").write_text(FLUID.replace("timestep 0.005", "timestep 5.0"))
+    with pytest.raises(SimulationError):
+        train(inputs, out, changes=unstable)
+    assert (out / "config.yaml").exists() and not (out / "checkpoint.pt").exists()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        train(inputs, out, changes={"iterations": 1})
+    (out / "notes.txt").unlink()
+    train(inputs, out, changes={"iterations": 1})
+    assert len(metrics(out)) == 1
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("where", ["/proc/run", "/proc/run/deeper", "a_file/run"])
+def test_a_folder_that_cannot_be_made(inputs, tmp_path, where, resume):
+    (tmp_path / "a_file").touch()
+    (inputs / "nowhere.yaml").write_text(yaml.safe_dump(with_keys({})))
+    config = load_config(inputs / "nowhere.yaml")
+    message = "no checkpoint" if resume else r"cannot be made or written to \(N.*\)\. Name another"
+    with pytest.raises(InputError, match=message):
+        run_training(config, tmp_path / where, resume)
+
+
 def test_resuming_without_a_checkpoint(inputs, tmp_path):
     with pytest.raises(InputError, match=r"no checkpoint.*without --resume"):
         train(inputs, tmp_path / "nothing", resume=True)
