@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import without_seconds
 from diffsim.errors import InputError, StorageError
 from diffsim.training import run_directory, run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import build, run_training
 from diffsim.training.stopping import stop_on_sigterm
-from test_training import CONFIG, inputs, metrics, train, with_keys, without_seconds  # noqa: F401
+from test_training import CONFIG, inputs, metrics, train, with_keys  # noqa: F401
 
 ITERATIONS, KILLS = 8, 20
 SHORT = {

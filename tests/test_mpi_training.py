@@ -9,15 +9,15 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import execute, fluid_script
+from conftest import execute, fluid_script, without_seconds
 from diffsim.errors import InputError
 from diffsim.training.aborts import read_aborts
 from diffsim.training.binding import crowded
 from diffsim.training.config import load_config
 from diffsim.training.layout import Layout, Work, assign, choose_layout, step_cost
-from diffsim.training.progress import shared
+from diffsim.training.progress import shared, waited
 from diffsim.training.run import run_training
-from test_training import CONFIG, inputs, metrics, with_keys, without_seconds  # noqa: F401
+from test_training import CONFIG, inputs, metrics, with_keys  # noqa: F401
 
 TRAIN = [sys.executable, "-m", "diffsim.cli.main", "train"]
 SYSTEMS = [
@@ -54,7 +54,9 @@ def test_two_processes_simulate_what_one_does(inputs, tmp_path):  # noqa: F811
     run_training(load_config(inputs / "two.yaml"), tmp_path / "one", resume=False)
     assert numbers(tmp_path / "two") == numbers(tmp_path / "one")
     for record in metrics(tmp_path / "two"):
-        assert record["ranks"] == 2
+        assert (record["ranks"], record["ranks_per_simulation"], record["replicas"]) == (2, 1, 1)
+        seconds = [entry["seconds"] for entry in record["systems"].values()]
+        assert 0.0 < max(seconds) <= record["seconds_simulation"]
         assert 0.0 < record["seconds_idle"] < record["seconds_simulation"]
 
 
@@ -96,8 +98,32 @@ def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):  # no
     run_training(load_config(inputs / "parts.yaml"), whole, resume=False)
     (first, second), (_, expected) = metrics(out), metrics(whole)
     assert (first["ranks"], second["ranks"]) == (2, 1)
+    second, expected = without_seconds([second, expected])
     for key in ("loss", "systems", "md_steps"):
         assert second[key] == expected[key]
+
+
+def test_replicas_stay_as_many_as_they_were(inputs, tmp_path):  # noqa: F811
+    """Whether their number is given or not; another one is refused."""
+    out = tmp_path / "run"
+    file = inputs / "replicas.yaml"
+
+    def go_on(iterations, replicas):
+        changes = {**SHORT, "iterations": iterations, "simulation.replicas": replicas}
+        changes = {key: value for key, value in changes.items() if value is not None}
+        file.write_text(json.dumps(with_keys(changes)))
+        run_training(load_config(file), out, resume=iterations > 1)
+
+    go_on(1, 2)
+    go_on(2, None)
+    go_on(3, 2)
+    assert [record["replicas"] for record in metrics(out)] == [2, 2, 2]
+    with pytest.raises(InputError, match=r"'simulation\.replicas'.*it was 2, and is 3"):
+        go_on(4, 3)
+    go_on(4, None)  # config.yaml does not say it now
+    with pytest.raises(InputError, match="has 2 replicas of each system, but 'replicas' is 3 now"):
+        go_on(5, 3)
+    assert len(metrics(out)) == 4
 
 
 # ---- failures ----
@@ -218,6 +244,13 @@ def test_wishes_are_kept():
 )  # fmt: skip
 def test_processes_that_have_nothing_to_do_are_counted(layout, systems, words):
     assert shared(layout, systems) == f"processes: {layout.ranks}, for {words}"
+
+
+def test_the_slowest_system_is_named_where_others_wait_for_it():
+    systems = {"cool": 30.0, "warm": 10.0}
+    assert "'cool' took longest, 75 % of the" in waited(2, 0.2, 0.1, systems)
+    assert "took longest" not in waited(2, 0.05, 0.3, systems)
+    assert "took longest" not in waited(2, 0.2, 0.1, {"cool": 30.0})
 
 
 def test_processes_without_a_core_of_their_own_are_noted():

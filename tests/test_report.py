@@ -330,6 +330,13 @@ def test_while_the_checkpoint_is_replaced_the_one_before_is_read(copy):
     assert "u(r) of A-A" in drawn and "hot: rdf A-A" not in drawn
 
 
+def test_a_checkpoint_that_cannot_be_read_gives_way_to_the_one_before(copy):
+    for content in (b"half", b""):
+        (copy / "checkpoint.pt").write_bytes(content)
+        drawn = page_of(copy).texts("figcaption")
+        assert "u(r) of A-A" in drawn and "hot: rdf A-A" not in drawn
+
+
 @pytest.mark.parametrize("missing", ["checkpoint.pt", "model.pt", "frames"])
 def test_what_is_not_written_yet_is_left_out(copy, missing):
     (copy / "checkpoint_previous.pt").unlink()
@@ -343,6 +350,15 @@ def test_what_is_not_written_yet_is_left_out(copy, missing):
     assert ("fluid: rdf A-A" in drawn) == (missing != "frames")
     assert ("u(r) of A-A" in drawn) == (missing == "frames")
     assert ("hot: rdf A-A" in drawn) == (missing != "checkpoint.pt")
+
+
+def test_the_page_says_how_the_processes_were_shared_out(copy):
+    assert "1, each simulation on 1; replicas of each system: 1" in page_of(copy).texts("dd")
+    records = metrics(copy)
+    for record in records:  # as an earlier version wrote them
+        del record["replicas"]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert not [text for text in page_of(copy).texts("dd") if "each simulation on" in text]
 
 
 def test_a_run_may_have_had_more_iterations_than_are_asked_for(run):
@@ -552,13 +568,19 @@ def other_systems(run):
     (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
+def no_checkpoint(run):
+    for name in ("checkpoint.pt", "checkpoint_previous.pt"):
+        (run / name).write_bytes(b"half")
+
+
 class Hostile:
     def __reduce__(self):
         return (os.system, ("echo this runs code",))
 
 
 def code_in_checkpoint(run):
-    torch.save({"iteration": Hostile()}, run / "checkpoint.pt")
+    for name in ("checkpoint.pt", "checkpoint_previous.pt"):
+        torch.save({"iteration": Hostile()}, run / name)
 
 
 def another_target(run):
@@ -582,8 +604,11 @@ def another_target(run):
         (line_of_text, "Line 3 of .* a mapping was expected, but '\"iteration 3\"' was found"),
         (line_without_loss, "Line 1 of .* the key 'loss' is missing. Put back the line"),
         (lambda run: (run / "metrics.jsonl").write_bytes(b"\xff\n"), "metrics .* cannot be read"),
-        (lambda run: (run / "checkpoint.pt").write_bytes(b"half"), "checkpoint .* cannot be read"),
-        (code_in_checkpoint, "The checkpoint .* cannot be read"),
+        (
+            no_checkpoint,
+            r"checkpoint\.pt cannot be read \(.*checkpoint_previous\.pt cannot be read",
+        ),
+        (code_in_checkpoint, r"checkpoint\.pt cannot be read \(Weights only load failed\);"),
         (half_frames, r"The frames .*00002.npz cannot be read, or are not those of the 1 systems"),
         (other_systems, r"The frames .* are not those of the 2 systems in config.yaml"),
         (another_target, "rdf A-A of system 'hot' has 40 values, but in the run it had 52"),

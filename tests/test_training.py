@@ -13,7 +13,7 @@ import torch
 import yaml
 
 import diffsim
-from conftest import fluid_script, since_2025
+from conftest import fluid_script, since_2025, without_seconds
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
@@ -94,10 +94,6 @@ def train(inputs, out, resume=False, **changes):
 
 def metrics(out):
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-
-
-def without_seconds(records):
-    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in records]
 
 
 def checkpoint(out):

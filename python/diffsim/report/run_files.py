@@ -103,14 +103,16 @@ def _record(line: str) -> dict[str, Any]:
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """What the checkpoint in the folder of a run holds; None where there is none yet.
 
-    While a run replaces its checkpoint, there may be the one of the iteration before only. Nothing
-    but arrays, numbers and text is read: a file that would run code is refused.
+    While a run replaces its checkpoint, there may be the one of the iteration before only; that is
+    taken too where the last one cannot be read, as for a run that is resumed. Nothing but arrays,
+    numbers and text is read: a file that would run code is refused.
 
     Raises
     ------
     InputError
-        If the file cannot be read.
+        If there are files, and none can be read.
     """
+    problems = []
     for name in CHECKPOINTS:
         file = path / name
         try:
@@ -119,11 +121,19 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         except FileNotFoundError:
             continue
         except Exception as error:  # torch's own, or of the archive, or of the disk
-            raise InputError(
-                f"The checkpoint {file} cannot be read ({str(error).splitlines()[0]}). Copy the "
-                "run again; or take the file away, to have a report without it."
-            ) from None
-    return None
+            problems.append(f"{file} cannot be read ({_first_clause(error)})")
+    if not problems:
+        return None
+    raise InputError(
+        f"The checkpoint {'; '.join(problems)}. Copy the run again; or take the files away, to "
+        "have a report without them."
+    )
+
+
+def _first_clause(error: Exception) -> str:
+    """The beginning of a message: torch's go on for paragraphs."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(".")
 
 
 def _array_classes() -> list[Any]:

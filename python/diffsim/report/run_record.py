@@ -35,6 +35,8 @@ POINTS = 400  # of a potential
 SECONDS = ("simulation", "idle", "gradient", "update")
 """What the wall time of an iteration is made of, here without overlap."""
 
+PROCESSES = ("ranks", "ranks_per_simulation", "replicas")
+
 
 @dataclass(frozen=True)
 class PairCurve:
@@ -85,6 +87,9 @@ class RunRecord:
         Of every iteration, shape (N,); NaN where no loss was predicted.
     seconds
         Wall time of every iteration (N,) in LAMMPS, idle, for the gradient and for the update.
+    processes
+        Of the last iteration: ``ranks``, ``ranks_per_simulation`` and ``replicas``, as far as the
+        metrics say them.
     optimizer
         Numbers of the optimizer after every iteration, shape (N,); NaN where there is none.
     validation_md_steps
@@ -109,6 +114,7 @@ class RunRecord:
     ess: Array
     md_steps: Array
     seconds: Mapping[str, Array]
+    processes: Mapping[str, int]
     optimizer: Mapping[str, Array]
     validation_md_steps: int
     events: Sequence[tuple[int, str]]
@@ -192,6 +198,7 @@ def read_run(path: Path) -> RunRecord:
         ess=_history(records, "ess"),
         md_steps=_history(records, "md_steps"),
         seconds=_seconds(records),
+        processes={key: int(records[-1][key]) for key in PROCESSES if key in records[-1]},
         optimizer=_optimizer(records),
         validation_md_steps=int(records[-1].get("validation_md_steps", 0)),
         events=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +13,8 @@ from diffsim.training.layout import Layout
 from diffsim.training.measurement import NOISE
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
+
+NOTABLE = 0.1  # of the time that processes are idle: the user may want to know why
 
 
 class Progress:
@@ -32,6 +35,7 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
+        self._of_systems: dict[str, float] = {}  # seconds of their simulations
         self._simulating = self._waiting = self._leading = 0.0  # seconds; of one process
         self._status = self._console.status("simulating")
 
@@ -94,6 +98,8 @@ class Progress:
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
         self._leading += record.seconds_gradient + record.seconds_update
+        for name, entry in record.systems.items():
+            self._of_systems[name] = self._of_systems.get(name, 0.0) + entry["seconds"]
         # a system may have numbers as targets only
         errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
         mse = f"{max(errors):.3g}" if errors else "-"
@@ -141,15 +147,42 @@ class Progress:
         if self._last is not None and self._last.ranks > 1:
             total = max(self._simulating + self._leading, 1e-9)
             self._console.print(
-                f"the {self._last.ranks} processes were idle for "
-                f"{100.0 * self._waiting / total:.0f} % of the time as others simulated, and all "
-                f"but the first for {100.0 * self._leading / total:.0f} % as it learned"
+                waited(
+                    self._last.ranks,
+                    self._waiting / total,
+                    self._leading / total,
+                    self._of_systems,
+                )
             )
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
 
     def _speed(self, record: Iteration) -> float:
         steps, self._steps = record.md_steps - self._steps, record.md_steps
         return steps / record.seconds_simulation
+
+
+def waited(ranks: int, idle: float, alone: float, systems: Mapping[str, float]) -> str:
+    """Why processes waited, in a sentence.
+
+    Parameters
+    ----------
+    ranks
+        Number of processes.
+    idle, alone
+        Parts of the time for which they waited for others that simulated, and all but the first one
+        for that one.
+    systems
+        Seconds of each system's simulations.
+    """
+    text = (
+        f"the {ranks} processes were idle for {100.0 * idle:.0f} % of the time as others "
+        f"simulated, and all but the first for {100.0 * alone:.0f} % as it learned"
+    )
+    if idle <= NOTABLE or len(systems) < 2:
+        return text
+    slowest = max(systems, key=lambda name: systems[name])
+    share = systems[slowest] / max(sum(systems.values()), 1e-9)
+    return f"{text}; '{slowest}' took longest, {100.0 * share:.0f} % of the time of all systems"
 
 
 def shared(layout: Layout, systems: int) -> str:

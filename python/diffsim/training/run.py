@@ -175,13 +175,21 @@ def _check_resumable(config: Config, text: str) -> None:
     new, old = (yaml.safe_load(part) for part in (dump_config(config), text))
     for part in (new, old):  # on other numbers of processes it may go on
         part["simulation"].pop("ranks_per_simulation", None)
+    if not all("replicas" in part["simulation"] for part in (new, old)):
+        for part in (new, old):  # the checkpoint knows how many there are
+            part["simulation"].pop("replicas", None)
     for key, (before, now) in _differences(old, new):
         if key not in FREE:
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
-                f"{before}, and is {now}. Only 'iterations', 'accuracy' and 'ranks_per_simulation' "
-                "may change with --resume; start a new run for other changes."
+                f"{_said(before)}, and is {_said(now)}. Only 'iterations', 'accuracy' and "
+                "'ranks_per_simulation' may change with --resume; start a new run for other "
+                "changes."
             )
+
+
+def _said(value: Any) -> str:
+    return "not given" if value is None else str(value)
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
