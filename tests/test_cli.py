@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -108,6 +109,26 @@ def test_train_with_a_misspelled_key(diffsim, tmp_path):
     assert code == 2
     assert "systems[0].scrpt is not a known key; did you mean 'script'?" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"PMI_SIZE": "4"}, ["4 processes were started (PMI_SIZE)", "this one only"]),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, ["OMPI_COMM_WORLD_SIZE"]),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, ["2 processes", "SLURM_STEP_NUM_TASKS"]),
+        # a batch script, and mpiexec -n 1 in a step of Slurm
+        ({"SLURM_NTASKS": "16"}, ["does not exist"]),
+        ({"PMI_SIZE": "1", "SLURM_STEP_NUM_TASKS": "2"}, ["does not exist"]),
+    ],
+)
+def test_processes_of_which_mpi_does_not_know(tmp_path, variables, words):
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(tmp_path / "no.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("diffsim: error: ")]
+    assert all(word in line for word in words)
+    assert "Traceback" not in done.stderr  # a warning of mpi4py there may be
 
 
 # rdf

@@ -2,6 +2,7 @@
 #SBATCH --job-name=diffsim
 #SBATCH --nodes=1
 #SBATCH --ntasks=16
+#SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
 #SBATCH --signal=TERM@300
 #SBATCH --requeue

@@ -3,6 +3,7 @@
 #SBATCH --array=1-5
 #SBATCH --nodes=1
 #SBATCH --ntasks=4
+#SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
 #SBATCH --output=%x_%A_%a.log
 # The same training with the seeds of --array, each in a folder of its own, runs/seed_1 and so on:

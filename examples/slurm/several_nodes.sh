@@ -2,6 +2,7 @@
 #SBATCH --job-name=diffsim
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=32
+#SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
 #SBATCH --output=%x_%j.log
 # A training on several nodes:
