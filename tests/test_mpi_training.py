@@ -140,6 +140,7 @@ def test_atoms_that_are_lost_on_one_of_four_processes(inputs, tmp_path):  # noqa
     (line,) = [line for line in done.stderr.splitlines() if "diffsim: error" in line]
     assert "'warm'" in line
     assert "Lost atoms" in line or "Non-numeric" in line
+    assert line.endswith("that do not overlap.") and ".cpp" not in line
 
 
 def test_an_error_that_only_one_of_four_processes_sees(inputs, tmp_path):  # noqa: F811

@@ -19,6 +19,7 @@ from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones, load
 from diffsim.simulation import lammps_instance
+from diffsim.simulation.lammps_engine import lammps_message
 from diffsim.targets import RDF
 from diffsim.training.config import load_config
 from diffsim.training.run import run_training
@@ -534,6 +535,39 @@ def test_a_script_with_an_error(inputs):
     assert "Unrecognized fix style 'nvee'" in text
     assert "fix integrate all nvee" in text
     assert "'wrong'" in text and str(path) in text
+
+
+@pytest.mark.parametrize(
+    ("said", "sentences"),
+    [
+        (
+            "ERROR: Lost atoms: original 256 current 3\n"
+            "For more information see https://docs.lammps.org/err0008 (src/src/thermo.cpp:526)",
+            "ERROR: Lost atoms: original 256 current 3. For more information see "
+            "https://docs.lammps.org/err0008",
+        ),
+        (
+            "ERROR: Fix foo is unknown. (src/modify.cpp:841)\nLast input line: fix 1 all foo \n"
+            "                        ^^^",
+            "ERROR: Fix foo is unknown. Last input line: fix 1 all foo",
+        ),
+        (
+            "ERROR on proc 0: Cannot open a.b.c (really) (input.h:1)\n",
+            "ERROR on proc 0: Cannot open a.b.c (really)",
+        ),
+    ],
+)
+def test_messages_of_lammps_are_sentences(said, sentences):
+    assert lammps_message(Exception(said)) == sentences
+
+
+def test_a_number_of_processes_in_the_script(inputs):
+    script(inputs, "in.processors", "processors 2 1 1\n" + FLUID)
+    error = failing(
+        inputs, "Specified processors", kind=SimulationError, script=inputs / "in.processors"
+    )
+    assert "write stars" in str(error) and "processors * 1 1" in str(error)
+    assert ".cpp" not in str(error)
 
 
 def test_an_error_that_appears_in_the_run(inputs):
