@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import without_seconds
+from conftest import MPIEXEC, without_seconds
 from diffsim.errors import InputError, StorageError
 from diffsim.training import run_directory, run_lock
 from diffsim.training.config import load_config
@@ -183,6 +183,37 @@ def test_a_second_signal_ends_a_run_while_lammps_runs(inputs, tmp_path, number):
     assert time.monotonic() - began < 2.0
     assert process.returncode == 128 + number
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("after", ["lammps/fluid.log", "checkpoint.pt"])
+def test_ctrl_c_ends_a_run_in_a_line(inputs, tmp_path, after, ranks):  # noqa: F811
+    """Which speaks of --resume where there is a checkpoint only."""
+    changes = {**SHORT, "iterations": 1000, "simulation.equilibration": 8_000}
+    (inputs / "interrupted.yaml").write_text(json.dumps(with_keys(changes)))
+    out = tmp_path / "interrupted"
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "interrupted.yaml")]
+    process = subprocess.Popen(
+        [*([MPIEXEC, "-n", str(ranks)] if ranks > 1 else []), *command, "--out", str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (out / after).exists() and "Step" in (out / "lammps" / "fluid.log").read_text():
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if "diffsim: " in line]
+    assert len(lines) == 1, said
+    (line,) = lines
+    assert "stopped by Ctrl-C" in line
+    assert ("--resume" in line) == (out / "checkpoint.pt").exists() == (after == "checkpoint.pt")
 
 
 def test_signals_are_as_before_when_a_training_has_ended():

@@ -42,5 +42,13 @@ STOPPED = 75
 """Exit status of a training that stopped when asked to: EX_TEMPFAIL of BSD's sysexits.h."""
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells expect it."""
+
+
+class InterruptError(DiffSimError):
+    """The training was ended by Ctrl-C; the text says what is left of it."""
+
+
 class StoppedError(DiffSimError):
     """The training stopped since it was asked to; it goes on with ``--resume``."""

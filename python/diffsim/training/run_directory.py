@@ -75,7 +75,7 @@ class RunDirectory:
         self.path = path
         self._text = config
         with run_lock.reachable(path):
-            if resume and not (self._checkpoint.is_file() or self._previous.is_file()):
+            if resume and not self.is_resumable:
                 raise InputError(
                     f"The folder {path} holds no checkpoint to resume from. Start the run without "
                     "--resume."
@@ -128,6 +128,11 @@ class RunDirectory:
         if self.metrics.name not in names:
             return True
         return self._config.name in names and len(self.metrics.read_text().splitlines()) <= 1
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether there is a checkpoint."""
+        return self._checkpoint.is_file() or self._previous.is_file()
 
     @property
     def _config(self) -> Path:
