@@ -29,6 +29,7 @@ from diffsim.report.run_record import read_run
 from diffsim.report.system_record import system_record
 from diffsim.report.words import duration, number, plain
 from diffsim.simulation import System
+from diffsim.training import run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import run_training
 from diffsim.training.windows import separate
@@ -558,6 +559,17 @@ def no_whole_line(run):
     (run / "metrics.jsonl").write_text('{"iteration": 1, "lo')
 
 
+def only_a_configuration(run):
+    (run / ".lock").unlink()
+    (run / "metrics.jsonl").unlink()
+    shutil.rmtree(run / "lammps")
+
+
+def moved_target(run):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("rdf.csv", "elsewhere/rdf.csv"))
+
+
 def half_frames(run):
     (run / "frames" / "00002.npz").write_bytes((run / "frames" / "00002.npz").read_bytes()[:9999])
 
@@ -594,9 +606,10 @@ def another_target(run):
     ("change", "message"),
     [
         (shutil.rmtree, r"The folder .* does not exist\. Name the folder of a run"),
-        (lambda run: (run / "config.yaml").unlink(), "is not that of a run: no config.yaml is in"),
-        (lambda run: (run / "metrics.jsonl").unlink(), "has not finished its first iteration"),
-        (no_whole_line, r"has not finished its first iteration.*Ask again when it has\."),
+        (lambda run: (run / "config.yaml").unlink(), r"is no run: no config\.yaml is in"),
+        (only_a_configuration, r"is no run: none of \.lock, lammps, metrics\.jsonl is in"),
+        (no_whole_line, r"ended in its first iteration.*logs are in .*lammps; train again"),
+        (moved_target, r"rdf\.csv.*that was copied needs its scripts and targets where"),
         (
             broken_line,
             r"Line 1 of .*metrics.jsonl is not that of an iteration: Unterminated string",
@@ -620,6 +633,21 @@ def test_what_is_wrong_with_a_folder_is_said(copy, capfd, change, message):
         read_run(copy)
     assert str(error.value).endswith(".")
     assert "this runs code" not in capfd.readouterr().out
+
+
+def test_a_run_that_has_no_metrics_yet(copy):
+    (copy / "metrics.jsonl").unlink()
+    with run_lock.only_user_of(copy):
+        with pytest.raises(InputError, match=r"has not finished.*Ask again when it has\."):
+            read_run(copy)
+        (copy / "metrics.jsonl").write_text('{"iteration": 1')
+        with pytest.raises(InputError, match=r"has not finished.*Ask again when it has\."):
+            read_run(copy)
+    with pytest.raises(InputError, match="ended in its first iteration"):
+        read_run(copy)
+    (copy / ".lock").unlink()  # a copy without it: nobody knows
+    with pytest.raises(InputError, match="has not finished"):
+        read_run(copy)
 
 
 def test_a_file_is_no_run(run):
@@ -648,8 +676,9 @@ def test_where_the_page_is_written(copy, other, tmp_path, monkeypatch, capsys):
     (copy / "report.html").unlink()
     assert command(monkeypatch, capsys, copy)[:2] == (0, f"The report is {copy / 'report.html'}")
     assert (copy / "report.html").is_file()
-    assert command(monkeypatch, capsys, copy, other)[:2] == (0, "The report is report.html")
-    assert "2 runs compared" in Path("report.html").read_text()
+    assert command(monkeypatch, capsys, copy, other)[:2] == (0, "The report is comparison.html")
+    assert "2 runs compared" in Path("comparison.html").read_text()
+    assert not Path("report.html").exists()  # it would be that of a run, within its folder
     assert command(monkeypatch, capsys, other, "--output", "page.html")[0] == 0
     assert Path("page.html").is_file() and not list(tmp_path.rglob("*.part"))
 
@@ -671,6 +700,7 @@ def test_arrows_of_the_report_run_one_way():
     below = ("knots", "species", "errors", "targets", "simulation", "potentials", "report")
     below += ("gradients.statistics",)
     training = {f"training.{name}" for name in ("config", "measurement", "systems", "windows")}
+    training |= {"training"}  # its run_lock
     for file, module in imports("report"):
         assert module.startswith(below) or module in {*training, "training.yaml_file"}, file
     knowing = {

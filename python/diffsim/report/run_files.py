@@ -14,6 +14,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.knots import Grid
 from diffsim.simulation import Frames
+from diffsim.training import run_lock
 
 REQUIRED = (
     "iteration",
@@ -26,6 +27,9 @@ REQUIRED = (
     "seconds_update",
 )
 """Keys without which a line of the metrics says nothing."""
+
+LEFT = (run_lock.NAME, "lammps", "metrics.jsonl")
+"""What each run leaves, or the last of which a copy of one has: a configuration alone is no run."""
 
 CHECKPOINTS = ("checkpoint.pt", "checkpoint_previous.pt")
 
@@ -40,9 +44,22 @@ def check_run_folder(path: Path) -> None:
         raise InputError(f"The folder {path} does not exist. {advice}")
     if not path.is_dir():
         raise InputError(f"{path} is a file. {advice}")
-    if not (path / "config.yaml").is_file():
+    if not any((path / name).exists() for name in LEFT):
         raise InputError(
-            f"The folder {path} is not that of a run: no config.yaml is in it. {advice}"
+            f"The folder {path} is no run: none of {', '.join(LEFT)} is in it. {advice}"
+        )
+    if not (path / "config.yaml").is_file():
+        if not (path / "metrics.jsonl").exists():
+            _check_begun(path)
+        raise InputError(f"The folder {path} is no run: no config.yaml is in it. {advice}")
+
+
+def _check_begun(path: Path) -> None:
+    """Raise InputError for a run without metrics if nobody trains in its folder any more."""
+    if run_lock.is_free(path):
+        raise InputError(
+            f"The run in {path} ended in its first iteration, so that there is nothing to report. "
+            f"LAMMPS's logs are in {path / 'lammps'}; train again to see the error."
         )
 
 
@@ -79,6 +96,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                 "that the run wrote, or remove it."
             ) from None
     if not records:
+        _check_begun(path)
         raise InputError(
             f"The run in {path} has not finished its first iteration, so that there is nothing to "
             "report yet. Ask again when it has."

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing
 
 from diffsim import potentials
+from diffsim.errors import InputError
 from diffsim.knots import Array, Grid, numpy_model
 from diffsim.report.run_files import (
     check_run_folder,
@@ -153,11 +154,20 @@ def read_run(path: Path) -> RunRecord:
         If model.pt cannot be read.
     """
     check_run_folder(path)
-    config = load_config(path / "config.yaml")
+    try:
+        config = load_config(path / "config.yaml")
+        given = load_systems(config)
+    except InputError as error:
+        if "there is no file" not in str(error):
+            raise
+        raise InputError(
+            f"{error} A run that was copied needs its scripts and targets where {path}/config.yaml "
+            "says: copy them too, or change the paths."
+        ) from None
     checkpoint = read_checkpoint(path) or {}
     records = read_metrics(path)
     species, cutoff = _species_and_cutoff(config)
-    systems = separate(load_systems(config), config.gradient, cutoff)
+    systems = separate(given, config.gradient, cutoff)
     trained = [system for system in systems if not system.validation]
     tests = [system for system in systems if system.validation]
     found = read_latest_frames(path, len(trained), int(records[-1]["iteration"]))

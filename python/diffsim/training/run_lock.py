@@ -32,6 +32,16 @@ def reachable(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a folder has a lock, and no process holds it, as far as the file system tells."""
+    try:
+        with (folder / NAME).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # there is none, it is held, or nobody knows
+        return False
+    return True
+
+
 @contextmanager
 def only_user_of(folder: Path) -> Iterator[None]:
     """Keep others out of a folder.
