@@ -339,6 +339,16 @@ def gpu_environment(device: str) -> dict[str, str]:
     return environment()
 
 
+def without_seconds(records):
+    """Lines of the metrics without what depends on how long something took."""
+
+    def kept(entry):
+        return {key: value for key, value in entry.items() if not key.startswith("seconds")}
+
+    systems = [{name: kept(entry) for name, entry in r["systems"].items()} for r in records]
+    return [kept(r) | {"systems": s} for r, s in zip(records, systems, strict=True)]
+
+
 LMP = [str(Path(sys.executable).parent / "lmp")]
 MPIEXEC = str(Path(sys.executable).parent / "mpiexec")
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import diffsim
-from conftest import fluid_script
+from conftest import fluid_script, without_seconds
 from diffsim.errors import InputError
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.optimizers import GaussNewton, Update
@@ -152,7 +152,7 @@ def train(inputs, out, resume=False, **changes):
 
 def metrics(out):
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in records]
+    return without_seconds(records)
 
 
 def test_a_resumed_run_has_pieces_of_the_same_lengths(inputs, tmp_path):

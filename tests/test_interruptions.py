@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import MPIEXEC, without_seconds
 from diffsim.errors import InputError, StorageError
 from diffsim.training import run_directory, run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import build, run_training
-from test_training import CONFIG, inputs, metrics, train, with_keys, without_seconds  # noqa: F401
+from diffsim.training.stopping import stop_on_sigterm
+from test_training import CONFIG, inputs, metrics, train, with_keys  # noqa: F401
 
 ITERATIONS, KILLS = 8, 20
 SHORT = {
@@ -151,6 +154,94 @@ def test_sigterm_ends_a_run_after_its_iteration(inputs, reference, tmp_path):  #
     assert (out / "potential.png").exists()
     run_training(load_config(inputs / "stopped.yaml"), out, resume=True)
     assert_same_run(out, reference)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_run_while_lammps_runs(inputs, tmp_path, number):  # noqa: F811
+    """Without waiting for LAMMPS to return."""
+    changes = {**SHORT, "simulation.equilibration": 10_000_000}  # for an hour
+    (inputs / "endless.yaml").write_text(json.dumps(with_keys(changes)))
+    out = tmp_path / "endless"
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "endless.yaml")]
+    process = subprocess.Popen(
+        [*command, "--out", str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    log = out / "lammps" / "fluid.log"
+    while not (log.exists() and "Step" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    time.sleep(0.5)
+    assert process.poll() is None  # the first one waits
+    process.send_signal(number)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - began < 2.0
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("after", ["lammps/fluid.log", "checkpoint.pt"])
+def test_ctrl_c_ends_a_run_in_a_line(inputs, tmp_path, after, ranks):  # noqa: F811
+    """Which speaks of --resume where there is a checkpoint only."""
+    changes = {**SHORT, "iterations": 1000, "simulation.equilibration": 8_000}
+    (inputs / "interrupted.yaml").write_text(json.dumps(with_keys(changes)))
+    out = tmp_path / "interrupted"
+    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "interrupted.yaml")]
+    process = subprocess.Popen(
+        [*([MPIEXEC, "-n", str(ranks)] if ranks > 1 else []), *command, "--out", str(out)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (out / after).exists() and "Step" in (out / "lammps" / "fluid.log").read_text():
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if "diffsim: " in line]
+    assert len(lines) == 1, said
+    (line,) = lines
+    assert "stopped by Ctrl-C" in line
+    assert ("--resume" in line) == (out / "checkpoint.pt").exists() == (after == "checkpoint.pt")
+
+
+def test_signals_are_as_before_when_a_training_has_ended():
+    """No handler, file or thread is left, and it may be in a thread of its own."""
+
+    def present():
+        fd = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(fd)
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        return fd, files, signal.getsignal(signal.SIGTERM), threading.active_count()
+
+    before = present()
+    with stop_on_sigterm() as stop:
+        assert not stop()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop()
+        assert present() != before
+    assert present() == before
+
+    def elsewhere():
+        with stop_on_sigterm() as stop:
+            results.append(stop())
+
+    results: list[bool] = []
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert results == [False]
 
 
 @pytest.fixture

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
 
-from conftest import execute, fluid_script
+from conftest import execute, fluid_script, without_seconds
 from diffsim.errors import InputError
 from diffsim.training.aborts import read_aborts
+from diffsim.training.binding import crowded
 from diffsim.training.config import load_config
 from diffsim.training.layout import Layout, Work, assign, choose_layout, step_cost
+from diffsim.training.progress import shared, waited
 from diffsim.training.run import run_training
-from test_training import CONFIG, inputs, metrics, with_keys, without_seconds  # noqa: F401
+from test_training import CONFIG, inputs, metrics, with_keys  # noqa: F401
 
 TRAIN = [sys.executable, "-m", "diffsim.cli.main", "train"]
 SYSTEMS = [
@@ -51,7 +54,9 @@ def test_two_processes_simulate_what_one_does(inputs, tmp_path):  # noqa: F811
     run_training(load_config(inputs / "two.yaml"), tmp_path / "one", resume=False)
     assert numbers(tmp_path / "two") == numbers(tmp_path / "one")
     for record in metrics(tmp_path / "two"):
-        assert record["ranks"] == 2
+        assert (record["ranks"], record["ranks_per_simulation"], record["replicas"]) == (2, 1, 1)
+        seconds = [entry["seconds"] for entry in record["systems"].values()]
+        assert 0.0 < max(seconds) <= record["seconds_simulation"]
         assert 0.0 < record["seconds_idle"] < record["seconds_simulation"]
 
 
@@ -64,6 +69,8 @@ def test_domains_and_replicas_on_more_processes_than_cores(inputs, tmp_path):  #
     for ranks in (4, 8):
         done = train(inputs, changes, tmp_path / str(ranks), ranks)
         assert done.returncode == 0, done.stderr[-3000:]
+        cores = len(os.sched_getaffinity(0))
+        assert ("processes share" in done.log) == (ranks > cores)
         assert f"for {ranks // 2} simulations at the same time on 2 each" in done.log
     assert numbers(tmp_path / "4") == numbers(tmp_path / "8")
 
@@ -91,8 +98,32 @@ def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):  # no
     run_training(load_config(inputs / "parts.yaml"), whole, resume=False)
     (first, second), (_, expected) = metrics(out), metrics(whole)
     assert (first["ranks"], second["ranks"]) == (2, 1)
+    second, expected = without_seconds([second, expected])
     for key in ("loss", "systems", "md_steps"):
         assert second[key] == expected[key]
+
+
+def test_replicas_stay_as_many_as_they_were(inputs, tmp_path):  # noqa: F811
+    """Whether their number is given or not; another one is refused."""
+    out = tmp_path / "run"
+    file = inputs / "replicas.yaml"
+
+    def go_on(iterations, replicas):
+        changes = {**SHORT, "iterations": iterations, "simulation.replicas": replicas}
+        changes = {key: value for key, value in changes.items() if value is not None}
+        file.write_text(json.dumps(with_keys(changes)))
+        run_training(load_config(file), out, resume=iterations > 1)
+
+    go_on(1, 2)
+    go_on(2, None)
+    go_on(3, 2)
+    assert [record["replicas"] for record in metrics(out)] == [2, 2, 2]
+    with pytest.raises(InputError, match=r"'simulation\.replicas'.*it was 2, and is 3"):
+        go_on(4, 3)
+    go_on(4, None)  # config.yaml does not say it now
+    with pytest.raises(InputError, match="has 2 replicas of each system, but 'replicas' is 3 now"):
+        go_on(5, 3)
+    assert len(metrics(out)) == 4
 
 
 # ---- failures ----
@@ -109,6 +140,7 @@ def test_atoms_that_are_lost_on_one_of_four_processes(inputs, tmp_path):  # noqa
     (line,) = [line for line in done.stderr.splitlines() if "diffsim: error" in line]
     assert "'warm'" in line
     assert "Lost atoms" in line or "Non-numeric" in line
+    assert line.endswith("that do not overlap.") and ".cpp" not in line
 
 
 def test_an_error_that_only_one_of_four_processes_sees(inputs, tmp_path):  # noqa: F811
@@ -150,7 +182,7 @@ def test_a_step_that_ended_all_processes_is_taken_back(inputs, tmp_path):  # noq
 
 def test_a_mistake_in_the_configuration_ends_all_processes(inputs, tmp_path):  # noqa: F811
     done = train(inputs, {"systems.0.temperature": -1.0}, tmp_path / "wrong", 3)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("diffsim: error") == 1
 
 
@@ -192,9 +224,52 @@ def test_ten_thousand_processes():
 def test_wishes_are_kept():
     layout = choose_layout([LIQUID], 8, ranks_per_simulation=3, replicas=4)
     assert (layout.ranks_per_simulation, layout.replicas) == (3, 4)
-    assert (layout.groups, layout.unused) == (2, 2)
+    assert (layout.groups, layout.unused(systems=1)) == (2, 2)
     with pytest.raises(InputError, match=r"ranks_per_simulation = 16.*has 8.*smaller"):
         choose_layout([LIQUID], 8, ranks_per_simulation=16)
+
+
+@pytest.mark.parametrize(
+    ("layout", "systems", "words"),
+    [
+        # more groups than simulations: the last ones are idle
+        (Layout(128, 10, 4), 1, "4 simulations at the same time on 10 each; replicas of each "
+         "system: 4; 88 processes have nothing to do, 40 would be enough"),
+        (Layout(8, 3, 4), 1, "2 simulations at the same time on 3 each; replicas of each system: "
+         "4; 2 processes have nothing to do, 6 would be enough"),
+        (Layout(3, 2, 1), 1, "1 simulation at a time on 2; replicas of each system: 1; 1 process "
+         "has nothing to do, 2 would be enough"),
+        (Layout(4, 1, 2), 2, "4 simulations at the same time on 1 each; replicas of each system: "
+         "2"),
+    ],
+)  # fmt: skip
+def test_processes_that_have_nothing_to_do_are_counted(layout, systems, words):
+    assert shared(layout, systems) == f"processes: {layout.ranks}, for {words}"
+
+
+def test_the_slowest_system_is_named_where_others_wait_for_it():
+    systems = {"cool": 30.0, "warm": 10.0}
+    assert "'cool' took longest, 75 % of the" in waited(2, 0.2, 0.1, systems)
+    assert "took longest" not in waited(2, 0.05, 0.3, systems)
+    assert "took longest" not in waited(2, 0.2, 0.1, {"cool": 30.0})
+
+
+def test_processes_without_a_core_of_their_own_are_noted():
+    two, pinned = frozenset({0, 1}), frozenset({0})
+    assert crowded([("a", two), ("a", two), ("b", pinned)]) is None
+    assert crowded([("a", frozenset())] * 2) is None  # the system does not tell
+    four = crowded([("a", two)] * 4)
+    assert four is not None and "On a the 4 processes share 2 cores" in four
+    same = crowded([("b", two), ("a", pinned), ("a", pinned)])
+    assert same is not None and "On a the 2 processes share 1 core and" in same
+    hosts = crowded([(host, pinned) for host in "aabbcc"])
+    assert hosts is not None and "On a (and so on 2 more)" in hosts
+
+
+def test_more_replicas_than_frames_are_refused():
+    assert choose_layout([LIQUID], 1, replicas=62).replicas == 62
+    with pytest.raises(InputError, match=r"replicas = 63: at most 62 are possible.*'steps'"):
+        choose_layout([LIQUID], 1, replicas=63)
 
 
 def test_the_most_expensive_tasks_are_spread():

@@ -24,11 +24,12 @@ from diffsim.cli import main as main_module
 from diffsim.errors import InputError
 from diffsim.potentials import TemperatureDependent, load
 from diffsim.report.history_figures import MOST_POINTS, thinned
-from diffsim.report.page import render, write_report
+from diffsim.report.page import render, state, write_report
 from diffsim.report.run_record import read_run
 from diffsim.report.system_record import system_record
 from diffsim.report.words import duration, number, plain
 from diffsim.simulation import System
+from diffsim.training import run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import run_training
 from diffsim.training.windows import separate
@@ -330,6 +331,13 @@ def test_while_the_checkpoint_is_replaced_the_one_before_is_read(copy):
     assert "u(r) of A-A" in drawn and "hot: rdf A-A" not in drawn
 
 
+def test_a_checkpoint_that_cannot_be_read_gives_way_to_the_one_before(copy):
+    for content in (b"half", b""):
+        (copy / "checkpoint.pt").write_bytes(content)
+        drawn = page_of(copy).texts("figcaption")
+        assert "u(r) of A-A" in drawn and "hot: rdf A-A" not in drawn
+
+
 @pytest.mark.parametrize("missing", ["checkpoint.pt", "model.pt", "frames"])
 def test_what_is_not_written_yet_is_left_out(copy, missing):
     (copy / "checkpoint_previous.pt").unlink()
@@ -343,6 +351,22 @@ def test_what_is_not_written_yet_is_left_out(copy, missing):
     assert ("fluid: rdf A-A" in drawn) == (missing != "frames")
     assert ("u(r) of A-A" in drawn) == (missing == "frames")
     assert ("hot: rdf A-A" in drawn) == (missing != "checkpoint.pt")
+
+
+def test_the_page_says_how_the_processes_were_shared_out(copy):
+    assert "1, each simulation on 1; replicas of each system: 1" in page_of(copy).texts("dd")
+    records = metrics(copy)
+    for record in records:  # as an earlier version wrote them
+        del record["replicas"]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert not [text for text in page_of(copy).texts("dd") if "each simulation on" in text]
+
+
+def test_a_run_may_have_had_more_iterations_than_are_asked_for(run):
+    """As one that was resumed with fewer."""
+    record = read_run(run)
+    fewer = record.config.model_copy(update={"iterations": 1})
+    assert state(replace(record, config=fewer)) == "finished: 2 iterations"
 
 
 def test_a_run_that_reached_its_accuracy_has_converged(copy):
@@ -535,6 +559,17 @@ def no_whole_line(run):
     (run / "metrics.jsonl").write_text('{"iteration": 1, "lo')
 
 
+def only_a_configuration(run):
+    (run / ".lock").unlink()
+    (run / "metrics.jsonl").unlink()
+    shutil.rmtree(run / "lammps")
+
+
+def moved_target(run):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("rdf.csv", "elsewhere/rdf.csv"))
+
+
 def half_frames(run):
     (run / "frames" / "00002.npz").write_bytes((run / "frames" / "00002.npz").read_bytes()[:9999])
 
@@ -545,13 +580,19 @@ def other_systems(run):
     (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
+def no_checkpoint(run):
+    for name in ("checkpoint.pt", "checkpoint_previous.pt"):
+        (run / name).write_bytes(b"half")
+
+
 class Hostile:
     def __reduce__(self):
         return (os.system, ("echo this runs code",))
 
 
 def code_in_checkpoint(run):
-    torch.save({"iteration": Hostile()}, run / "checkpoint.pt")
+    for name in ("checkpoint.pt", "checkpoint_previous.pt"):
+        torch.save({"iteration": Hostile()}, run / name)
 
 
 def another_target(run):
@@ -565,9 +606,10 @@ def another_target(run):
     ("change", "message"),
     [
         (shutil.rmtree, r"The folder .* does not exist\. Name the folder of a run"),
-        (lambda run: (run / "config.yaml").unlink(), "is not that of a run: no config.yaml is in"),
-        (lambda run: (run / "metrics.jsonl").unlink(), "has not finished its first iteration"),
-        (no_whole_line, r"has not finished its first iteration.*Ask again when it has\."),
+        (lambda run: (run / "config.yaml").unlink(), r"is no run: no config\.yaml is in"),
+        (only_a_configuration, r"is no run: none of \.lock, lammps, metrics\.jsonl is in"),
+        (no_whole_line, r"ended in its first iteration.*logs are in .*lammps; train again"),
+        (moved_target, r"rdf\.csv.*that was copied needs its scripts and targets where"),
         (
             broken_line,
             r"Line 1 of .*metrics.jsonl is not that of an iteration: Unterminated string",
@@ -575,8 +617,11 @@ def another_target(run):
         (line_of_text, "Line 3 of .* a mapping was expected, but '\"iteration 3\"' was found"),
         (line_without_loss, "Line 1 of .* the key 'loss' is missing. Put back the line"),
         (lambda run: (run / "metrics.jsonl").write_bytes(b"\xff\n"), "metrics .* cannot be read"),
-        (lambda run: (run / "checkpoint.pt").write_bytes(b"half"), "checkpoint .* cannot be read"),
-        (code_in_checkpoint, "The checkpoint .* cannot be read"),
+        (
+            no_checkpoint,
+            r"checkpoint\.pt cannot be read \(.*checkpoint_previous\.pt cannot be read",
+        ),
+        (code_in_checkpoint, r"checkpoint\.pt cannot be read \(Weights only load failed\);"),
         (half_frames, r"The frames .*00002.npz cannot be read, or are not those of the 1 systems"),
         (other_systems, r"The frames .* are not those of the 2 systems in config.yaml"),
         (another_target, "rdf A-A of system 'hot' has 40 values, but in the run it had 52"),
@@ -588,6 +633,21 @@ def test_what_is_wrong_with_a_folder_is_said(copy, capfd, change, message):
         read_run(copy)
     assert str(error.value).endswith(".")
     assert "this runs code" not in capfd.readouterr().out
+
+
+def test_a_run_that_has_no_metrics_yet(copy):
+    (copy / "metrics.jsonl").unlink()
+    with run_lock.only_user_of(copy):
+        with pytest.raises(InputError, match=r"has not finished.*Ask again when it has\."):
+            read_run(copy)
+        (copy / "metrics.jsonl").write_text('{"iteration": 1')
+        with pytest.raises(InputError, match=r"has not finished.*Ask again when it has\."):
+            read_run(copy)
+    with pytest.raises(InputError, match="ended in its first iteration"):
+        read_run(copy)
+    (copy / ".lock").unlink()  # a copy without it: nobody knows
+    with pytest.raises(InputError, match="has not finished"):
+        read_run(copy)
 
 
 def test_a_file_is_no_run(run):
@@ -616,15 +676,16 @@ def test_where_the_page_is_written(copy, other, tmp_path, monkeypatch, capsys):
     (copy / "report.html").unlink()
     assert command(monkeypatch, capsys, copy)[:2] == (0, f"The report is {copy / 'report.html'}")
     assert (copy / "report.html").is_file()
-    assert command(monkeypatch, capsys, copy, other)[:2] == (0, "The report is report.html")
-    assert "2 runs compared" in Path("report.html").read_text()
+    assert command(monkeypatch, capsys, copy, other)[:2] == (0, "The report is comparison.html")
+    assert "2 runs compared" in Path("comparison.html").read_text()
+    assert not Path("report.html").exists()  # it would be that of a run, within its folder
     assert command(monkeypatch, capsys, other, "--output", "page.html")[0] == 0
     assert Path("page.html").is_file() and not list(tmp_path.rglob("*.part"))
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
     code, _, err = command(monkeypatch, capsys, tmp_path)
-    assert code == 1 and err.startswith("diffsim: error: The folder ") and err.count("\n") == 1
+    assert code == 2 and err.startswith("diffsim: error: The folder ") and err.count("\n") == 1
 
 
 def imports(folder):
@@ -639,6 +700,7 @@ def test_arrows_of_the_report_run_one_way():
     below = ("knots", "species", "errors", "targets", "simulation", "potentials", "report")
     below += ("gradients.statistics",)
     training = {f"training.{name}" for name in ("config", "measurement", "systems", "windows")}
+    training |= {"training"}  # its run_lock
     for file, module in imports("report"):
         assert module.startswith(below) or module in {*training, "training.yaml_file"}, file
     knowing = {

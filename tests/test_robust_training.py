@@ -13,7 +13,7 @@ import torch
 import yaml
 
 import diffsim
-from conftest import fluid_script
+from conftest import fluid_script, without_seconds
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error
@@ -246,7 +246,7 @@ def train(inputs, out, resume=False, **changes):
 
 def metrics(out):
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in records]
+    return without_seconds(records)
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,14 @@ def test_a_training_is_started_or_continued(cluster, script):
     assert cluster.run(script, "config.yaml", "run", STATUS="1")[0] == 1
 
 
+@pytest.mark.parametrize("script", [path.name for path in BATCH])
+def test_what_is_missing_is_said(cluster, script):
+    status, said = cluster.run(script, "config.yaml")
+    assert status != 0
+    assert f"usage: sbatch {script} CONFIG RUN" in said
+    assert cluster.calls() == []
+
+
 @pytest.mark.parametrize("script", [path.name for path in BATCH if path.name != "seeds.sh"])
 def test_processes_that_do_not_know_of_each_other_train_nothing(cluster, script):
     status, said = cluster.run(script, "config.yaml", "run", MPI_STATUS="1")
@@ -192,6 +200,23 @@ def test_failures_are_tried_again_but_not_for_ever(cluster):
         assert requeues(cluster) == again
     assert cluster.run("requeue.sh", "config.yaml", "run") == (0, "")
     assert requeues(cluster) == []
+    assert not list(cluster.folder.glob("*.failures"))
+
+
+def test_failures_are_counted_beside_the_folder(cluster):
+    """Also where its name ends with a slash: a folder that is not empty would be refused."""
+    assert cluster.run("requeue.sh", "config.yaml", "run/", STATUS="1")[0] == 0
+    assert requeues(cluster) == ["scontrol requeue 4711"]
+    assert (cluster.folder / "run.failures").read_text() == "1\n"
+    assert not (cluster.folder / "run").exists()
+
+
+def test_a_mistake_is_not_tried_again(cluster):
+    cluster.run("requeue.sh", "config.yaml", "run", STATUS="1")
+    assert requeues(cluster) == ["scontrol requeue 4711"]
+    status, said = cluster.run("requeue.sh", "config.yaml", "run", STATUS="2")
+    assert (status, requeues(cluster)) == (2, [])
+    assert "not tried again" in said
     assert not list(cluster.folder.glob("*.failures"))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import fluid_script
+from conftest import fluid_script, without_seconds
 from diffsim import Protocol, System, Trainer
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
@@ -295,7 +295,7 @@ def configuration(inputs, **changes):
 
 def records(out):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in lines]
+    return without_seconds(lines)
 
 
 @pytest.fixture(scope="module")

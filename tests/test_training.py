@@ -13,12 +13,13 @@ import torch
 import yaml
 
 import diffsim
-from conftest import fluid_script, since_2025
+from conftest import fluid_script, since_2025, without_seconds
 from diffsim.errors import InputError, SimulationError
 from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones, load
 from diffsim.simulation import lammps_instance
+from diffsim.simulation.lammps_engine import lammps_message
 from diffsim.targets import RDF
 from diffsim.training.config import load_config
 from diffsim.training.run import run_training
@@ -94,10 +95,6 @@ def train(inputs, out, resume=False, **changes):
 
 def metrics(out):
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-
-
-def without_seconds(records):
-    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in records]
 
 
 def checkpoint(out):
@@ -274,6 +271,33 @@ def test_a_folder_that_is_not_empty_is_refused(inputs, run, tmp_path):
     with pytest.raises(InputError, match="not empty"):
         train(inputs, tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_ended_in_its_first_iteration_leaves_its_folder_free(inputs, tmp_path):
+    """Also with another configuration, which may be what mends it."""
+    out = tmp_path / "again"
+    unstable = {"systems.0.script": "in.unstable", "iterations": 1}
+    (inputs / "in.unstable").write_text(FLUID.replace("timestep 0.005", "timestep 5.0"))
+    with pytest.raises(SimulationError):
+        train(inputs, out, changes=unstable)
+    assert (out / "config.yaml").exists() and not (out / "checkpoint.pt").exists()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        train(inputs, out, changes={"iterations": 1})
+    (out / "notes.txt").unlink()
+    train(inputs, out, changes={"iterations": 1})
+    assert len(metrics(out)) == 1
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("where", ["/proc/run", "/proc/run/deeper", "a_file/run"])
+def test_a_folder_that_cannot_be_made(inputs, tmp_path, where, resume):
+    (tmp_path / "a_file").touch()
+    (inputs / "nowhere.yaml").write_text(yaml.safe_dump(with_keys({})))
+    config = load_config(inputs / "nowhere.yaml")
+    message = "no checkpoint" if resume else r"cannot be made or written to \(N.*\)\. Name another"
+    with pytest.raises(InputError, match=message):
+        run_training(config, tmp_path / where, resume)
 
 
 def test_resuming_without_a_checkpoint(inputs, tmp_path):
@@ -513,6 +537,39 @@ def test_a_script_with_an_error(inputs):
     assert "'wrong'" in text and str(path) in text
 
 
+@pytest.mark.parametrize(
+    ("said", "sentences"),
+    [
+        (
+            "ERROR: Lost atoms: original 256 current 3\n"
+            "For more information see https://docs.lammps.org/err0008 (src/src/thermo.cpp:526)",
+            "ERROR: Lost atoms: original 256 current 3. For more information see "
+            "https://docs.lammps.org/err0008",
+        ),
+        (
+            "ERROR: Fix foo is unknown. (src/modify.cpp:841)\nLast input line: fix 1 all foo \n"
+            "                        ^^^",
+            "ERROR: Fix foo is unknown. Last input line: fix 1 all foo",
+        ),
+        (
+            "ERROR on proc 0: Cannot open a.b.c (really) (input.h:1)\n",
+            "ERROR on proc 0: Cannot open a.b.c (really)",
+        ),
+    ],
+)
+def test_messages_of_lammps_are_sentences(said, sentences):
+    assert lammps_message(Exception(said)) == sentences
+
+
+def test_a_number_of_processes_in_the_script(inputs):
+    script(inputs, "in.processors", "processors 2 1 1\n" + FLUID)
+    error = failing(
+        inputs, "Specified processors", kind=SimulationError, script=inputs / "in.processors"
+    )
+    assert "write stars" in str(error) and "processors * 1 1" in str(error)
+    assert ".cpp" not in str(error)
+
+
 def test_an_error_that_appears_in_the_run(inputs):
     """A variable that LAMMPS evaluates when it runs only."""
     path = script(inputs, "in.late", FLUID + "fix late all ave/time 1 1 1 v_missing\n")
@@ -627,7 +684,8 @@ def test_the_command_says_what_is_wrong(inputs, tmp_path, script_text, changes, 
     np.savetxt(inputs / "far.csv", np.stack(target_rdf(3.0), axis=1))
     changes = {"systems.0.script": "in.error"} | changes
     done = diffsim_train(inputs, changes, "--out", str(tmp_path / "out"))
-    assert done.returncode == 1
+    # LAMMPS's own errors are failures, as they may be in any later iteration
+    assert done.returncode == (1 if "LAMMPS stopped" in done.stderr else 2)
     assert done.stderr.startswith("diffsim: error: ") and done.stderr.count("\n") == 1, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert done.stdout == ""
@@ -636,7 +694,7 @@ def test_the_command_says_what_is_wrong(inputs, tmp_path, script_text, changes, 
 def test_the_command_names_systems_with_one_name(inputs, tmp_path):
     systems = [CONFIG["systems"][0] | {"name": "same"} for _ in range(2)]
     done = diffsim_train(inputs, {"systems": systems}, "--out", str(tmp_path / "out"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     # a sentence for each of the keys
     first, second = done.stderr.splitlines()
     assert "systems[0].name should be unique" in first and first.startswith("diffsim: error: ")
@@ -655,4 +713,7 @@ def test_the_command_trains(inputs, tmp_path):
     assert resumed.returncode == 0 and len(metrics(out)) == 2
     assert "nothing to do" not in resumed.stdout
     again = diffsim_train(inputs, {"iterations": 2}, "--out", str(out), "--resume")
-    assert again.returncode == 0 and "has had 2 iterations of 2, so that" in again.stdout
+    assert (
+        again.returncode == 0
+        and "has had 2 iterations, and 2 are asked for, so that" in again.stdout
+    )

@@ -27,7 +27,7 @@ MPI=pmi2
 export OMP_NUM_THREADS=1
 
 # mpi_works: whether the processes know of each other. With a wrong MPI each takes itself for the only
-# one, and all would train in the same folder.
+# one: no more than one of them could train in the folder, and all others would be in vain.
 mpi_works() {
   srun --mpi="$MPI" python -c '
 import os, sys

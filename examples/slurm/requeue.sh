@@ -2,6 +2,7 @@
 #SBATCH --job-name=diffsim
 #SBATCH --nodes=1
 #SBATCH --ntasks=16
+#SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
 #SBATCH --signal=TERM@300
 #SBATCH --requeue
@@ -13,11 +14,13 @@
 # finishes its iteration, writes a checkpoint and ends with status 75. Make it more where an iteration takes
 # longer: what is not finished at the end of the time ends the job for good.
 set -euo pipefail
-source cluster.sh
+: "${2:?usage: sbatch requeue.sh CONFIG RUN}"
+source ./cluster.sh
 
 stopped=75 # exit status of a training that was asked to stop
+mistake=2 # of one that cannot begin: the same mistake would be found again
 most_failures=3 # in a row
-failures=$2.failures # beside the folder of the run, which has to be empty before the first checkpoint
+failures=${2%/}.failures # beside the folder of the run, which has to be empty before the first checkpoint
 
 status=0
 train "$1" "$2" || status=$?
@@ -25,6 +28,11 @@ train "$1" "$2" || status=$?
 if ((status == 0)); then
   rm -f "$failures"
   exit 0
+fi
+if ((status == mistake)); then
+  rm -f "$failures"
+  echo "The training says that something is to be mended first: not tried again." >&2
+  exit "$status"
 fi
 if ((status == stopped)); then
   rm -f "$failures"

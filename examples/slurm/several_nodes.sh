@@ -2,6 +2,7 @@
 #SBATCH --job-name=diffsim
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=32
+#SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
 #SBATCH --output=%x_%j.log
 # A training on several nodes:
@@ -10,5 +11,6 @@
 # systems, and is printed. If you choose `ranks_per_simulation`, let it divide the processes of a node:
 # then no simulation is spread over two.
 set -euo pipefail
-source cluster.sh
+: "${2:?usage: sbatch several_nodes.sh CONFIG RUN}"
+source ./cluster.sh
 train "$1" "$2"

@@ -34,8 +34,20 @@ class SimulationError(DiffSimError):
     """LAMMPS stopped with an error; the text holds LAMMPS's own message and input line."""
 
 
+MISTAKE = 2
+"""Exit status where the user has to mend something first, as for an unknown option: to try again is
+of no use."""
+
 STOPPED = 75
 """Exit status of a training that stopped when asked to: EX_TEMPFAIL of BSD's sysexits.h."""
+
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells expect it."""
+
+
+class InterruptError(DiffSimError):
+    """The training was ended by Ctrl-C; the text says what is left of it."""
 
 
 class StoppedError(DiffSimError):

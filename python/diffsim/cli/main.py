@@ -11,10 +11,16 @@ from diffsim.cli.export import export
 from diffsim.cli.rdf import rdf
 from diffsim.cli.report import report
 from diffsim.cli.train import train
-from diffsim.errors import STOPPED, DiffSimError, StoppedError
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells expect it."""
+from diffsim.errors import (
+    INTERRUPTED,
+    MISTAKE,
+    STOPPED,
+    DiffSimError,
+    InputError,
+    InterruptError,
+    ModelError,
+    StoppedError,
+)
 
 app = typer.Typer(
     help="Learn pair potentials from structure with LAMMPS.",
@@ -37,12 +43,18 @@ def main() -> None:
     except StoppedError as stop:
         print(f"diffsim: {stop}", file=sys.stderr)
         sys.exit(STOPPED)
+    except InterruptError as stop:
+        print(f"diffsim: {stop}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (InputError, ModelError) as error:
+        print(f"diffsim: error: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
     except DiffSimError as error:
         print(f"diffsim: error: {error}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            print("diffsim: stopped by Ctrl-C. A training goes on with --resume.", file=sys.stderr)
+            print("diffsim: stopped by Ctrl-C.", file=sys.stderr)
         raise
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 PAGE = "report.html"
+COMPARISON = "comparison.html"  # not the name of a run's own: this folder may be that of a run
 
 
 def report(
@@ -16,7 +17,7 @@ def report(
         Path | None,
         typer.Option(
             help="HTML file that is written.",
-            show_default=f"{PAGE} in the folder of the run; of several runs, in this folder",
+            show_default=f"{PAGE} in the folder of the run; of several runs {COMPARISON} here",
         ),
     ] = None,
 ) -> None:
@@ -28,6 +29,6 @@ def report(
     from diffsim.report.page import write_report
 
     if output is None:
-        output = runs[0] / PAGE if len(runs) == 1 else Path(PAGE)
+        output = runs[0] / PAGE if len(runs) == 1 else Path(COMPARISON)
     write_report(runs, output)
     typer.echo(f"The report is {output}")

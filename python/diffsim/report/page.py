@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from diffsim.errors import InputError
 from diffsim.report.history_figures import histories, pressure
-from diffsim.report.run_record import RunRecord, read_run
+from diffsim.report.run_record import PROCESSES, RunRecord, read_run
 from diffsim.report.structure_figures import curves, potentials
 from diffsim.report.system_record import Deviation, SystemRecord
 from diffsim.report.unit_names import UNIT_NAMES
@@ -127,7 +127,9 @@ def _lines(cells: Sequence[Cell]) -> Cell:
 
 def state(run: RunRecord) -> str:
     """How far a run has come, in words."""
-    done = f"{run.iterations[-1]:.0f} of {run.config.iterations} iterations"
+    last, asked = int(run.iterations[-1]), run.config.iterations
+    # a run that is resumed may be asked for fewer than it has had
+    done = f"{last} iterations" if last > asked else f"{last} of {asked} iterations"
     return f"{run.state}: {done}" + (", or stopped" if run.state == "under way" else "")
 
 
@@ -165,6 +167,7 @@ def facts(run: RunRecord) -> list[tuple[str, Cell]]:
         ("State", state(run)),
         ("Optimizer", run.config.optimizer.name),
         ("MD steps", number(int(run.md_steps[-1]))),
+        *_processes(run),
         ("Wall time", duration(run.wall_time)),
         ("Last iteration", f"{run.written:%Y-%m-%d %H:%M} UTC"),
         ("Loss", number(float(run.loss[-1]))),
@@ -179,6 +182,16 @@ def facts(run: RunRecord) -> list[tuple[str, Cell]]:
     if "chi_square" in run.optimizer:
         result.append(("Chi squared", number(float(run.optimizer["chi_square"][-1]))))
     return result
+
+
+def _processes(run: RunRecord) -> Iterator[tuple[str, Cell]]:
+    """The layout of the last iteration, if the metrics say it."""
+    if len(run.processes) == len(PROCESSES):
+        ranks, each, replicas = (run.processes[key] for key in PROCESSES)
+        yield (
+            "Processes",
+            f"{ranks}, each simulation on {each}; replicas of each system: {replicas}",
+        )
 
 
 def _described(run: RunRecord, system: SystemRecord) -> str:

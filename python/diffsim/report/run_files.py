@@ -14,6 +14,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.knots import Grid
 from diffsim.simulation import Frames
+from diffsim.training import run_lock
 
 REQUIRED = (
     "iteration",
@@ -26,6 +27,9 @@ REQUIRED = (
     "seconds_update",
 )
 """Keys without which a line of the metrics says nothing."""
+
+LEFT = (run_lock.NAME, "lammps", "metrics.jsonl")
+"""What each run leaves, or the last of which a copy of one has: a configuration alone is no run."""
 
 CHECKPOINTS = ("checkpoint.pt", "checkpoint_previous.pt")
 
@@ -40,9 +44,22 @@ def check_run_folder(path: Path) -> None:
         raise InputError(f"The folder {path} does not exist. {advice}")
     if not path.is_dir():
         raise InputError(f"{path} is a file. {advice}")
-    if not (path / "config.yaml").is_file():
+    if not any((path / name).exists() for name in LEFT):
         raise InputError(
-            f"The folder {path} is not that of a run: no config.yaml is in it. {advice}"
+            f"The folder {path} is no run: none of {', '.join(LEFT)} is in it. {advice}"
+        )
+    if not (path / "config.yaml").is_file():
+        if not (path / "metrics.jsonl").exists():
+            _check_begun(path)
+        raise InputError(f"The folder {path} is no run: no config.yaml is in it. {advice}")
+
+
+def _check_begun(path: Path) -> None:
+    """Raise InputError for a run without metrics if nobody trains in its folder any more."""
+    if run_lock.is_free(path):
+        raise InputError(
+            f"The run in {path} ended in its first iteration, so that there is nothing to report. "
+            f"LAMMPS's logs are in {path / 'lammps'}; train again to see the error."
         )
 
 
@@ -79,6 +96,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                 "that the run wrote, or remove it."
             ) from None
     if not records:
+        _check_begun(path)
         raise InputError(
             f"The run in {path} has not finished its first iteration, so that there is nothing to "
             "report yet. Ask again when it has."
@@ -103,14 +121,16 @@ def _record(line: str) -> dict[str, Any]:
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """What the checkpoint in the folder of a run holds; None where there is none yet.
 
-    While a run replaces its checkpoint, there may be the one of the iteration before only. Nothing
-    but arrays, numbers and text is read: a file that would run code is refused.
+    While a run replaces its checkpoint, there may be the one of the iteration before only; that is
+    taken too where the last one cannot be read, as for a run that is resumed. Nothing but arrays,
+    numbers and text is read: a file that would run code is refused.
 
     Raises
     ------
     InputError
-        If the file cannot be read.
+        If there are files, and none can be read.
     """
+    problems = []
     for name in CHECKPOINTS:
         file = path / name
         try:
@@ -119,11 +139,19 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         except FileNotFoundError:
             continue
         except Exception as error:  # torch's own, or of the archive, or of the disk
-            raise InputError(
-                f"The checkpoint {file} cannot be read ({str(error).splitlines()[0]}). Copy the "
-                "run again; or take the file away, to have a report without it."
-            ) from None
-    return None
+            problems.append(f"{file} cannot be read ({_first_clause(error)})")
+    if not problems:
+        return None
+    raise InputError(
+        f"The checkpoint {'; '.join(problems)}. Copy the run again; or take the files away, to "
+        "have a report without them."
+    )
+
+
+def _first_clause(error: Exception) -> str:
+    """The beginning of a message: torch's go on for paragraphs."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(".")
 
 
 def _array_classes() -> list[Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing
 
 from diffsim import potentials
+from diffsim.errors import InputError
 from diffsim.knots import Array, Grid, numpy_model
 from diffsim.report.run_files import (
     check_run_folder,
@@ -34,6 +35,8 @@ POINTS = 400  # of a potential
 
 SECONDS = ("simulation", "idle", "gradient", "update")
 """What the wall time of an iteration is made of, here without overlap."""
+
+PROCESSES = ("ranks", "ranks_per_simulation", "replicas")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ class RunRecord:
         Of every iteration, shape (N,); NaN where no loss was predicted.
     seconds
         Wall time of every iteration (N,) in LAMMPS, idle, for the gradient and for the update.
+    processes
+        Of the last iteration: ``ranks``, ``ranks_per_simulation`` and ``replicas``, as far as the
+        metrics say them.
     optimizer
         Numbers of the optimizer after every iteration, shape (N,); NaN where there is none.
     validation_md_steps
@@ -109,6 +115,7 @@ class RunRecord:
     ess: Array
     md_steps: Array
     seconds: Mapping[str, Array]
+    processes: Mapping[str, int]
     optimizer: Mapping[str, Array]
     validation_md_steps: int
     events: Sequence[tuple[int, str]]
@@ -147,11 +154,20 @@ def read_run(path: Path) -> RunRecord:
         If model.pt cannot be read.
     """
     check_run_folder(path)
-    config = load_config(path / "config.yaml")
+    try:
+        config = load_config(path / "config.yaml")
+        given = load_systems(config)
+    except InputError as error:
+        if "there is no file" not in str(error):
+            raise
+        raise InputError(
+            f"{error} A run that was copied needs its scripts and targets where {path}/config.yaml "
+            "says: copy them too, or change the paths."
+        ) from None
     checkpoint = read_checkpoint(path) or {}
     records = read_metrics(path)
     species, cutoff = _species_and_cutoff(config)
-    systems = separate(load_systems(config), config.gradient, cutoff)
+    systems = separate(given, config.gradient, cutoff)
     trained = [system for system in systems if not system.validation]
     tests = [system for system in systems if system.validation]
     found = read_latest_frames(path, len(trained), int(records[-1]["iteration"]))
@@ -192,6 +208,7 @@ def read_run(path: Path) -> RunRecord:
         ess=_history(records, "ess"),
         md_steps=_history(records, "md_steps"),
         seconds=_seconds(records),
+        processes={key: int(records[-1][key]) for key in PROCESSES if key in records[-1]},
         optimizer=_optimizer(records),
         validation_md_steps=int(records[-1].get("validation_md_steps", 0)),
         events=[

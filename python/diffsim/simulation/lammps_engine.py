@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,22 @@ from diffsim.simulation.system import System
 FIX_ID = "diffsim_counts"
 STATE_WRITTEN = "id type x y z vx vy vz ix iy iz modify sort id format float %.17g"
 STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
+
+PLACE = re.compile(r" *\([\w./+-]+\.(?:cpp|h):\d+\)")
+"""Where in LAMMPS's sources an error was found."""
+
+UNSTABLE = (
+    "Atoms move too far in a step: use a smaller time step, or atoms to begin with that do not "
+    "overlap."
+)
+ADVICE = {"Lost atoms": UNSTABLE, "Non-numeric": UNSTABLE}
+"""What to do about an error of LAMMPS, by a part of its message."""
+
+ADVICE_ALONE = {
+    "Specified processors != physical processors": "The script is run once on one process before "
+    "anything is simulated: write stars for the numbers of processes, as in 'processors * 1 1'.",
+}
+"""The same, on one process only."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +129,11 @@ def _add_plugin_path() -> None:
 
 
 def lammps_message(error: Exception) -> str:
-    """LAMMPS's message and input line in one line, without the place in its sources."""
+    """LAMMPS's message and input line as sentences in one line, without the place in its sources
+    and the last full stop."""
     text = getattr(error, "message", None) or str(error)  # that of an abort is quoted by str
-    lines = [line.strip() for line in text.splitlines()]
-    return " ".join(line for line in lines if line and not set(line) <= {"^", " "})
+    lines = [PLACE.sub("", line).strip().rstrip(".") for line in text.splitlines()]
+    return ". ".join(line for line in lines if line and not set(line) <= {"^", " "})
 
 
 def simulate(
@@ -313,10 +331,13 @@ def _lammps_errors(system: System, log: Path | None, processes: Any) -> Iterator
     try:
         yield
     except Exception as error:
+        message = lammps_message(error)
         where = f" The log is {log}." if log else ""
+        known = ADVICE if size(processes) > 1 else ADVICE | ADVICE_ALONE
+        advice = "".join(f" {known[part]}" for part in known if part in message)
         # LAMMPS asks to abort where only some of its processes know that something is wrong
         partly = isinstance(error, MPIAbortException) and size(processes) > 1
         raise (AbortedError if partly else SimulationError)(
             f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
-            f"{lammps_message(error)}.{where}"
+            f"{message}.{where}{advice}"
         ) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from diffsim.errors import InputError
 
 FEWEST_FRAMES = 10  # of a replica: fewer tell nothing of how correlated they are
+FEWEST_SHARED = 2  # frames of a replica, where the user chooses their number
 FEWEST_ATOMS = 100  # of a process, where the processes of a simulation are to be chosen
 MOST_RELAXATION = 0.5  # of the sampled steps of a replica
 HALO, LATENCY = 2.0, 50.0  # of a step, against the work for one atom: see `step_cost`
@@ -67,22 +68,29 @@ class Layout:
 
     @property
     def groups(self) -> int:
-        """Simulations at the same time."""
+        """Groups of processes that may simulate at the same time."""
         return self.ranks // self.ranks_per_simulation
 
-    @property
-    def unused(self) -> int:
+    def at_once(self, systems: int) -> int:
+        """Simulations at the same time: one for each group, but no more than there are."""
+        return min(self.groups, systems * self.replicas)
+
+    def needed(self, systems: int) -> int:
+        """Processes that have something to do: the first ones."""
+        return self.at_once(systems) * self.ranks_per_simulation
+
+    def unused(self, systems: int) -> int:
         """Processes that have nothing to do: the last ones."""
-        return self.ranks - self.groups * self.ranks_per_simulation
+        return self.ranks - self.needed(systems)
 
     def group(self, rank: int) -> int:
-        """Group of a process; `groups` if it is unused."""
+        """Group of a process; `groups` if it is in none."""
         return rank // self.ranks_per_simulation
 
 
 def shared_frames(frames: int, replicas: int) -> int:
     """Frames of each replica, at least two."""
-    return max(2, -(-frames // replicas))
+    return max(FEWEST_SHARED, -(-frames // replicas))
 
 
 def step_cost(atoms: int, ranks: int) -> float:
@@ -117,7 +125,8 @@ def choose_layout(
     Raises
     ------
     InputError
-        If there are fewer processes than a simulation is to have.
+        If there are fewer processes than a simulation is to have, or more replicas than their share
+        of the frames allows.
     """
     if ranks_per_simulation is not None and ranks_per_simulation > ranks:
         raise InputError(
@@ -125,15 +134,20 @@ def choose_layout(
             f"but the training has {ranks}. Start it with 'mpiexec -n {ranks_per_simulation}' or a "
             "multiple of that, or make 'ranks_per_simulation' smaller."
         )
+    possible = max(1, min(work.frames for work in works) // FEWEST_SHARED)
+    if replicas is not None and replicas > possible:
+        raise InputError(
+            "The replicas of a system share the frames or windows of an iteration, at least two "
+            f"for each, but replicas = {replicas}: at most {possible} are possible. Make "
+            "'replicas' smaller, or 'steps' ('windows', for targets of the motion) larger."
+        )
     most = min(work.most_replicas for work in works)
     atoms = min(work.atoms for work in works)
     shares = [ranks_per_simulation] if ranks_per_simulation else _shares(ranks, atoms)
     numbers = [replicas] if replicas else range(1, min(most, ranks) + 1)
     candidates = [Layout(ranks, share, number) for share in shares for number in numbers]
     # of equals the one of fewest replicas, which relax least, and of fewest processes together
-    return min(
-        candidates, key=lambda c: (_time(works, c), c.replicas, c.ranks_per_simulation, c.unused)
-    )
+    return min(candidates, key=lambda c: (_time(works, c), c.replicas, c.ranks_per_simulation))
 
 
 def _shares(ranks: int, atoms: int) -> list[int]:

@@ -9,6 +9,7 @@ shall not take the time of one that computes, where they share a core.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 import traceback
@@ -16,9 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
-from diffsim.errors import AbortedError
+from diffsim.errors import INTERRUPTED, AbortedError, InterruptError
 from diffsim.simulation.devices import device_of_process
 from diffsim.training.aborts import note_abort
+from diffsim.training.binding import crowded, place
 from diffsim.training.layout import Layout, assign
 from diffsim.training.pieces import Simulator
 from diffsim.training.pool import Outcome, Round, Task, simulate_task
@@ -27,6 +29,7 @@ from diffsim.training.stopping import stop_on_sigterm
 T = TypeVar("T")
 TAG = 1
 SHORTEST, LONGEST = 1e-4, 0.002  # seconds of sleep between two looks
+PATIENCE = 10.0  # seconds for which an interrupted process leaves it to the first one to end all
 ABORTED = 1  # exit status where some processes had to end the others
 
 
@@ -62,6 +65,8 @@ class MPIPool:
         began = time.perf_counter()
         try:
             found = self._do(tasks, parts)
+        except KeyboardInterrupt:
+            raise  # `run_parallel` ends all, when it is known what is left
         except BaseException as error:
             # others have sent, or will, what nobody is left to take
             break_off(
@@ -208,10 +213,19 @@ def end_all(world: Any, reason: str) -> NoReturn:
     raise SystemExit(ABORTED)  # not reached
 
 
+def end_interrupted(world: Any, reason: str) -> NoReturn:
+    """End all processes after Ctrl-C."""
+    print(f"diffsim: {reason}", file=sys.stderr, flush=True)
+    world.Abort(INTERRUPTED)
+    os._exit(INTERRUPTED)  # MPICH may return before the process is ended
+
+
 def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
     """End all processes for an error that nobody foresaw, or an interrupt (Ctrl-C)."""
     if isinstance(error, KeyboardInterrupt):
-        end_all(world, "The training was interrupted; its last checkpoint is kept.")
+        # mpiexec interrupts all; the first process knows what is left, unless LAMMPS keeps it
+        time.sleep(PATIENCE)
+        end_interrupted(world, "The training was stopped by Ctrl-C. What it had finished is kept.")
     traceback.print_exception(error)
     end_all(world, what)
 
@@ -230,10 +244,17 @@ def run_parallel(lead: Callable[[MPIPool], None]) -> None:
     from mpi4py import MPI
 
     world = MPI.COMM_WORLD
+    places = world.gather(place())
     if world.Get_rank() == 0:
+        note = crowded(places or [])
+        if note:
+            print(f"note: {note}", flush=True)
         pool = MPIPool(world)
         try:
             lead(pool)
+        except (KeyboardInterrupt, InterruptError) as stop:
+            # others may simulate, and would not hear that they are to go
+            end_interrupted(world, str(stop) or "It was stopped by Ctrl-C.")
         finally:
             pool.close()
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +13,8 @@ from diffsim.training.layout import Layout
 from diffsim.training.measurement import NOISE
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
+
+NOTABLE = 0.1  # of the time that processes are idle: the user may want to know why
 
 
 class Progress:
@@ -32,6 +35,7 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
+        self._of_systems: dict[str, float] = {}  # seconds of their simulations
         self._simulating = self._waiting = self._leading = 0.0  # seconds; of one process
         self._status = self._console.status("simulating")
 
@@ -61,8 +65,8 @@ class Progress:
             f"potential: {weights} weights, {trainer.grid.knots} knots per pair, spline error "
             f"{error.energy:.1e} (energy) {error.force:.1e} (force)"
         )
-        if trainer.layout.ranks > 1:
-            self._console.print(_shared(trainer.layout))
+        if trainer.layout.ranks > 1 or trainer.layout.replicas > 1:
+            self._console.print(shared(trainer.layout, len(trainer.systems)))
         finished = self._why_finished(trainer)
         if finished:
             self._console.print(f"note: {finished}", style="yellow")
@@ -83,8 +87,8 @@ class Progress:
             )
         if self._first >= self._iterations:
             return (
-                f"The run has had {self._first} iterations of {self._iterations}, so that there "
-                "is nothing to do. To go on, ask for more 'iterations'."
+                f"The run has had {self._first} iterations, and {self._iterations} are asked for, "
+                "so that there is nothing to do. To go on, ask for more 'iterations'."
             )
         return None
 
@@ -94,6 +98,8 @@ class Progress:
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
         self._leading += record.seconds_gradient + record.seconds_update
+        for name, entry in record.systems.items():
+            self._of_systems[name] = self._of_systems.get(name, 0.0) + entry["seconds"]
         # a system may have numbers as targets only
         errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
         mse = f"{max(errors):.3g}" if errors else "-"
@@ -141,9 +147,12 @@ class Progress:
         if self._last is not None and self._last.ranks > 1:
             total = max(self._simulating + self._leading, 1e-9)
             self._console.print(
-                f"the {self._last.ranks} processes were idle for "
-                f"{100.0 * self._waiting / total:.0f} % of the time as others simulated, and all "
-                f"but the first for {100.0 * self._leading / total:.0f} % as it learned"
+                waited(
+                    self._last.ranks,
+                    self._waiting / total,
+                    self._leading / total,
+                    self._of_systems,
+                )
             )
         self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
 
@@ -152,11 +161,42 @@ class Progress:
         return steps / record.seconds_simulation
 
 
-def _shared(layout: Layout) -> str:
-    """How the processes are shared out, in a sentence."""
-    each = layout.ranks_per_simulation
+def waited(ranks: int, idle: float, alone: float, systems: Mapping[str, float]) -> str:
+    """Why processes waited, in a sentence.
+
+    Parameters
+    ----------
+    ranks
+        Number of processes.
+    idle, alone
+        Parts of the time for which they waited for others that simulated, and all but the first one
+        for that one.
+    systems
+        Seconds of each system's simulations.
+    """
     text = (
-        f"processes: {layout.ranks}, for {layout.groups} simulations at the same time on {each} "
-        f"each; replicas of each system: {layout.replicas}"
+        f"the {ranks} processes were idle for {100.0 * idle:.0f} % of the time as others "
+        f"simulated, and all but the first for {100.0 * alone:.0f} % as it learned"
     )
-    return text + (f"; {layout.unused} processes have nothing to do" if layout.unused else "")
+    if idle <= NOTABLE or len(systems) < 2:
+        return text
+    slowest = max(systems, key=lambda name: systems[name])
+    share = systems[slowest] / max(sum(systems.values()), 1e-9)
+    return f"{text}; '{slowest}' took longest, {100.0 * share:.0f} % of the time of all systems"
+
+
+def shared(layout: Layout, systems: int) -> str:
+    """How the processes are shared out over the simulations of some systems, in a sentence."""
+    simulations, each = layout.at_once(systems), layout.ranks_per_simulation
+    what = (
+        f"1 simulation at a time on {each}"
+        if simulations == 1
+        else f"{simulations} simulations at the same time on {each} each"
+    )
+    text = f"processes: {layout.ranks}, for {what}; replicas of each system: {layout.replicas}"
+    unused = layout.unused(systems)
+    if not unused:
+        return text
+    idle = "1 process has" if unused == 1 else f"{unused} processes have"
+    enough = layout.needed(systems)
+    return f"{text}; {idle} nothing to do, {enough} would be enough"

@@ -101,7 +101,8 @@ class Iteration:
         Mean over systems of the weighted mean square deviation from the targets, of these frames.
     systems
         Per system that is trained on: loss, rdf_mse and noise (see `measurement.measured`),
-        pressure, temperature, and ess (effective number of all stored frames under this potential).
+        pressure, temperature, ess (effective number of all stored frames under this potential), and
+        seconds (wall time of its simulations, all replicas together).
     ess
         Smallest of the systems'.
     md_steps
@@ -112,8 +113,8 @@ class Iteration:
     seconds_idle
         Wall time for which a process had nothing to do while others simulated, averaged over the
         processes; part of `seconds_simulation`.
-    ranks
-        Number of processes.
+    ranks, ranks_per_simulation, replicas
+        Numbers of processes, of those of each simulation, and of simulations of each system.
     optimizer
         Number of steps, and further numbers of the optimizer.
     events
@@ -138,6 +139,8 @@ class Iteration:
     seconds_update: float
     seconds_idle: float = 0.0
     ranks: int = 1
+    ranks_per_simulation: int = 1
+    replicas: int = 1
     optimizer: dict[str, float] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     predicted_loss: float | None = None

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from diffsim import optimizers, potentials
-from diffsim.errors import InputError, SimulationError, StoppedError
+from diffsim.errors import InputError, InterruptError, SimulationError, StoppedError
 from diffsim.export import write_lammps_table
 from diffsim.knots import pair_ranges
 from diffsim.report.page import write_report
@@ -115,12 +115,22 @@ def run_training(config: Config, out: Path, resume: bool, pool: Pool | None = No
         If LAMMPS stops.
     StoppedError
         If a SIGTERM asked to stop; the iteration under way is finished and kept before.
+    InterruptError
+        After Ctrl-C.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # the tensors are small: threads would cost more than they give
     directory = RunDirectory(out, resume, dump_config(config))
     with directory.used(), stop_on_sigterm() as stop:
-        _train(config, directory, resume, pool, stop)
+        try:
+            _train(config, directory, resume, pool, stop)
+        except KeyboardInterrupt:
+            left = (
+                f"The iterations that it finished are kept; go on with --out {out} --resume."
+                if directory.is_resumable
+                else "It had not finished an iteration, so that nothing of it is kept."
+            )
+            raise InterruptError(f"The training was stopped by Ctrl-C. {left}") from None
 
 
 def _train(
@@ -176,13 +186,21 @@ def _check_resumable(config: Config, text: str) -> None:
     for part in (new, old):  # on other numbers of processes it may go on
         for key in ("ranks_per_simulation", "device"):
             part["simulation"].pop(key, None)
+    if not all("replicas" in part["simulation"] for part in (new, old)):
+        for part in (new, old):  # the checkpoint knows how many there are
+            part["simulation"].pop("replicas", None)
     for key, (before, now) in _differences(old, new):
         if key not in FREE:
             raise InputError(
                 f"The run was started with another '{key}' than the configuration has now: it was "
-                f"{before}, and is {now}. Only 'iterations', 'accuracy', 'ranks_per_simulation' "
-                "and 'device' may change with --resume; start a new run for other changes."
+                f"{_said(before)}, and is {_said(now)}. Only 'iterations', 'accuracy', "
+                "'ranks_per_simulation' and 'device' may change with --resume; start a new run for "
+                "other changes."
             )
+
+
+def _said(value: Any) -> str:
+    return "not given" if value is None else str(value)
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -67,26 +67,30 @@ class RunDirectory:
     Raises
     ------
     InputError
-        If the folder holds a run and `resume` is false, or the other way round.
+        If the folder holds a run and `resume` is false, or the other way round, or if it cannot be
+        looked into.
     """
 
     def __init__(self, path: Path, resume: bool, config: str) -> None:
         self.path = path
         self._text = config
-        if resume and not (self._checkpoint.is_file() or self._previous.is_file()):
-            raise InputError(
-                f"The folder {path} holds no checkpoint to resume from. Start the run without "
-                "--resume."
-            )
-        if path.exists() and not path.is_dir():
-            raise InputError(f"{path} is a file; name a folder for the run with --out.")
-        if not resume and path.is_dir() and not self._is_unused():
-            advice = (
-                "Continue the run in it with --resume, or name"
-                if self._checkpoint.exists()
-                else "Name"
-            )
-            raise InputError(f"The folder {path} is not empty. {advice} another folder with --out.")
+        with run_lock.reachable(path):
+            if resume and not self.is_resumable:
+                raise InputError(
+                    f"The folder {path} holds no checkpoint to resume from. Start the run without "
+                    "--resume."
+                )
+            if path.exists() and not path.is_dir():
+                raise InputError(f"{path} is a file; name a folder for the run with --out.")
+            if not resume and path.is_dir() and not self._is_unused():
+                advice = (
+                    "Continue the run in it with --resume, or name"
+                    if self._checkpoint.exists()
+                    else "Name"
+                )
+                raise InputError(
+                    f"The folder {path} is not empty. {advice} another folder with --out."
+                )
         self._resume = resume
 
     @contextmanager
@@ -96,15 +100,17 @@ class RunDirectory:
         Raises
         ------
         InputError
-            If another process trains in it.
+            If another process trains in it, or it cannot be made or written to.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        with run_lock.reachable(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         with run_lock.only_user_of(self.path):
-            if not self._resume:
-                forget_aborts(self.lammps)
-                self.metrics.unlink(missing_ok=True)
-            self.lammps.mkdir(exist_ok=True)
-            self._frames.mkdir(exist_ok=True)
+            with run_lock.reachable(self.path):
+                if not self._resume:
+                    forget_aborts(self.lammps)
+                    self.metrics.unlink(missing_ok=True)
+                self.lammps.mkdir(exist_ok=True)
+                self._frames.mkdir(exist_ok=True)
             yield
 
     def _is_unused(self) -> bool:
@@ -115,12 +121,18 @@ class RunDirectory:
         names = {file.name for file in self.path.iterdir() if file.suffix != PART}
         if not names <= left:
             return False
-        # a file of the same name may be the user's
-        if self._config.name in names and self._config.read_text() != self._text:
+        # without the lock of a run a file of the same name may be the user's
+        ours = run_lock.NAME in names
+        if self._config.name in names and not ours and self._config.read_text() != self._text:
             return False
         if self.metrics.name not in names:
             return True
         return self._config.name in names and len(self.metrics.read_text().splitlines()) <= 1
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether there is a checkpoint."""
+        return self._checkpoint.is_file() or self._previous.is_file()
 
     @property
     def _config(self) -> Path:

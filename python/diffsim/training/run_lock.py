@@ -21,15 +21,39 @@ UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)  # to som
 
 
 @contextmanager
+def reachable(folder: Path) -> Iterator[None]:
+    """Raise InputError where the folder of a run cannot be made, looked into or written to."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be made or written to ({error.strerror or error}). Name "
+            "another one with --out."
+        ) from None
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a folder has a lock, and no process holds it, as far as the file system tells."""
+    try:
+        with (folder / NAME).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # there is none, it is held, or nobody knows
+        return False
+    return True
+
+
+@contextmanager
 def only_user_of(folder: Path) -> Iterator[None]:
     """Keep others out of a folder.
 
     Raises
     ------
     InputError
-        If another process is in it.
+        If another process is in it, or nothing can be written to it.
     """
-    with (folder / NAME).open("a+") as file:
+    with reachable(folder):
+        opened = (folder / NAME).open("a+")
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

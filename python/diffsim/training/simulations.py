@@ -42,6 +42,8 @@ class Simulations:
         So far. A piece that failed counts as a whole: how far it came is not known.
     seconds_idle
         Time so far in which a process had nothing to simulate, averaged over the processes.
+    seconds
+        Wall time of the latest piece of each system, all its replicas together.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Simulations:
         self._protocol, self._pool, self._aborts = protocol, pool, aborts
         self.md_steps = 0
         self.seconds_idle = 0.0
+        self.seconds = [0.0] * len(self._simulators)
         self._usual: list[float] = []  # temperatures of the first frames, per system
         self._arrange(protocol.replicas)
         # where they ended, for each system and replica
@@ -104,6 +107,9 @@ class Simulations:
         for task, _ in zip(tasks, done.outcomes, strict=False):
             self.md_steps += self._simulators[task.simulator].md_steps(task.state, frames)
         pieces = done.pieces()
+        self.seconds = [0.0] * len(self._simulators)
+        for task, outcome in zip(tasks, done.outcomes, strict=True):
+            self.seconds[task.simulator] += outcome.seconds
         replicas = self.layout.replicas
         parts = [pieces[first : first + replicas] for first in range(0, len(pieces), replicas)]
         recorded = [[frames for frames, _ in part] for part in parts]
@@ -137,11 +143,23 @@ class Simulations:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where others stopped, with as many replicas."""
+        """Go on where others stopped, with as many replicas.
+
+        Raises
+        ------
+        InputError
+            If another number of them was asked for.
+        """
+        present, wanted = len(state["states"][0]), self._protocol.replicas
+        if wanted not in (None, present):
+            raise InputError(
+                f"The run has {present} replicas of each system, but 'replicas' is {wanted} now. "
+                f"Leave it out or set it to {present}; start a new run for other numbers."
+            )
         self.md_steps = state["md_steps"]
         self._usual = list(state["usual"])
         self._states = [list(replicas) for replicas in state["states"]]
-        self._arrange(len(self._states[0]))
+        self._arrange(present)
 
 
 def _check_independence(simulator: Simulator, replicas: Sequence[Frames]) -> None:

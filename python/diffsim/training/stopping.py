@@ -1,11 +1,23 @@
-"""A training that is asked to stop, as batch systems do before the time is over."""
+"""A training that is asked to stop, as batch systems do before the time is over.
+
+The first request waits for the end of the iteration. A second one must not: handlers in Python run
+only when LAMMPS returns, so that a thread ends the process. It can, as LAMMPS runs without Python's
+lock.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+KINDS = (signal.SIGTERM, signal.SIGINT)
+"""Signals of which the second one ends the process at once."""
+
+END = 0  # no signal has this number
 
 
 class StopRequest:
@@ -21,16 +33,51 @@ class StopRequest:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[StopRequest]:
-    """While it lasts, the first SIGTERM is a request; a second one ends the process at once."""
+    """While it lasts, the first SIGTERM is a request; a second one ends the process at once, with
+    the status 128 + its number. So does a second SIGINT (Ctrl-C).
+
+    In another thread than the main one, where Python allows no handlers, nothing is done.
+    """
     request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        del frame
+        del number, frame
         request.made = True
-        signal.signal(number, signal.SIG_DFL)
 
     before = signal.signal(signal.SIGTERM, ask)
     try:
-        yield request
+        with _second_ends():
+            yield request
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _second_ends() -> Iterator[None]:
+    """End the process at the second signal of a kind, whatever the main thread does."""
+    coming, arriving = os.pipe()
+    os.set_blocking(arriving, False)  # as Python wants it: it is written to within a signal
+    watcher = threading.Thread(target=_watch, args=(coming,), daemon=True)
+    before = signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.write(arriving, bytes([END]))
+        watcher.join()
+        os.close(arriving)
+        os.close(coming)
+
+
+def _watch(pipe: int) -> None:
+    """Read the numbers of signals, a byte each, until there comes `END`."""
+    seen: set[int] = set()
+    while END not in seen:
+        for number in os.read(pipe, 64):
+            if number in KINDS and number in seen:
+                os._exit(128 + number)
+            seen.add(number)

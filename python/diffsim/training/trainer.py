@@ -152,7 +152,6 @@ class Trainer:
             simulators.append(kind.of(system, index, potential, alone, self.scratch))
         simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
         pool, aborts = pool or SerialPool(), aborts or {}
-        self._ranks = pool.ranks
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
         self._events = ranges  # for the next record
@@ -327,7 +326,9 @@ class Trainer:
             seconds_gradient=pooled - simulated + update.seconds_gradient,
             seconds_update=updated - pooled - update.seconds_gradient + retries,
             seconds_idle=self._simulations.seconds_idle - idle,
-            ranks=self._ranks,
+            ranks=self.layout.ranks,
+            ranks_per_simulation=self.layout.ranks_per_simulation,
+            replicas=self.layout.replicas,
             optimizer={"steps": update.steps, **update.info},
             events=events,
             predicted_loss=predicted,
@@ -414,11 +415,14 @@ class Trainer:
     def _measure(self, coefficients: Sequence[Array]) -> dict[str, dict[str, Any]]:
         result = {}
         self._chaotic = False
-        for ensemble, frames, c in zip(self.ensembles, self.latest, coefficients, strict=True):
+        for ensemble, frames, c, seconds in zip(
+            self.ensembles, self.latest, coefficients, self._simulations.seconds, strict=True
+        ):
             system = ensemble.system
             entry = measured(ensemble, frames)
             present = ensemble.weighted(c)
             entry["ess"] = present.sample_size
+            entry["seconds"] = seconds
             result[system.name] = entry
             self.tell(temperature_event(system, frames))
             self.tell(chaos := chaos_event(ensemble, present.weights))
