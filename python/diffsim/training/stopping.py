@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,7 @@ from types import FrameType
 KINDS = (signal.SIGTERM, signal.SIGINT)
 """Signals of which the second one ends the process at once."""
 
+SAME = 1.0  # seconds: starters may hand on a signal that the process has already got
 END = 0  # no signal has this number
 
 
@@ -33,8 +35,8 @@ class StopRequest:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[StopRequest]:
-    """While it lasts, the first SIGTERM is a request; a second one ends the process at once, with
-    the status 128 + its number. So does a second SIGINT (Ctrl-C).
+    """While it lasts, the first SIGTERM is a request; a second one, more than a second later, ends
+    the process at once, with the status 128 + its number. So does a second SIGINT (Ctrl-C).
 
     In another thread than the main one, where Python allows no handlers, nothing is done.
     """
@@ -75,9 +77,10 @@ def _second_ends() -> Iterator[None]:
 
 def _watch(pipe: int) -> None:
     """Read the numbers of signals, a byte each, until there comes `END`."""
-    seen: set[int] = set()
-    while END not in seen:
+    first: dict[int, float] = {}
+    while END not in first:
         for number in os.read(pipe, 64):
-            if number in KINDS and number in seen:
+            now = time.monotonic()
+            if number in KINDS and now - first.get(number, now) > SAME:
                 os._exit(128 + number)
-            seen.add(number)
+            first.setdefault(number, now)
