@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -402,6 +403,11 @@ def test_processes_take_the_gpus_in_turn(models, run_lammps, tmp_path):
     assert "GPUs 0, 1, 0, 1" in result.log
     result = run_lammps(core() + diffsim(models, device="cuda:1") + "run 0\n", environ=environ)
     assert "GPU 1" in result.log
+
+
+@pytest.mark.skipif(not shutil.which("nvcc"), reason="there is no nvcc, which compiles for GPUs")
+def test_the_kernels_are_compiled_where_nvcc_is():
+    assert (Path(plugin_directory()) / "libdiffsim_cuda.so").exists()
 
 
 def test_the_library_of_this_machine(models, run_lammps, tmp_path):
