@@ -236,6 +236,24 @@ def test_a_pair_that_a_system_does_not_hold_is_refused():
             target.observe_window(base, ["A", "B", "C"])
 
 
+def test_smooth_bins_inside_the_wall_hold_no_pairs():
+    """Below the innermost knot of the potential, where the target may say that there are some."""
+
+    class Pairs:
+        distances = np.sqrt(np.linspace(1.2**2, CUTOFF**2, KNOTS))[None].repeat(3, axis=0)
+
+        def sum(self, state, values):
+            return float(np.abs(values).sum()), np.ones((2, 3))
+
+    system = replace(rotating(), pairs=Pairs())
+    target = WindowRDF(RDF(CENTRES, np.ones(40), ("A", "B")), CUTOFF, 0.1)
+    found = target.observe_window(system, ["A", "B"])
+    assert np.all(found[target.r < 1.0] == 0.0)
+    assert np.all(found[target.r > 1.3] > 0.0)
+    assert np.all(np.isfinite(found))
+    assert np.all(target.derivatives(system, ["A", "B"], 0).x == 0.0)
+
+
 def test_gradient_along_a_window_of_a_mixture(tmp_path):
     """Of all targets, with two types of one species, against central differences of LAMMPS runs."""
     inner, species = [0.8, 0.75, 0.7], ["A", "B"]
