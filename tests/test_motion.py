@@ -245,7 +245,7 @@ def test_smooth_bins_inside_the_wall_hold_no_pairs():
         def sum(self, state, values):
             return float(np.abs(values).sum()), np.ones((2, 3))
 
-    system = replace(rotating(), pairs=Pairs())
+    system = replace(rotating(), pairs=Pairs(), volume=10.0)
     target = WindowRDF(RDF(CENTRES, np.ones(40), ("A", "B")), CUTOFF, 0.1)
     found = target.observe_window(system, ["A", "B"])
     assert np.all(found[target.r < 1.0] == 0.0)
