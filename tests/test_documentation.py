@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import environment, fluid, pair_tables, run_script
+from conftest import environment, fluid, gpu_environment, pair_tables, run_script
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -84,9 +84,10 @@ def test_lammps_examples(text, folder):
             script += "run 1\n"
         script += "clear\n"
         runs += max(1, paragraph.count("\nrun "))
-    result = run_script(folder, script)
+    result = run_script(folder, script, environ=gpu_environment("emulated-gpu"))
     assert result.log.count("Loop time of") == runs
-    assert result.log.count("kernels, 1 thread") + result.log.count("model itself is") == sum(
+    said = ("kernels, 1 thread", "model itself is", "emulated GPU, GPU 0")
+    assert sum(result.log.count(words) for words in said) == sum(
         "pair_style diffsim" in part or "read_restart" in part or " diffsim coul" in part
         for part in text.split("\n\n")
     )
