@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -129,23 +130,38 @@ def test_a_run_that_is_killed_at_any_moment_ends_with_the_same_numbers(
     assert not list(out.glob("**/*.part")) or len(metrics(out)) == ITERATIONS
 
 
+@contextmanager
+def started(*command):
+    """A process that listens to signals, even if the tests run in the background, and that is gone,
+    with all that it started, when the test ends."""
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def test_sigterm_ends_a_run_after_its_iteration(inputs, reference, tmp_path):  # noqa: F811
     """With the status that batch scripts requeue on; what is resumed has the same numbers."""
     (inputs / "stopped.yaml").write_text(json.dumps(with_keys(SHORT)))
     out = tmp_path / "stopped"
     command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "stopped.yaml")]
-    process = subprocess.Popen(
-        [*command, "--out", str(out)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    with started(*command, "--out", str(out)) as process:
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 75
     assert "asked to stop" in said
     assert "--resume" in said
@@ -163,25 +179,20 @@ def test_a_second_signal_ends_a_run_while_lammps_runs(inputs, tmp_path, number):
     (inputs / "endless.yaml").write_text(json.dumps(with_keys(changes)))
     out = tmp_path / "endless"
     command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "endless.yaml")]
-    process = subprocess.Popen(
-        [*command, "--out", str(out)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    log = out / "lammps" / "fluid.log"
-    while not (log.exists() and "Step" in log.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(number)
-    time.sleep(0.2)
-    process.send_signal(number)
-    time.sleep(1.5)
-    assert process.poll() is None  # the first one waits
-    process.send_signal(number)
-    began = time.monotonic()
-    _, said = process.communicate(timeout=30)
+    with started(*command, "--out", str(out)) as process:
+        deadline = time.monotonic() + 60
+        # written just before LAMMPS runs, whose log is written when it is done
+        while not (out / "lammps" / "fluid.knots").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        process.send_signal(number)
+        time.sleep(0.2)
+        process.send_signal(number)
+        time.sleep(1.5)
+        assert process.poll() is None  # the first one waits
+        process.send_signal(number)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=30)
     assert time.monotonic() - began < 2.0
     assert process.returncode == 128 + number
     assert "Traceback" not in said
@@ -195,20 +206,15 @@ def test_ctrl_c_ends_a_run_in_a_line(inputs, tmp_path, after, ranks):  # noqa: F
     (inputs / "interrupted.yaml").write_text(json.dumps(with_keys(changes)))
     out = tmp_path / "interrupted"
     command = [sys.executable, "-m", "diffsim.cli.main", "train", str(inputs / "interrupted.yaml")]
-    process = subprocess.Popen(
-        [*([MPIEXEC, "-n", str(ranks)] if ranks > 1 else []), *command, "--out", str(out)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if (out / after).exists() and "Step" in (out / "lammps" / "fluid.log").read_text():
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    start = [MPIEXEC, "-n", str(ranks)] if ranks > 1 else []
+    with started(*start, *command, "--out", str(out)) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if (out / after).exists() and "Step" in (out / "lammps" / "fluid.log").read_text():
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
     lines = [line for line in said.splitlines() if "diffsim: " in line]
