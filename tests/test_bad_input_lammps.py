@@ -346,7 +346,7 @@ def test_the_contract_itself_is_accepted(run_lammps, tmp_path):
         (
             "tolerence 1e-5",
             "",
-            ["unknown keyword 'tolerence'", "tolerance, device and close"],
+            ["unknown keyword 'tolerence'", "tolerance, close, device and precision"],
         ),
         ("tolerance", "", ["tolerance has no value", "The syntax is"]),
         ("tolerance 0", "", ["must be a positive number, but is 0"]),

@@ -79,6 +79,7 @@ def test_defaults(folder):
         "window": 100,
         "replicas": None,
         "ranks_per_simulation": None,
+        "device": "cpu",
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
     assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)

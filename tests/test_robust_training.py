@@ -180,8 +180,8 @@ def test_energies_that_are_no_numbers_are_a_failed_simulation(inputs, monkeypatc
     (event,) = records[1].events
     assert "energy of system 'fluid' is not finite in iteration 2" in event
     # from the same atoms, with other random numbers and half the step
-    *_, seed_a, state_a, _, _ = calls[1]
-    *_, seed_b, state_b, _, _ = calls[2]
+    *_, seed_a, state_a, _, _, _ = calls[1]
+    *_, seed_b, state_b, _, _, _ = calls[2]
     assert state_a == state_b and seed_a != seed_b
     assert training.optimizer.share == 0.5 and len(calls) == 3
 

@@ -2,7 +2,6 @@
 
 #include "../kernels/pair_loop.h"
 #include "../potential/exact_pairs.h"
-#include "rank_on_machine.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -11,7 +10,6 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
-#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -93,6 +91,17 @@ void PairDiffSim::allocate()
 }
 
 /* ----------------------------------------------------------------------
+   a potential that was read with other settings does not hold any longer
+------------------------------------------------------------------------- */
+
+void PairDiffSim::forget_potential()
+{
+  if (!allocated) return;
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = 0;
+}
+
+/* ----------------------------------------------------------------------
    pair_style diffsim [eval table|exact] [tolerance E] [close wall|stop] [device cpu|cuda|cuda:N]
                       [precision single|mixed|double]
 ------------------------------------------------------------------------- */
@@ -102,10 +111,7 @@ void PairDiffSim::settings(int narg, char **arg)
   style = {DEFAULT_TOLERANCE, 0, 0};
   device = {};
   bool with_precision = false;
-  // a potential that was read with other settings does not hold any longer
-  if (allocated)
-    for (int i = 1; i <= atom->ntypes; i++)
-      for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = 0;
+  forget_potential();
   for (int iarg = 0; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg];
     if (iarg + 1 == narg)
@@ -132,31 +138,10 @@ void PairDiffSim::settings(int narg, char **arg)
     } else if (keyword == "close") {
       style.close_stop = second_of("wall", "stop");
     } else if (keyword == "device") {
-      device.cuda = value != "cpu";
-      const bool numbered = value.compare(0, 5, "cuda:") == 0 && utils::is_integer(value.substr(5));
-      if (device.cuda && value != "cuda" && !numbered)
-        error->all(
-            FLERR,
-            "Pair style diffsim: device must be 'cpu', 'cuda', or 'cuda:N' with the number N "
-            "of a GPU, but is '{}'.",
-            value);
-      device.index = numbered ? utils::inumeric(FLERR, value.substr(5), false, lmp) : -1;
-      if (numbered && device.index < 0)
-        error->all(FLERR, "Pair style diffsim: GPUs are numbered from 0, but device is '{}'.",
-                   value);
+      set_device(value);
     } else if (keyword == "precision") {
       with_precision = true;
-      if (value == "single")
-        device.precision = Precision::SINGLE;
-      else if (value == "mixed")
-        device.precision = Precision::MIXED;
-      else if (value == "double")
-        device.precision = Precision::DOUBLE;
-      else
-        error->all(FLERR,
-                   "Pair style diffsim: precision must be 'single', 'mixed' or 'double', but is "
-                   "'{}'.",
-                   value);
+      set_precision(value);
     } else {
       error->all(FLERR,
                  "Pair style diffsim: unknown keyword '{}'. The keywords are eval, tolerance, "
@@ -164,43 +149,12 @@ void PairDiffSim::settings(int narg, char **arg)
                  keyword);
     }
   }
-  if (with_precision && (!device.cuda || style.exact))
-    error->all(
-        FLERR,
-        "Pair style diffsim: precision is that of 'device cuda' with 'eval table'; {} in the "
-        "numbers that the model has. Remove it.",
-        style.exact ? "'eval exact' computes"
-                    : "the processor always computes in doubles, and "
-                      "never");
+  if (with_precision && (!device.cuda || style.exact != 0))
+    error->all(FLERR,
+               "Pair style diffsim: precision is that of 'device cuda' with 'eval table': the "
+               "processor always computes in doubles, and a model in its own numbers. Remove "
+               "it.");
   open_gpu();
-}
-
-/* ----------------------------------------------------------------------
-   the GPU of this process: the one that is named, or they take those of their machine in turn
-------------------------------------------------------------------------- */
-
-void PairDiffSim::open_gpu()
-{
-  gpu.reset();
-  gpu_pairs.reset();
-  gpu_has_tables = false;
-  gpu_list_built = NEVER;
-  // forces on a GPU are those on local atoms; their virial is computed with them
-  const bool all_on_gpu = device.cuda && !style.exact;
-  if (all_on_gpu || without_fdotr) no_virial_fdotr_compute = all_on_gpu ? 1 : 0;
-  without_fdotr = all_on_gpu;
-  if (!device.cuda) return;
-  // partitions go their own ways: none waits for the others here
-  device.local_rank = rank_on_machine(world) + universe->root_proc[universe->iworld];
-  if (style.exact) return;
-  std::string failure;
-  try {
-    gpu = std::make_unique<Gpu>(device.index, device.local_rank);
-    gpu_pairs = gpu->pairs(device.precision);
-  } catch (const GpuError &e) {
-    failure = e.what();
-  }
-  stop_if_failed(failure);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -219,34 +173,25 @@ void PairDiffSim::init_style()
   gpu_list_built = NEVER;
   close_pairs = 0;
 
-  static constexpr const char *PRECISIONS[] = {"single", "mixed", "double"};
-  const std::string line =
-      style.exact
-          ? fmt::format("Pair style diffsim: the model itself is evaluated for every pair{}\n",
-                        device.cuda ? " by PyTorch on a GPU" : "")
-      : gpu_pairs
-          ? fmt::format("Pair style diffsim: {}, {}, {} precision\n", gpu->name(), gpus_of_all(),
-                        PRECISIONS[static_cast<int>(device.precision)])
-          : fmt::format("Pair style diffsim: {} kernels, {} thread{} per process\n",
-                        name(forces.instructions()), comm->nthreads, comm->nthreads > 1 ? "s" : "");
+  const std::string line = announcement();
   if (comm->me == 0 && line != announced) utils::logmesg(lmp, line);
   announced = line;
 }
 
 /* ----------------------------------------------------------------------
-   the numbers of the GPUs, which those of another machine may have as well, by process
+   what computes; all processes call it
 ------------------------------------------------------------------------- */
 
-std::string PairDiffSim::gpus_of_all() const
+std::string PairDiffSim::announcement() const
 {
-  constexpr int MOST = 16;    // in a message
-  std::vector<int> all(comm->nprocs);
-  const int mine = gpu->index();
-  MPI_Allgather(&mine, 1, MPI_INT, all.data(), 1, MPI_INT, world);
-  std::string text = comm->nprocs > 1 ? "GPUs " : "GPU ";
-  for (int rank = 0; rank < std::min(comm->nprocs, MOST); rank++)
-    text += (rank ? ", " : "") + std::to_string(all[rank]);
-  return text + (comm->nprocs > MOST ? ", ..." : "");
+  if (style.exact)
+    return fmt::format("Pair style diffsim: the model itself is evaluated for every pair{}\n",
+                       device.cuda ? " by PyTorch on a GPU" : "");
+  if (gpu_pairs)
+    return fmt::format("Pair style diffsim: {}, {}, {} precision\n", gpu->name(), gpus_of_all(),
+                       PRECISIONS[static_cast<int>(device.precision)]);
+  return fmt::format("Pair style diffsim: {} kernels, {} thread{} per process\n",
+                     name(forces.instructions()), comm->nthreads, comm->nthreads > 1 ? "s" : "");
 }
 
 /* ----------------------------------------------------------------------
@@ -294,23 +239,7 @@ void PairDiffSim::compute(int eflag, int vflag)
     if (style.exact) {
       compute_exact();
     } else {
-      const bool by_pair =
-          evflag != 0 && (eflag_atom != 0 || vflag_atom != 0 || num_tally_compute > 0);
-      ForceSums sums = {atom->f[0],
-                        !by_pair && (eflag_global != 0 || vflag_global != 0),
-                        0.0,
-                        {0.0}};
-      const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
-      if (neighbor->ago == 0 && !gpu_pairs)
-        sort_neighbors_by_type(neighbor_pairs(), atoms, tables.view());
-      const bool close =
-          gpu_pairs ? add_on_gpu(atoms, sums)
-                    : forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
-      if (by_pair) tally_pairs();
-      if (eflag_global) eng_vdwl += sums.energy;
-      if (vflag_global)
-        for (int k = 0; k < 6; k++) virial[k] += sums.virial[k];
-      if (close) count_close_pairs();
+      compute_table();
     }
   }
   if (style.close_stop) stop_if_close();
@@ -319,45 +248,21 @@ void PairDiffSim::compute(int eflag, int vflag)
 
 /* ---------------------------------------------------------------------- */
 
-void PairDiffSim::bring_to_gpu(const Atoms &atoms, bool new_list)
+void PairDiffSim::compute_table()
 {
-  if (!gpu_has_tables) gpu_pairs->set_tables(tables.view());
-  gpu_has_tables = true;
-  if (new_list || gpu_list_built != neighbor->lastcall)
-    gpu_pairs->set_list(atoms, neighbor_pairs());
-  gpu_list_built = neighbor->lastcall;
-}
-
-/* ---------------------------------------------------------------------- */
-
-bool PairDiffSim::add_on_gpu(const Atoms &atoms, ForceSums &sums)
-{
-  try {
-    bring_to_gpu(atoms, neighbor->ago == 0);
-    return gpu_pairs->add_forces(atoms, special, sums);
-  } catch (const GpuError &e) {
-    error->one(FLERR, "Pair style diffsim: {}", e.what());
-  }
-  return false;
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairDiffSim::count_pairs(double *counts, double *counts_virial)
-{
-  const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal,
-                       atom->nlocal + atom->nghost};
-  if (list->inum == 0) return;
-  if (!gpu_pairs) {
-    pair_counts(atoms, neighbor_pairs(), tables.view(), counts, counts_virial);
-    return;
-  }
-  try {
-    bring_to_gpu(atoms, false);
-    gpu_pairs->add_counts(atoms, special, counts, counts_virial);
-  } catch (const GpuError &e) {
-    error->one(FLERR, "Pair style diffsim: {}", e.what());
-  }
+  const bool by_pair = evflag != 0 && (eflag_atom != 0 || vflag_atom != 0 || num_tally_compute > 0);
+  ForceSums sums = {atom->f[0], !by_pair && (eflag_global != 0 || vflag_global != 0), 0.0, {0.0}};
+  const Atoms atoms = {atom->x[0], atom->type, atom->nlocal, atom->nlocal + atom->nghost};
+  if (neighbor->ago == 0 && !gpu_pairs)
+    sort_neighbors_by_type(neighbor_pairs(), atoms, tables.view());
+  const bool close = gpu_pairs
+                         ? add_on_gpu(atoms, sums)
+                         : forces.add(atoms, neighbor_pairs(), tables.view(), comm->nthreads, sums);
+  if (by_pair) tally_pairs();
+  if (eflag_global) eng_vdwl += sums.energy;
+  if (vflag_global)
+    for (int k = 0; k < 6; k++) virial[k] += sums.virial[k];
+  if (close) count_close_pairs();
 }
 
 /* ----------------------------------------------------------------------

@@ -53,16 +53,21 @@ class PairDiffSim : public Pair {
 
  private:
   void allocate();
+  void forget_potential();
   void broadcast(std::string &text, int root = 0) const;
   void stop_if_failed(std::string failure) const;
   void use(const std::string &knots_text, const std::string &bytes, const std::string &path);
   void make_tables();
+  void set_device(const std::string &);
+  void set_precision(const std::string &);
   void open_gpu();
+  std::string announcement() const;
   std::string gpus_of_all() const;
   void bring_to_gpu(const diffsim::Atoms &, bool new_list);
   bool add_on_gpu(const diffsim::Atoms &, diffsim::ForceSums &);
   void report(const std::string &path, const std::string &tabulation);
   double energy_shift(int itype, int jtype) const;
+  void compute_table();
   void compute_exact();
   void tally_pairs();
   void count_close_pairs();
@@ -78,6 +83,7 @@ class PairDiffSim : public Pair {
     int exact;         // the model itself instead of the table
     int close_stop;    // stop at a pair closer than the innermost knot
   } style;
+  static constexpr const char *PRECISIONS[] = {"single", "mixed", "double"};
   // of this run, and not of a restart file
   struct Device {
     bool cuda = false;

@@ -76,7 +76,7 @@ void load_gpu_part()
 torch::Device device_of(const Evaluation &where)
 {
   if (!where.on_gpu) return torch::kCPU;
-  const int count = static_cast<int>(torch::cuda::device_count());
+  const int count = static_cast<unsigned char>(torch::cuda::device_count());
   if (!torch::cuda::is_available() || count == 0)
     throw PotentialError("'eval exact' with 'device cuda' needs a GPU and PyTorch with CUDA, but "
                          "PyTorch " TORCH_VERSION " finds no GPU that it can use; the build for "

@@ -106,7 +106,8 @@ void CpuPairHessian::add(const Atoms &atoms, const NeighborPairs &pairs, const d
 void CpuPairHessian::add_coefficients(double *dc)
 {
   static_assert(sizeof(PackedVector) == MOMENTS * sizeof(double));
-  for (const auto &own : moments_) add_moments(tables_.ntypes, tables_.knots, &own[0].x, dc);
+  for (const auto &own : moments_)
+    add_moments(tables_.ntypes, tables_.knots, reinterpret_cast<const double *>(own.data()), dc);
 }
 
 }    // namespace
