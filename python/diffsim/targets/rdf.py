@@ -113,6 +113,11 @@ class RDF:
         return f"rdf {'-'.join(self.pair)}"
 
     @property
+    def axis(self) -> FloatArray:
+        """The distances, shape (n,)."""
+        return self.r
+
+    @property
     def values(self) -> FloatArray:
         """g, shape (n,)."""
         return self.g
