@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from diffsim.species import species_pairs
 from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
 from diffsim.targets.rdf_bins import bin_edges, rebin_matrix
+from diffsim.targets.rdf_file import Norm, check_box, read_box
 
 if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames
@@ -51,6 +52,15 @@ class RDF:
     bin_weights : (n,) array, optional
         Weights of the bins within this target, not negative and not all zero; None means one for
         every bin.
+    atoms : float or mapping from str to float, optional
+        Number of atoms of the whole box that ``g`` was counted in, as the simulated system counts
+        them (beads, where it has beads), at least 2; infinity for an experiment. Or the numbers of
+        single species, those of the pair among them. In a box of N atoms g does not tend to one, so
+        that curves are comparable at the same N only
+        (:mod:`diffsim.gradients.finite_size`). None: not known.
+    norm : {'N-1', 'N'}, optional
+        Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
+        rdf, or as N^2, as in GROMACS and VOTCA. None: not known.
 
     Raises
     ------
@@ -64,6 +74,8 @@ class RDF:
     error: FloatArray | None = None
     weight: float = 1.0
     bin_weights: FloatArray | None = None
+    atoms: float | Mapping[str, float] | None = None
+    norm: Norm | None = None
     edges: FloatArray = field(init=False, repr=False)
     """Edges of the bins that ``r`` are the centres of, (n + 1,), unit of length, from >= 0 up.
 
@@ -99,6 +111,7 @@ class RDF:
             raise InputError(
                 f"{name} needs bin weights that are finite, not negative and not all zero."
             )
+        check_box(self.atoms, self.norm, self.pair, name)
         _check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
         _check_curve(self.r, self.g, name)
         edges = bin_edges(self.r, name)
@@ -126,6 +139,18 @@ class RDF:
         bins = np.ones(len(self.g)) if self.bin_weights is None else self.bin_weights
         return np.asarray(self.weight * bins)
 
+    @property
+    def norm_is_known(self) -> bool:
+        """Whether it is known what g tends to: of how many atoms it is, and how pairs were counted.
+
+        With infinitely many atoms the two ways to count are one. Where it is not known, g may be
+        wrong by a factor of about 1 + 1/N.
+        """
+        if self.atoms is None:
+            return False
+        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
+        return self.norm is not None or bool(np.isinf(list(numbers)).all())
+
     @classmethod
     def from_file(
         cls,
@@ -134,12 +159,16 @@ class RDF:
         weight: float = 1.0,
         range: tuple[float, float] | None = None,
         bin_weights: ArrayLike | None = None,
+        atoms: float | Mapping[str, float] | None = None,
+        norm: Norm | None = None,
     ) -> RDF:
         """Read a target from a text file with the columns r, g and, optionally, the error of g.
 
         The columns are separated by commas, semicolons or white space. ``#`` starts a comment,
         lines that start with ``@`` or ``&`` (``.xvg``) are left out, and lines of text without
-        any number are allowed above the numbers as a header.
+        any number are allowed above the numbers as a header. The comments ``# atoms: 1000`` (or
+        ``infinite``, or numbers of species as ``A 800, B 200``) and ``# norm: N-1`` (or ``N``) say
+        how many atoms the box held and how pairs were counted; see :class:`RDF`.
 
         Parameters
         ----------
@@ -151,6 +180,8 @@ class RDF:
             Smallest and largest distance (both included) that is kept.
         bin_weights : (n,) array, optional
             See :class:`RDF`; one value for each distance that is kept.
+        atoms, norm
+            See :class:`RDF`; what is given here overrides what the file says.
 
         Raises
         ------
@@ -158,6 +189,7 @@ class RDF:
             If the file cannot be read or its numbers are no RDF; the message names file and line.
         """
         path = Path(path)
+        pair = _checked_pair(pair)
         table, lines = read_columns(path, {2: "r and g", 3: "r, g and the error of g"})
         r, g = table[:, 0], table[:, 1]
         error = table[:, 2] if table.shape[1] == 3 else None
@@ -171,6 +203,7 @@ class RDF:
             name = f"The RDF in '{path}', kept from r = {low:g} to {high:g},"
         _check_curve(r, g, name)
         bin_edges(r, name)
+        in_file = read_box(path, pair)
         return cls(
             r=r,
             g=g,
@@ -178,6 +211,8 @@ class RDF:
             error=error,
             weight=weight,
             bin_weights=None if bin_weights is None else np.asarray(bin_weights, dtype=np.float64),
+            atoms=in_file[0] if atoms is None else atoms,
+            norm=in_file[1] if norm is None else norm,
         )
 
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
