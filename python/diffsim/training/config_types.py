@@ -46,7 +46,7 @@ def _variable(value: Any) -> str | int | float:
     return value
 
 
-def _atoms(value: Any) -> float | str | dict[str, float]:
+def _atoms(value: Any) -> int | float | str | dict[str, int | float]:
     numbers = list(value.values()) if isinstance(value, dict) else [value]
     possible = bool(numbers) and all(
         isinstance(number, int | float) and FEWEST <= number < float("inf") for number in numbers
@@ -72,7 +72,7 @@ Range: TypeAlias = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_in
 WeightedRange: TypeAlias = Annotated[
     tuple[NonNegative, NonNegative, NonNegative], AfterValidator(_increasing)
 ]
-Atoms: TypeAlias = Annotated[float | str | dict[str, float], PlainValidator(_atoms)]
+Atoms: TypeAlias = Annotated[int | float | str | dict[str, int | float], PlainValidator(_atoms)]
 VariableName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 VariableValue: TypeAlias = Annotated[str | int | float, PlainValidator(_variable)]
 
