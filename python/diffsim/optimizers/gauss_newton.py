@@ -56,6 +56,7 @@ from diffsim.optimizers.correction import (
     prior_magnitude,
 )
 from diffsim.optimizers.linear_model import LinearModel, chi_square, joint
+from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
@@ -193,6 +194,10 @@ class GaussNewton:
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
         assert first is not None
+        # to the potential as it was fitted, which its form may have kept from the correction
+        decrease = predicted_decrease(
+            ensembles, models, correction.solution, first, self._present(values, kt)
+        )
         self._amplitude = max(self._amplitude, correction.amplitude)
         info, uncertainty = self._report(models, correction, step, correction.total - first)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
@@ -201,7 +206,7 @@ class GaussNewton:
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]))
+        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease)
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
@@ -313,6 +318,10 @@ class GaussNewton:
         """
         self._trust.retreat()
         self._frames = min(2 * self._frames, MOST_FRAMES)
+
+    def hold(self) -> None:
+        """Keep the trust as it is for the next update."""
+        self._trust.hold()
 
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, how long to simulate, and what is left of the trust."""
