@@ -37,8 +37,10 @@ class Response:
 
     Attributes
     ----------
+    observables
+        Which of the ensemble's observables have a response, as indices, shape (O,).
     residual
-        Target minus average, shape (O,), for the observables that have a response.
+        Target minus average, shape (O,), for these observables.
     weights
         Of the observables in the loss, shape (O,).
     matrix
@@ -69,6 +71,7 @@ class Response:
         Number of samples that the estimate of the covariance is worth.
     """
 
+    observables: NDArray[np.intp]
     residual: Array
     weights: Array
     matrix: Array
@@ -184,6 +187,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     return Response(
         curve=curve[chosen],
         place=place[chosen],
+        observables=chosen,
         residual=(ensemble.target - at.observables)[chosen],
         weights=ensemble.weights[chosen],
         matrix=(

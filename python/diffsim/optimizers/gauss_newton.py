@@ -58,6 +58,7 @@ from diffsim.optimizers.correction import (
 )
 from diffsim.optimizers.discrepancy import Discrepancy, most_probable
 from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joint
+from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.reference import MieFamily, Reference
 from diffsim.optimizers.trust import Trust
@@ -193,6 +194,10 @@ class GaussNewton:
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
+        # to the potential as it was fitted, which its form may have kept from the correction
+        decrease = predicted_decrease(
+            ensembles, solution.models, solution.without_trust(), before, values
+        )
         self._amplitude = max(self._amplitude, solution.correction.amplitude)
         info, uncertainty = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
@@ -201,7 +206,7 @@ class GaussNewton:
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]))
+        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease)
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
@@ -375,6 +380,10 @@ class GaussNewton:
         self._trust.retreat()
         self._frames = min(2 * self._frames, MOST_FRAMES)
 
+    def hold(self) -> None:
+        """Keep the trust as it is for the next update."""
+        self._trust.hold()
+
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, how long to simulate, and what is left of the trust."""
         return {
@@ -465,6 +474,14 @@ class Solution:
     values: Array
     claim: Callable[[float], Correction]
     rivals: dict[str, float] = field(default_factory=dict)
+
+    def without_trust(self) -> Array:
+        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
+        centre = np.zeros(len(self.correction.total))
+        centre[len(centre) - self.correction.parameters :] = self.reference.centre
+        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
+        asked = self.design.columns @ (centre + self.correction.solution @ residual)
+        return self.reference.values + asked.reshape(self.values.shape)
 
     @property
     def parameters(self) -> Array:
