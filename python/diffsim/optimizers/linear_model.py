@@ -179,8 +179,9 @@ class LinearModel:
             result = np.diag(np.diag(result))
         for curve in np.unique(self.source.curve[self.source.curve >= 0]):
             rows = np.flatnonzero(self.source.curve == curve)
-            places = self.source.place[rows]
-            result[np.ix_(rows, rows)] += discrepancy.covariance(places, self.length)
+            result[np.ix_(rows, rows)] += discrepancy.covariance(
+                self.source.place[rows], self.source.slope[rows], self.length
+            )
         return result
 
     def _error_of_response(self, step: Array) -> Array:
