@@ -143,6 +143,16 @@ class Ensemble:
         return self._lengths[-1]
 
     @property
+    def pieces(self) -> list[tuple[slice, Array]]:
+        """Frames of each piece of simulation, and the coefficients (P (K + 2),) it was made with,
+        the oldest first."""
+        ends = np.cumsum(self._lengths)
+        return [
+            (slice(int(end) - n, int(end)), c)
+            for end, n, c in zip(ends, self._lengths, self._coefficients, strict=True)
+        ]
+
+    @property
     def latest_coefficients(self) -> Array:
         """Coefficients (P, K + 2) of the spline of the latest piece of simulation."""
         n_pairs = len(species_pairs(len(self.species)))

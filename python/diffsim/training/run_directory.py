@@ -30,7 +30,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from diffsim.errors import InputError, StorageError
+from diffsim.errors import InputError, StorageError, first_line
 from diffsim.gradients.ensemble import MOST_PIECES
 from diffsim.simulation import Frames
 from diffsim.training import run_lock
@@ -215,7 +215,7 @@ class RunDirectory:
         except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
             raise StorageError(
                 f"The checkpoint of iteration {trainer.iteration} cannot be written to {self.path} "
-                f"({_first_line(error)}). The one before is still there: make room, and go on with "
+                f"({first_line(error)}). The one before is still there: make room, and go on with "
                 "--resume."
             ) from None
         # the checkpoint before may still be needed, with the frames that it needs
@@ -239,7 +239,7 @@ class RunDirectory:
             try:
                 state, pieces = self._read(checkpoint, len(trainer.systems))
             except UNREADABLE as error:
-                problems.append(f"{checkpoint} ({_first_line(error)})")
+                problems.append(f"{checkpoint} ({first_line(error)})")
                 continue
             trainer.load_state_dict(state, pieces)
             written = self.metrics.read_text() if self.metrics.is_file() else ""
@@ -313,8 +313,3 @@ def _check_archive(file: Path) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(f"its part {damaged} is damaged")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
