@@ -34,7 +34,11 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
+<<<<<<< HEAD
 from diffsim.training.finite_size import at_simulated_size
+=======
+from diffsim.training.fine_bins import with_merged_bins
+>>>>>>> 52e473b86dc24f8dc106c33744c29c34c291a609
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
@@ -128,16 +132,20 @@ class Trainer:
     ) -> None:
         check_systems(systems, validate_every)
         check_gradient(gradient, optimizer)
+<<<<<<< HEAD
         self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
         self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
         systems, sizes = at_simulated_size(systems, potential, self.scratch)
+=======
+        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
+        systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
+>>>>>>> 52e473b86dc24f8dc106c33744c29c34c291a609
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
         if start not in ("pmf", "hnc", "potential"):
             raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
-        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
         check_temperatures(potential, self.systems, self.optimizer)
         ranges = check_ranges(given, float(potential.cutoff))
@@ -161,7 +169,7 @@ class Trainer:
         pool, aborts = pool or SerialPool(), aborts or {}
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        self._events = ranges + sizes  # for the next record
+        self._events = ranges + sizes + merged  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
