@@ -348,7 +348,10 @@ def write_rdf(
     error: FloatArray | None,
     comments: Sequence[str],
 ) -> None:
-    """Write an RDF as CSV that :meth:`RDF.from_file` reads.
+    """Write an RDF as a file that :meth:`RDF.from_file` reads.
+
+    Files of the suffixes ``.xvg`` and ``.dat`` get spaces between their columns, as programs expect
+    it of them; all others are CSV.
 
     Parameters
     ----------
@@ -362,9 +365,13 @@ def write_rdf(
         Lines that are written above the numbers, each behind ``#``.
     """
     columns = [r, g] if error is None else [r, g, error]
-    header = "r,g" if error is None else "r,g,error"
-    lines = [f"# {comment}" for comment in comments] + [header]
-    lines += [",".join(f"{value:.10g}" for value in row) for row in zip(*columns, strict=True)]
+    names = ["r", "g", "error"][: len(columns)]
+    spaced = Path(path).suffix in (".xvg", ".dat")
+    lines = [f"# {comment}" for comment in comments]
+    lines.append(f"# {' '.join(names)}" if spaced else ",".join(names))
+    separator = " " if spaced else ","
+    for row in zip(*columns, strict=True):
+        lines.append(separator.join(f"{value:.10g}" for value in row))
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
