@@ -29,6 +29,7 @@ from diffsim.training.aborts import Aborts
 from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
+    check_protocol,
     check_ranges,
     check_species,
     check_systems,
@@ -121,6 +122,7 @@ class Trainer:
         aborts: Aborts | None = None,
     ) -> None:
         check_systems(systems, validate_every)
+        check_protocol(protocol)
         check_gradient(gradient, optimizer)
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
