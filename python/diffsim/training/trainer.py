@@ -35,6 +35,7 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
+from diffsim.training.conclusion import concluding_events
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
@@ -261,6 +262,8 @@ class Trainer:
             if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
                 stopped = stop is not None and stop() and not last
+            if last:
+                record = self._conclude(record)
             yield record
         self.use_best()
 
@@ -443,6 +446,19 @@ class Trainer:
             validation_md_steps=self.validation.md_steps,
             events=record.events + events,
         )
+
+    def _conclude(self, record: Iteration) -> Iteration:
+        """Add what is to be said of the end of a training."""
+        with self.at_best():
+            events = concluding_events(
+                self.potential,
+                self.grid,
+                self.systems,
+                self.latest,
+                record.systems,
+                self._simulations.densities,
+            )
+        return replace(record, events=record.events + events)
 
     def _judge(self) -> None:
         """Keep the present weights if all frames say that they are the best so far."""
