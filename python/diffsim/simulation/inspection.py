@@ -12,6 +12,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.simulation.lammps_engine import lammps_instance, run_script
+from diffsim.simulation.script_checks import fix_styles, refuse_driven, refuse_quit
 from diffsim.simulation.system import System
 from diffsim.targets import RDF, Coordination
 
@@ -54,10 +55,19 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     SimulationError
         With LAMMPS's message, if the script has an error.
     InputError
-        If units, number of types or atoms do not fit.
+        If units, number of types or atoms do not fit, or if the script quits, is of two dimensions,
+        or keeps the fluid out of equilibrium.
     """
+    refuse_quit(system)
     with lammps_instance(log, system.script_variables(seed=1)) as lammps:
         run_script(lammps, system, types)
+        refuse_driven(system, fix_styles(lammps, log.with_suffix(".fixes")))
+        if lammps.extract_setting("dimension") != 3:
+            raise InputError(
+                f"The script {system.script} of system '{system.name}' is of two dimensions, but "
+                "potentials are learned in three only: shells of distance have another volume "
+                "in two. Make it three-dimensional."
+            )
         found = lammps.extract_global("units")
         if found != units:
             raise InputError(

@@ -29,16 +29,15 @@ from diffsim.training.accepted import Accepted
 from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
+    check_protocol,
     check_ranges,
     check_species,
     check_systems,
     check_temperatures,
 )
-<<<<<<< HEAD
-from diffsim.training.finite_size import at_simulated_size
-=======
+from diffsim.training.conclusion import concluding_events
 from diffsim.training.fine_bins import with_merged_bins
->>>>>>> 52e473b86dc24f8dc106c33744c29c34c291a609
+from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
@@ -131,15 +130,13 @@ class Trainer:
         aborts: Aborts | None = None,
     ) -> None:
         check_systems(systems, validate_every)
+        check_protocol(protocol)
         check_gradient(gradient, optimizer)
-<<<<<<< HEAD
+        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
         self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
         systems, sizes = at_simulated_size(systems, potential, self.scratch)
-=======
-        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
->>>>>>> 52e473b86dc24f8dc106c33744c29c34c291a609
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
         if start not in ("pmf", "hnc", "potential"):
@@ -274,6 +271,8 @@ class Trainer:
             if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
                 stopped = stop is not None and stop() and not last
+            if last:
+                record = self._conclude(record)
             yield record
         self.use_best()
 
@@ -486,6 +485,19 @@ class Trainer:
             validation_md_steps=self.validation.md_steps,
             events=record.events + events,
         )
+
+    def _conclude(self, record: Iteration) -> Iteration:
+        """Add what is to be said of the end of a training."""
+        with self.at_best():
+            events = concluding_events(
+                self.potential,
+                self.grid,
+                self.systems,
+                self.latest,
+                record.systems,
+                self._simulations.densities,
+            )
+        return replace(record, events=record.events + events)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, except the stored frames."""
