@@ -177,10 +177,11 @@ class LinearModel:
         result = source.covariance * np.outer(scale, scale)
         if not discrepancy.of_frames:
             result = np.diag(np.diag(result))
-        for curve in np.unique(self.source.curve[self.source.curve >= 0]):
-            rows = np.flatnonzero(self.source.curve == curve)
-            result[np.ix_(rows, rows)] += discrepancy.covariance(
-                self.source.place[rows], self.source.slope[rows], self.length
+        for curve in np.unique(source.curve[source.curve >= 0]):
+            rows = np.flatnonzero(source.curve == curve)
+            together = source.common_errors[rows]
+            result[np.ix_(rows, rows)] += np.outer(together, together) + discrepancy.covariance(
+                source.place[rows], source.slope[rows], self.length
             )
         return result
 
