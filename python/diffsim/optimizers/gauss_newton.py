@@ -199,6 +199,8 @@ class GaussNewton:
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
+        for ensemble, model in zip(ensembles, solution.models, strict=True):
+            ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
         # to the potential as it was fitted, which its form may have kept from the correction
         decrease = predicted_decrease(
             ensembles, solution.models, solution.without_trust(), before, values

@@ -185,6 +185,14 @@ class LinearModel:
             )
         return result
 
+    def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
+        """Standard errors of the targets beside those given, of all O observables of an ensemble."""
+        source = self.source
+        result = np.zeros(size)
+        found = np.diag(self._error_of_data(discrepancy)) - source.errors**2
+        result[source.observables] = np.sqrt(np.maximum(found, 0.0))
+        return result
+
     def _error_of_response(self, step: Array) -> Array:
         """The response is a covariance with the change of the energy, known from some samples."""
         return np.asarray(self.energy_spread(step) / self.source.worth * self.source.covariance)

@@ -518,6 +518,7 @@ class Trainer:
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
+            "tolerances": [ensemble.tolerance for ensemble in self.ensembles],
             "validation": self.validation.state_dict(),
         }
 
@@ -557,6 +558,8 @@ class Trainer:
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]
+        for ensemble, tolerance in zip(self.ensembles, state["tolerances"], strict=True):
+            ensemble.tolerance = tolerance
         self.validation.load_state_dict(state["validation"])
         first = self.iteration - len(pieces) + 1
         for number, (frames, coefficients) in enumerate(pieces, first):
