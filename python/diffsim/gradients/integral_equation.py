@@ -89,9 +89,7 @@ def indirect_derivative(width: float, g: Array, density: Array) -> Callable[[Arr
 
     def derivative(dh: Array) -> Array:
         d_matrices = matrices(dh @ forward.T, root)
-        return np.asarray(
-            of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
-        )
+        return np.asarray(of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T)
 
     return derivative
 

@@ -22,7 +22,7 @@ from diffsim.gradients.fluctuations import (
 )
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Fluid
+from diffsim.targets import RDF, Fluid, Pressure
 
 NEAR = 0.1  # kT: potentials in which a fluid fluctuates alike
 SEEN = 0.1  # of g, where the distance of two potentials is looked at
@@ -65,6 +65,9 @@ class Response:
     noise
         Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
         see `error_of_averages`.
+    pressure, pressure_explicit
+        Change of the pressure with the potentials in bins by the change of the ensemble, shape
+        (n,), and with the spline's coefficients in the given ensemble, shape (P (K + 2),).
     energy
         Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
     independent_frames
@@ -88,6 +91,8 @@ class Response:
     errors: Array
     common_errors: Array
     noise: Array
+    pressure: Array
+    pressure_explicit: Array
     energy: Array
     independent_frames: float
     worth: float
@@ -180,6 +185,9 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             "unit of length of the targets."
         )
     n = len(bins)
+    pressure = Pressure(0.0)
+    told = pressure.fluctuation(fluid, ensemble.species).bins[0, bins]
+    explicit = pressure.explicit(ensemble.latest_frames)
     cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
     error = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
     given = np.concatenate(
@@ -210,6 +218,8 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
         )[chosen],
         noise=error,
+        pressure=-ensemble.beta * (told @ covariance[:n, :n]) * counts_per_g,
+        pressure_explicit=explicit.reshape(len(explicit), -1).mean(axis=0),
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
         worth=worth,
@@ -418,8 +428,8 @@ def _sample(
 
         m_k = n_k (1 - o_k) / (1 + (d_k / d)^2)
 
-    with the overlap o_k of its frames, the root mean square d_k of the change of the potential where
-    there are pairs, and d = `NEAR` kT.
+    with the overlap o_k of its frames, the root mean square d_k of the change of the potential
+    where there are pairs, and d = `NEAR` kT.
     """
     total = n_independent * reweighting.covariance(at.weights, z, z)
     n = n_independent

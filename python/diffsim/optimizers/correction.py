@@ -126,6 +126,18 @@ def prior_variances(size: int, parameters: int, amplitude: float, kt: float) -> 
     return np.concatenate([np.full(size - parameters, amplitude), np.full(parameters, kt**2)])
 
 
+def log_evidence(deviation: Array, covariance: Array) -> float:
+    """Logarithm of the probability of deviations d (B,) with the covariance A (B, B),
+
+        ln p(d) = -d^T A^-1 d / 2 - ln det A / 2
+
+    but for a constant of their number.
+    """
+    factor = cholesky(with_jitter(covariance), lower=True)
+    y = solve_triangular(factor, deviation, lower=True)
+    return float(-0.5 * y @ y - np.log(np.diag(factor)).sum())
+
+
 def most_probable_correction(
     response: Array,
     residual: Array,

@@ -28,7 +28,7 @@ from diffsim.optimizers.correction import Correction
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
 
-NEGLIGIBLE = 1e-2  # weight of an alternative
+NEGLIGIBLE = 0.03  # weight of an alternative
 SMALLEST_GAIN = 1.0  # of the logarithm of the evidence, for a part to be believed
 
 
@@ -48,6 +48,11 @@ class Discrepancy:
     place: float = 0.0
     smooth: float = 0.0
     of_frames: bool = True
+
+    def with_size(self, name: str, size: float) -> Discrepancy:
+        """The same with another size of one of the three parts."""
+        sizes = {"rough": self.rough, "place": self.place, "smooth": self.smooth} | {name: size}
+        return Discrepancy(**sizes, of_frames=self.of_frames)
 
     def covariance(self, places: Array, slopes: Array, length: float) -> Array:
         """D of a curve with the slopes g' (n,) at places (n,), shape (n, n), with the correlation
@@ -91,23 +96,36 @@ class Alternatives:
 
     @classmethod
     def of(
-        cls, best: Discrepancy, solve: Callable[[Discrepancy, float | None], Correction]
+        cls,
+        best: Discrepancy,
+        evidence: Callable[[Discrepancy], float],
+        solve: Callable[[Discrepancy, float | None], Correction],
     ) -> Alternatives:
-        """All sizes of the smooth part, next to the most probable other parts."""
-        tried = [replace(best, smooth=float(size)) for size in SIZES]
-        found = [solve(each, None) for each in tried]
+        """All sizes of the smooth part that count, next to the most probable other parts.
+
+        Parameters
+        ----------
+        best
+            The most probable discrepancy.
+        evidence
+            Logarithm of the evidence of the residuals for a discrepancy.
+        solve
+            See the class.
+        """
+        tried = [best.with_size("smooth", float(size)) for size in SIZES]
         prior = np.where(SIZES > 0.0, 0.5 / (len(SIZES) - 1), 0.5)
-        evidence = np.array([each.log_evidence for each in found]) + np.log(prior)
-        total = float(logsumexp(evidence))
-        weights = np.exp(evidence - total)
-        kept = weights > NEGLIGIBLE
-        first = int(np.argmax(weights))
+        found = np.array([evidence(each) for each in tried]) + np.log(prior)
+        total = float(logsumexp(found))
+        weights = np.exp(found - total)
+        kept = np.flatnonzero(weights > NEGLIGIBLE)
+        corrections = [solve(tried[k], None) for k in kept]
+        first = int(np.argmax(weights[kept]))
         return cls(
-            tried[first],
-            found[first],
+            tried[kept[first]],
+            corrections[first],
             weights[kept] / weights[kept].sum(),
-            [each for each, keep in zip(found, kept, strict=True) if keep],
-            [each for each, keep in zip(tried, kept, strict=True) if keep],
+            corrections,
+            [tried[k] for k in kept],
             solve,
             total,
         )
@@ -159,12 +177,11 @@ def most_probable(
         Over the parts.
     """
     best = start
-    both = [replace(best, of_frames=choice) for choice in (True, False)]
-    found = [evidence(each) for each in both]
-    best = both[1 if found[1] > found[0] + SMALLEST_GAIN else 0]
+    frames, independent = (replace(best, of_frames=choice) for choice in (True, False))
+    best = independent if evidence(independent) > evidence(frames) + SMALLEST_GAIN else frames
     for _ in range(sweeps):
         for name in ("rough", "place", "smooth"):
-            tried = [replace(best, **{name: float(size)}) for size in SIZES]
+            tried = [best.with_size(name, float(size)) for size in SIZES]
             found = np.array([evidence(each) for each in tried])
             k = int(np.argmax(found))
             best = tried[k if found[k] > found[0] + SMALLEST_GAIN else 0]

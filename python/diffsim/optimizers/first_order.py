@@ -11,7 +11,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss_gradient
-from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
+from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Update, check_option
 
 # need a function that evaluates the loss again, sparse gradients, or are no optimizer

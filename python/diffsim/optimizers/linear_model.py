@@ -40,7 +40,9 @@ class Design:
     def of(cls, smooth: Array, tangents: Array, parts: int, grid: Grid) -> Design:
         """Of smooth corrections (P K, m) of each part, and the reference's tangents."""
         columns = np.concatenate([np.kron(np.eye(parts), smooth), tangents], axis=1)
-        of_pairs = np.ascontiguousarray(columns.T).reshape(-1, len(columns) // grid.knots, grid.knots)
+        of_pairs = np.ascontiguousarray(columns.T).reshape(
+            -1, len(columns) // grid.knots, grid.knots
+        )
         coefficients = np.stack(
             [spline_coefficients(column).ravel() for column in of_pairs], axis=1
         )
@@ -62,6 +64,8 @@ class LinearModel:
         M, shape (B, m).
     residual
         y, of the reference by the linear response, shape (B,).
+    pressure
+        Change of the system's pressure by x, at constant volume, shape (m,).
     at_bins
         Change of the system's potential in the bins of `source` by x, shape (n, m).
     factor
@@ -77,6 +81,7 @@ class LinearModel:
     source: Response
     response: Array
     residual: Array
+    pressure: Array
     at_bins: Array
     factor: Array
     to_bins: csr_array
@@ -126,6 +131,7 @@ class LinearModel:
             source,
             source.matrix @ at_bins + source.explicit @ coefficients,
             source.residual,
+            source.pressure @ at_bins + source.pressure_explicit @ coefficients,
             at_bins,
             factor,
             to_bins,
@@ -138,7 +144,8 @@ class LinearModel:
         """Change of the observables with those of the parts at the knots, (parts, P, K) -> (B,)."""
         of_system = np.tensordot(self.factor, energies, 1)
         by_fluctuations = self.source.matrix @ (self.to_bins @ of_system.ravel())
-        return by_fluctuations + self.source.explicit @ spline_coefficients(of_system).ravel()
+        explicit = self.source.explicit @ spline_coefficients(of_system).ravel()
+        return np.asarray(by_fluctuations + explicit)
 
     def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step of x costs in effective sample size."""
@@ -186,7 +193,7 @@ class LinearModel:
         return result
 
     def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
-        """Standard errors of the targets beside those given, of all O observables of an ensemble."""
+        """Errors of the targets beside those that they are given, of all observables, (O,)."""
         source = self.source
         result = np.zeros(size)
         found = np.diag(self._error_of_data(discrepancy)) - source.errors**2

@@ -9,7 +9,13 @@ from diffsim.knots import Grid, knot_values_at
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Density, Pressure
-from diffsim.training.plausibility import floated, high_pressure, without_well
+from diffsim.training.plausibility import (
+    floated,
+    high_pressure,
+    misfit,
+    undetermined_pressure,
+    without_well,
+)
 from diffsim.units import boltzmann
 
 
@@ -20,6 +26,7 @@ def concluding_events(
     latest: Sequence[Frames],
     entries: Mapping[str, Mapping[str, Any]],
     densities: Mapping[str, float],
+    numbers: Mapping[str, float],
 ) -> list[str]:
     """Sentences about densities, pressures and potentials that are hardly those of the target.
 
@@ -31,6 +38,8 @@ def concluding_events(
         Systems that are trained on, and of each the frames and the numbers of the last iteration.
     densities
         Number density of each system as its script makes it.
+    numbers
+        Of the optimizer, in the last iteration in which it made a step.
     """
     sentences: list[str | None] = []
     temperatures = [system.temperature for system in systems]
@@ -48,10 +57,19 @@ def concluding_events(
             sentences.append(
                 high_pressure(system.name, grid.units, entry["pressure"], float(ideal))
             )
+            if "pressure_error" in entry:
+                error = entry["pressure_error"]
+                sentences.append(
+                    undetermined_pressure(system.name, entry["pressure"], error, float(ideal))
+                )
             for target in system.targets:
                 if isinstance(target, RDF):
                     names = sorted(target.pair, key=list(grid.species).index)
                     a, b = (list(grid.species).index(name) for name in names)
                     u = energies[pairs.index((a, b))].detach().numpy()
                     sentences.append(without_well("-".join(names), u, target.g, kt))
+    sizes = (
+        numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
+    )
+    sentences.append(misfit(*sizes))
     return list(dict.fromkeys(sentence for sentence in sentences if sentence))

@@ -22,6 +22,7 @@ ATMOSPHERE = {
 
 HIGH_PRESSURE = 1000.0  # atmospheres
 HIGH_RATIO = 15.0  # pressure over that of an ideal gas, where units have no atmosphere
+OPEN = 0.25  # of the pressure of an ideal gas: an error that is worth a word
 FLOATED = 0.02  # of a density, relative
 PEAK = 3.0  # of a distribution function
 SHALLOW = 0.1  # kT: less is no well
@@ -48,6 +49,54 @@ def floated(name: str, start: float, end: float) -> str | None:
         f"{end:.4g}, and no target holds it: what was learned belongs to the density at the end. "
         f"If that is not the real one, give it as a target ('density: {start:.4g}'), or train at "
         "constant volume."
+    )
+
+
+def undetermined_pressure(name: str, pressure: float, error: float, ideal: float) -> str | None:
+    """A sentence where the targets leave the pressure open.
+
+    Parameters
+    ----------
+    name
+        Of a system whose pressure is no target.
+    pressure, error
+        Of the system, and the standard deviation that the targets leave of it.
+    ideal
+        That of an ideal gas of its density and temperature.
+    """
+    if not error > OPEN * ideal:
+        return None
+    return (
+        f"The targets do not determine the pressure of system '{name}' to better than {error:.2g} "
+        f"(it is {pressure:.3g} now). If it is known, give it as a target ('pressure: ...', with "
+        "its error): it decides about the soft parts of the potential, on which g(r) hardly "
+        "depends."
+    )
+
+
+def misfit(rough: float, place: float, smooth: float) -> str | None:
+    """A sentence where targets deviate from all smooth potentials by more than noise.
+
+    Parameters
+    ----------
+    rough, place, smooth
+        Standard deviations of curves, as `diffsim.optimizers.discrepancy.Discrepancy` has them.
+    """
+    parts = []
+    if rough > 0.0:
+        parts.append(f"{rough:.2g} in every bin by itself")
+    if smooth > 0.0:
+        parts.append(f"{smooth:.2g} in many bins together")
+    if place > 0.0:
+        parts.append(f"{place:.2g} contact distances in r")
+    if not parts:
+        return None
+    return (
+        "The targets hold more than noise that no potential follows, and it was taken for an "
+        f"error of the data: {' and '.join(parts)} (standard deviations). The uncertainty contains "
+        "it. If the data should be better than that, look at their norm, range, bins and "
+        "resolution, at density and temperature of the script, and at what a pair potential "
+        "cannot do."
     )
 
 

@@ -198,6 +198,7 @@ class Trainer:
         self._rejected = 0  # in a row
         self._repeats = False  # whether the next piece is one of the accepted potential again
         self._predicted_decrease: float | None = None  # of the loss, by the last step
+        self._numbers: dict[str, float] = {}  # of the optimizer's last step
         self._chaotic = False
         self.converged = False
 
@@ -308,6 +309,10 @@ class Trainer:
         pooled = time.perf_counter()
         self._repeats = self._rejected >= MOST_REJECTED
         update = self._no_step() if self._repeats else self._step()
+        if update.steps:
+            self._numbers = dict(update.info)
+        for entry, error in zip(entries.values(), update.pressure_errors or (), strict=False):
+            entry["pressure_error"] = error
         # a step that was cut short is not small for lack of anything to correct, and what is not
         # known along chaotic windows an optimizer may take for exact
         settled = accepted and not self._chaotic
@@ -497,6 +502,7 @@ class Trainer:
                 self.latest,
                 record.systems,
                 self._simulations.densities,
+                self._numbers,
             )
         return replace(record, events=record.events + events)
 
@@ -515,6 +521,7 @@ class Trainer:
             "events": list(self._events),
             "uncertainty": self.uncertainty,
             "converged": self.converged,
+            "numbers": self._numbers,
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
@@ -555,6 +562,7 @@ class Trainer:
         self._events = list(state["events"])
         self.uncertainty = state["uncertainty"]
         # to another accuracy it may not be
+        self._numbers = dict(state["numbers"])
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]

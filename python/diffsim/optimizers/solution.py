@@ -1,0 +1,171 @@
+"""The correction of a reference that residuals make most probable, with the errors of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from diffsim.knots import Array
+from diffsim.optimizers.correction import (
+    Correction,
+    coordinates,
+    log_evidence,
+    most_probable_correction,
+    prior_variances,
+)
+from diffsim.optimizers.discrepancy import Alternatives, Discrepancy, most_probable
+from diffsim.optimizers.linear_model import Design, LinearModel, joint
+from diffsim.optimizers.prior import Prior
+from diffsim.optimizers.reference import Reference
+
+NOISE_ITERATIONS = 8  # of the noise, which depends on the step
+DISCREPANCY_AT = (2, 6)  # of the noise iterations: when the error of the response is known
+SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
+LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The correction of a reference, and what it was found with.
+
+    Attributes
+    ----------
+    reference, design, models
+        The reference, the corrections of it that were looked at, and the residuals, one per system.
+    alternatives
+        The corrections for discrepancies that the residuals do not tell apart.
+    total
+        Coordinates of the corrected potential, shape (m,).
+    step
+        Of these, from the present potential.
+    values
+        Energies of the corrected parts at the knots, shape (parts, P, K).
+    rivals
+        Evidence of all references by name.
+    """
+
+    reference: Reference
+    design: Design
+    models: Sequence[LinearModel]
+    alternatives: Alternatives
+    total: Array
+    step: Array
+    values: Array
+    rivals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """The most probable one."""
+        return self.alternatives.discrepancy
+
+    def without_trust(self) -> Array:
+        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
+        correction = self.alternatives.best
+        centre = np.zeros(len(self.total))
+        centre[len(centre) - correction.parameters :] = self.reference.centre
+        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
+        asked = self.design.columns @ (centre + correction.solution @ residual)
+        return np.asarray(self.reference.values + asked.reshape(self.values.shape))
+
+    @property
+    def parameters(self) -> Array:
+        """Coordinates of the reference's parameters, shape (q,)."""
+        return self.total[len(self.total) - self.alternatives.best.parameters :]
+
+
+def solve_about(
+    prior: Prior,
+    reference: Reference,
+    design: Design,
+    models: Sequence[LinearModel],
+    values: Array,
+    kt: float,
+    trust: float,
+    usual: float,
+    first: Discrepancy,
+) -> Solution:
+    """The most probable correction of a reference, with the discrepancy of most evidence.
+
+    Parameters
+    ----------
+    prior, reference
+        The reference is one of the prior's.
+    design
+        Corrections of all parts, the reference's parameters included.
+    models
+        Residuals of the reference, one per system.
+    values
+        Energies of the present parts at the knots, shape (parts, P, K).
+    kt
+        Thermal energy.
+    trust
+        Variance that is allowed to a step, the square of an energy.
+    usual
+        Amplitude of corrections in earlier updates.
+    first
+        Discrepancy that the search begins with.
+    """
+    n, q = design.columns.shape[1], reference.tangents.shape[1]
+    amplitude = max(usual, LEAST * kt**2)
+    change = (values - reference.values).ravel()
+    weights = np.tile(prior.weights.ravel(), len(values))
+    present = coordinates(
+        design.columns,
+        change,
+        weights,
+        SMOOTH,
+        kt,
+        prior_variances(n, q, amplitude, kt) * kt**2 / amplitude,
+    )
+    # a step of the reference's parameters is as long as the change that it makes
+    size = np.sqrt(weights @ design.columns**2 / weights.sum())
+    bound = np.full(n, trust)
+    bound[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
+    response = np.concatenate([model.response for model in models])
+    residual = np.concatenate([model.residual for model in models])
+    centre = reference.centre if q else None
+    smooth, of_parameters = response[:, : n - q], response[:, n - q :]
+    of_smooth, known = smooth @ smooth.T, kt**2 * of_parameters @ of_parameters.T
+    deviation = residual - of_parameters @ reference.centre
+
+    def noise(step: Array, discrepancy: Discrepancy) -> Array:
+        return joint([model.solved_with(step, discrepancy) for model in models])
+
+    def solved(step: Array, discrepancy: Discrepancy, amplitude: float | None = None) -> Correction:
+        covariance = noise(step, discrepancy)
+        return most_probable_correction(
+            response, residual, covariance, present, kt, bound, centre, amplitude
+        )
+
+    def evidence(step: Array, amplitude: float, discrepancy: Discrepancy) -> float:
+        covariance = noise(step, discrepancy) + known + amplitude * of_smooth
+        return log_evidence(deviation, covariance)
+
+    total, discrepancy = present, first
+    # the error of the response depends on the step: iterate
+    for iteration in range(NOISE_ITERATIONS):
+        step = total - present
+        found = solved(step, discrepancy)
+        if iteration in DISCREPANCY_AT:
+            discrepancy = most_probable(discrepancy, partial(evidence, step, found.amplitude))
+            found = solved(step, discrepancy)
+        total = 0.5 * (total + found.total)
+    step = total - present
+    alternatives = Alternatives.of(
+        discrepancy, partial(evidence, step, found.amplitude), partial(solved, step)
+    )
+    # what the iteration has not yet reached is left to the next one
+    total = total + alternatives.total - alternatives.best.total
+    correction = (design.columns[:, : n - q] @ total[: n - q]).reshape(values.shape)
+    return Solution(
+        reference,
+        design,
+        models,
+        alternatives,
+        total,
+        total - present,
+        reference.at(total[n - q :]) + correction,
+    )
