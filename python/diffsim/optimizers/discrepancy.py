@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
 from diffsim.knots import Array
@@ -54,12 +56,95 @@ class Discrepancy:
         sizes = {"rough": self.rough, "place": self.place, "smooth": self.smooth} | {name: size}
         return Discrepancy(**sizes, of_frames=self.of_frames)
 
-    def covariance(self, places: Array, slopes: Array, length: float) -> Array:
-        """D of a curve with the slopes g' (n,) at places (n,), shape (n, n), with the correlation
-        length l."""
+
+@dataclass(frozen=True)
+class DataErrors:
+    """Parts of the covariance of the errors of targets, of all observables of a system.
+
+    Attributes
+    ----------
+    of_frames, independent
+        Standard errors that are given, with the correlations of frames and without, and what all
+        values of a curve have together, shape (B, B) each.
+    rough, place
+        Variances for a_r = 1 and a_x = 1, shape (B,).
+    smooth
+        Covariance for a_s = 1, shape (B, B).
+    """
+
+    of_frames: Array
+    independent: Array
+    rough: Array
+    place: Array
+    smooth: Array
+
+    @classmethod
+    def of(
+        cls,
+        errors: Array,
+        common: Array,
+        correlations: Array,
+        curve: NDArray[np.intp],
+        places: Array,
+        slopes: Array,
+        length: float,
+    ) -> DataErrors:
+        """Those of one system.
+
+        Parameters
+        ----------
+        errors, common
+            Standard errors that are given, and those that all values of a curve have together,
+            shape (B,).
+        correlations
+            Of the observables in frames, shape (B, B).
+        curve, places, slopes
+            Index of the curve or -1, place on its axis, slope g' there, shape (B,).
+        length
+            l.
+        """
+        is_curve = (curve >= 0).astype(np.float64)
+        same = (curve[:, None] == curve[None, :]) * is_curve
+        together = same * np.outer(common, common)
         apart = (places[:, None] - places[None, :]) / length
-        rough = self.rough**2 + (2.0 * self.place * length * slopes) ** 2
-        return np.diag(rough) + self.smooth**2 * np.exp(-0.5 * apart**2)
+        return cls(
+            together + correlations * np.outer(errors, errors),
+            together + np.diag(errors**2),
+            is_curve,
+            (2.0 * length * slopes) ** 2 * is_curve,
+            same * np.exp(-0.5 * apart**2),
+        )
+
+    def scaled(self, factors: Array) -> DataErrors:
+        """Those of observables in other units, shape (B,) of the factors."""
+        square = np.outer(factors, factors)
+        return DataErrors(
+            self.of_frames * square,
+            self.independent * square,
+            self.rough * factors**2,
+            self.place * factors**2,
+            self.smooth * square,
+        )
+
+    def covariance(self, found: Discrepancy) -> Array:
+        """Of the errors with a discrepancy, shape (B, B)."""
+        result = self.of_frames if found.of_frames else self.independent
+        result = result + found.smooth**2 * self.smooth
+        result[np.diag_indices_from(result)] += (
+            found.rough**2 * self.rough + found.place**2 * self.place
+        )
+        return np.asarray(result)
+
+
+def joint_errors(parts: Sequence[DataErrors]) -> DataErrors:
+    """Those of several systems, which are independent."""
+    return DataErrors(
+        block_diag(*[part.of_frames for part in parts]),
+        block_diag(*[part.independent for part in parts]),
+        np.concatenate([part.rough for part in parts]),
+        np.concatenate([part.place for part in parts]),
+        block_diag(*[part.smooth for part in parts]),
+    )
 
 
 @dataclass(frozen=True)
@@ -163,7 +248,7 @@ class Alternatives:
 
 
 def most_probable(
-    start: Discrepancy, evidence: Callable[[Discrepancy], float], sweeps: int = 2
+    start: Discrepancy, evidence: Callable[[Discrepancy], float], sweeps: int
 ) -> Discrepancy:
     """The sizes of maximal evidence, one part after the other.
 

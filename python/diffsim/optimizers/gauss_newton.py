@@ -151,6 +151,7 @@ class GaussNewton:
 
         steps, seconds = 0, 0.0
         before = values
+        chosen: str | None = None
         began = time.perf_counter()
         while True:
             states = [
@@ -169,8 +170,8 @@ class GaussNewton:
                 if not ensemble.of_windows
             ]
             sample_size = min(asked or [state.sample_size for state in states])
-            solution = self._solve(ensembles, states, grid, values, factors, kt)
-            corrected = solution.values
+            solution = self._solve(ensembles, states, grid, values, factors, kt, chosen)
+            corrected, chosen = solution.values, solution.reference.name
             seconds += time.perf_counter() - began
             for part, energies, of_systems in zip(parts, corrected, factors.T, strict=True):
                 told = None
@@ -229,8 +230,13 @@ class GaussNewton:
         values: Array,
         factors: Array,
         kt: float,
+        chosen: str | None,
     ) -> Solution:
-        """The correction of the reference that the residuals make more probable."""
+        """The correction of the reference that the residuals make more probable.
+
+        With the name of a reference that was chosen, on the same frames, neither references nor
+        discrepancies are compared again.
+        """
         assert self._prior is not None
         responses = [
             linear_response(ensemble, state, grid)
@@ -240,6 +246,8 @@ class GaussNewton:
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         solutions = []
         for reference in self._prior.references():
+            if chosen not in (None, reference.name):
+                continue
             design = Design.of(self._prior.basis, reference.tangents, len(values), grid)
             models = [
                 LinearModel.of(
@@ -267,6 +275,7 @@ class GaussNewton:
                     trust,
                     self._amplitude,
                     first,
+                    chosen is None,
                 )
             )
         best = max(solutions, key=lambda each: each.alternatives.log_evidence)

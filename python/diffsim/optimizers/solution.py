@@ -16,13 +16,19 @@ from diffsim.optimizers.correction import (
     most_probable_correction,
     prior_variances,
 )
-from diffsim.optimizers.discrepancy import Alternatives, Discrepancy, most_probable
+from diffsim.optimizers.discrepancy import (
+    Alternatives,
+    Discrepancy,
+    joint_errors,
+    most_probable,
+)
 from diffsim.optimizers.linear_model import Design, LinearModel, joint
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.reference import Reference
 
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
-DISCREPANCY_AT = (2, 6)  # of the noise iterations: when the error of the response is known
+DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
+SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
 
@@ -86,6 +92,7 @@ def solve_about(
     trust: float,
     usual: float,
     first: Discrepancy,
+    search: bool,
 ) -> Solution:
     """The most probable correction of a reference, with the discrepancy of most evidence.
 
@@ -105,8 +112,8 @@ def solve_about(
         Variance that is allowed to a step, the square of an energy.
     usual
         Amplitude of corrections in earlier updates.
-    first
-        Discrepancy that the search begins with.
+    first, search
+        Discrepancy that the search begins with, and whether there is one.
     """
     n, q = design.columns.shape[1], reference.tangents.shape[1]
     amplitude = max(usual, LEAST * kt**2)
@@ -131,31 +138,39 @@ def solve_about(
     of_smooth, known = smooth @ smooth.T, kt**2 * of_parameters @ of_parameters.T
     deviation = residual - of_parameters @ reference.centre
 
-    def noise(step: Array, discrepancy: Discrepancy) -> Array:
-        return joint([model.solved_with(step, discrepancy) for model in models])
+    # weights of the targets are in the errors
+    scale = np.concatenate([model.scale for model in models])
+    data = joint_errors([model.data_errors for model in models]).scaled(scale)
 
-    def solved(step: Array, discrepancy: Discrepancy, amplitude: float | None = None) -> Correction:
-        covariance = noise(step, discrepancy)
+    def of_averages(step: Array) -> Array:
+        parts = [model.error_of_averages(step) for model in models]
+        return joint(parts) * np.outer(scale, scale)
+
+    def solved(
+        averages: Array, discrepancy: Discrepancy, amplitude: float | None = None
+    ) -> Correction:
+        noise = averages + data.covariance(discrepancy)
         return most_probable_correction(
-            response, residual, covariance, present, kt, bound, centre, amplitude
+            response, residual, noise, present, kt, bound, centre, amplitude
         )
 
-    def evidence(step: Array, amplitude: float, discrepancy: Discrepancy) -> float:
-        covariance = noise(step, discrepancy) + known + amplitude * of_smooth
-        return log_evidence(deviation, covariance)
+    def evidence(prior: Array, discrepancy: Discrepancy) -> float:
+        return log_evidence(deviation, prior + data.covariance(discrepancy))
 
     total, discrepancy = present, first
     # the error of the response depends on the step: iterate
     for iteration in range(NOISE_ITERATIONS):
-        step = total - present
-        found = solved(step, discrepancy)
-        if iteration in DISCREPANCY_AT:
-            discrepancy = most_probable(discrepancy, partial(evidence, step, found.amplitude))
-            found = solved(step, discrepancy)
+        averages = of_averages(total - present)
+        found = solved(averages, discrepancy)
+        if search and iteration == DISCREPANCY_AT:
+            expected = averages + known + found.amplitude * of_smooth
+            discrepancy = most_probable(discrepancy, partial(evidence, expected), SWEEPS)
+            found = solved(averages, discrepancy)
         total = 0.5 * (total + found.total)
-    step = total - present
+    averages = of_averages(total - present)
+    expected = averages + known + found.amplitude * of_smooth
     alternatives = Alternatives.of(
-        discrepancy, partial(evidence, step, found.amplitude), partial(solved, step)
+        discrepancy, partial(evidence, expected), partial(solved, averages)
     )
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total
