@@ -176,7 +176,8 @@ def system_record(
         If a target has another length than it had in the run.
     """
     entries = [(number, of[system.name]) for number, of in records if system.name in of]
-    last: Mapping[str, Any] = entries[-1][1] if entries else {}
+    # later pieces of simulation than that of the curves were taken back
+    last: Mapping[str, Any] = dict(entries).get(curves_of, entries[-1][1]) if entries else {}
 
     def history(key: str) -> Array:
         return np.array([entry.get(key, np.nan) for _, entry in entries], dtype=np.float64)

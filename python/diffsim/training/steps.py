@@ -79,7 +79,7 @@ def verdict(rise: float, error: float, predicted: float | None) -> Verdict:
     much, less than three quarters did. Else, and where the noise hides what was predicted, EXTEND.
     """
     noise = SIGNIFICANT * error
-    if rise > noise:
+    if not rise <= noise:  # so that NaN is a rise
         return Verdict.UNDO
     if predicted is None or predicted <= noise:
         return Verdict.EXTEND
