@@ -65,9 +65,10 @@ def test_what_follows_from_a_step(rise, error, predicted, found):
 
 def test_a_prediction_includes_the_noise():
     """0.3 with noise 0.1, then 0.45 with noise 0.2: a rise of 0.05; a fall by 0.12 was told."""
-    change = LossChange(before=0.3, now=0.45, rise=0.05, error=0.01)
+    change = LossChange(before=0.3, now=0.45, rise=0.05, error=0.01, noise=0.2)
     assert change.is_rise
     assert change.predicted(0.12) == pytest.approx(0.3 - 0.1 - 0.12 + 0.2)
+    assert change.predicted(5.0) == 0.2  # no loss is lower than its noise
 
 
 def test_the_trust_is_halved_held_and_won_back():
@@ -194,7 +195,7 @@ def test_a_run_whose_every_step_is_bad_ends_with_the_first_weights(inputs):  # n
 def test_a_loss_that_rises_by_itself_is_the_loss_of_the_potential(inputs, monkeypatch):  # noqa: F811
     """Steps are no longer compared with the first measurement, but begin with its atoms."""
     monkeypatch.setattr(
-        accepted, "loss_change", lambda ensembles, series: LossChange(0.1, 0.5, 0.4, 0.01)
+        accepted, "loss_change", lambda ensembles, series: LossChange(0.1, 0.5, 0.4, 0.01, 0.0)
     )
     training = trainer(inputs, Scripted([]))
     steps = training.steps(4)

@@ -149,7 +149,8 @@ class GaussNewton:
         assert self._basis is not None and self._start is not None
 
         steps, seconds = 0, 0.0
-        first: Array | None = None  # coordinates of the potential before this update
+        decrease = 0.0
+        present = first = self._present(values, kt)  # coordinates, now and before this update
         began = time.perf_counter()
         while True:
             states = [
@@ -169,8 +170,6 @@ class GaussNewton:
                 if not ensemble.of_windows
             ]
             sample_size = min(asked or [state.sample_size for state in states])
-            present = self._present(values, kt)
-            first = present if first is None else first
             correction = self._correction(models, present, kt)
             step = correction.total - present
             assert self._start is not None
@@ -190,14 +189,12 @@ class GaussNewton:
             values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
+            # to the potential as it was fitted, which its form may have kept from the correction
+            before, present = present, self._present(values, kt)
+            decrease += predicted_decrease(ensembles, models, correction.solution, before, present)
             spread = max(model.energy_spread(step) for model in models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        assert first is not None
-        # to the potential as it was fitted, which its form may have kept from the correction
-        decrease = predicted_decrease(
-            ensembles, models, correction.solution, first, self._present(values, kt)
-        )
         self._amplitude = max(self._amplitude, correction.amplitude)
         info, uncertainty = self._report(models, correction, step, correction.total - first)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
