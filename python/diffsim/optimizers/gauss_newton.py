@@ -150,7 +150,8 @@ class GaussNewton:
         assert self._prior is not None
 
         steps, seconds = 0, 0.0
-        before = values
+        decrease = 0.0
+        before = previous = values
         chosen: str | None = None
         began = time.perf_counter()
         while True:
@@ -186,15 +187,15 @@ class GaussNewton:
             values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
+            # to the potential as it was fitted, which its form may have kept from the correction
+            for ensemble, model in zip(ensembles, solution.models, strict=True):
+                ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
+            asked_for = solution.without_trust()
+            decrease += predicted_decrease(ensembles, solution.models, asked_for, previous, values)
+            previous = values
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        for ensemble, model in zip(ensembles, solution.models, strict=True):
-            ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
-        # to the potential as it was fitted, which its form may have kept from the correction
-        decrease = predicted_decrease(
-            ensembles, solution.models, solution.without_trust(), before, values
-        )
         self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
         info, uncertainty, pressures = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
