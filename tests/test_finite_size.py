@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +190,101 @@ def test_liquids_are_nearly_incompressible():
     assert 0.0 < structure[0, 0] < 0.2
     # as the curve is not that of 60 atoms, no fluid has it
     assert correction(WIDTH, g, np.array([0.7]), known, 60) is None
+
+
+# ---- in a training -------------------------------------------------------------------------------
+
+
+SCRIPT = """\
+units lj
+{style}
+lattice sc 0.7
+region box block 0 5 0 5 0 5
+create_box 2 box
+create_atoms 1 box
+set group all type/subset 2 25 4711
+mass * 1.0
+{more}
+"""
+
+
+def moved(tmp_path, targets, species=("A",), style="atom_style atomic", more="", **options):
+    """Targets of 125 atoms (100 A and 25 B, or one species) at that size, and the events."""
+    script = tmp_path / "in.fluid"
+    script.write_text(SCRIPT.format(style=style, more=more))
+    types = ["A", "B"] if len(species) == 2 else ["A", "A"]
+    system = System(script, 1.0, targets, types=types, **options)
+    (found,), events = at_simulated_size([system], LennardJones(list(species), 2.5), tmp_path)
+    return found.targets, events
+
+
+def curve(pair=("A", "A"), **box):
+    """Of a gas of small hard spheres, which the integral equation knows."""
+    r = 0.05 * (np.arange(50) + 0.5)
+    return RDF(r, np.where(r > 0.5, 1.0, 0.0), pair, **box)
+
+
+def test_targets_of_the_same_box_stay_as_they_are(tmp_path):
+    for box in ({"atoms": 125, "norm": "N-1"}, {"atoms": {"A": 125.0}, "norm": "N-1"}):
+        target = curve(**box)
+        (found,), events = moved(tmp_path, [target])
+        assert found is target and events == []
+
+
+def test_targets_of_an_unknown_box_stay_as_they_are_and_it_is_said(tmp_path):
+    for box, missing in (
+        ({}, "how many atoms"),
+        ({"atoms": 1000}, "its norm"),
+        ({"norm": "N"}, ""),
+    ):
+        target = curve(**box)
+        (found,), (event,) = moved(tmp_path, [target])
+        assert found is target and missing in event and "'atoms' and 'norm'" in event
+
+
+def test_a_target_is_brought_to_the_simulated_number_of_atoms(tmp_path):
+    target = curve(atoms=np.inf)
+    (found,), (event,) = moved(tmp_path, [target])
+    assert found.atoms == 125 and found.norm == "N-1" and found.norm_is_known
+    volume, rho = 4.0 / 3.0 * np.pi * 0.5**3, 0.7  # of the hollow sphere about an atom
+    tail = found.g[-1] - 1.0
+    # 1 + (1 - S)/N with 1/S = 1 + rho v at least: c is more negative than h where others press
+    assert rho * volume / (1.0 + rho * volume) / 125 < tail < 0.5 / 125
+    assert np.all(found.g[target.g == 0.0] == 0.0)
+    assert "infinitely many" in event and "125 atoms" in event and "integral equation" in event
+
+
+def test_pairs_counted_as_n_squared(tmp_path):
+    (like, unlike), (event,) = moved(
+        tmp_path,
+        [curve(atoms=125, norm="N"), curve(("A", "B"), atoms=125, norm="N")],
+        species=("A", "B"),
+    )
+    # of 100 atoms A the share 1/100 was counted of an atom with itself, of A and B none
+    assert like.g[-1] == pytest.approx(1.0 / (1.0 - 1.0 / 100))
+    assert unlike.g[-1] == pytest.approx(1.0)
+    assert "N^2 pairs" in event and "B-B has no target" in event and "incompressible" in event
+
+
+def test_numbers_of_one_species_are_held_against_those_of_the_system(tmp_path):
+    pair = [curve(("A", "B"), atoms={"A": 400.0, "B": 100.0}, norm="N-1")]
+    (found,), _ = moved(tmp_path, pair, species=("A", "B"))
+    assert found.g[-1] == pytest.approx((1.0 + 1.0 / 125) / (1.0 + 1.0 / 500))
+    swapped = [curve(("A", "B"), atoms={"A": 100.0, "B": 400.0}, norm="N-1")]
+    with pytest.raises(InputError, match=r"100 A and 400 B.*another mixture"):
+        moved(tmp_path, swapped, species=("A", "B"))
+
+
+def test_between_molecules_they_are_what_counts(tmp_path):
+    groups = [
+        f"group m{i} id {5 * i - 4}:{5 * i}\nset group m{i} mol {i}" for i in range(1, 26)
+    ]  # of 5
+    (found,), (event,) = moved(
+        tmp_path,
+        [curve(atoms=np.inf)],
+        style="atom_style molecular",
+        more="\n".join(groups),
+        intermolecular=True,
+    )
+    assert found.g[-1] == pytest.approx(1.0 + 1.0 / 25)
+    assert "25 molecules" in event and "no bonds" in event
