@@ -37,8 +37,10 @@ class Response:
 
     Attributes
     ----------
+    observables
+        Which of the ensemble's observables have a response, as indices, shape (O,).
     residual
-        Target minus average, shape (O,), for the observables that have a response.
+        Target minus average, shape (O,), for these observables.
     weights
         Of the observables in the loss, shape (O,).
     matrix
@@ -46,9 +48,10 @@ class Response:
         ensemble, shape (O, n).
     explicit
         Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)).
-    curve, place
-        Of the observables: which target they are values of, if that is a curve, else -1; and where
-        on its axis they are, shape (O,). Targets are counted from zero within the system.
+    curve, place, slope
+        Of the observables: which target they are values of, if that is a curve, else -1; where
+        on its axis they are; and the slope of the target there, shape (O,). Targets are counted
+        from zero within the system.
     bins
         Which bins, as indices into the (P, B) recorded ones, shape (n,).
     g
@@ -69,12 +72,14 @@ class Response:
         Number of samples that the estimate of the covariance is worth.
     """
 
+    observables: NDArray[np.intp]
     residual: Array
     weights: Array
     matrix: Array
     explicit: Array
     curve: NDArray[np.intp]
     place: Array
+    slope: Array
     bins: NDArray[np.intp]
     g: Array
     covariance: Array
@@ -180,10 +185,12 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             for target in ensemble.targets
         ]
     )[chosen]
-    curve, place = _places(ensemble)
+    curve, place, slope = _places(ensemble)
     return Response(
         curve=curve[chosen],
         place=place[chosen],
+        slope=slope[chosen],
+        observables=chosen,
         residual=(ensemble.target - at.observables)[chosen],
         weights=ensemble.weights[chosen],
         matrix=(
@@ -203,14 +210,17 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     )
 
 
-def _places(ensemble: Ensemble) -> tuple[NDArray[np.intp], Array]:
-    """Which curve every observable is a value of, -1 for numbers, and its place there, (O,)."""
-    curves, places = [], []
+def _places(ensemble: Ensemble) -> tuple[NDArray[np.intp], Array, Array]:
+    """Which curve every observable is a value of, -1 for numbers, its place and the target's slope
+    there, (O,) each."""
+    curves, places, slopes = [], [], []
     for index, target in enumerate(ensemble.targets):
-        axis = target.axis
-        curves.append(np.full(len(target.values), -1 if axis is None else index))
-        places.append(np.zeros(len(target.values)) if axis is None else axis)
-    return np.concatenate(curves), np.concatenate(places)
+        axis, values = target.axis, target.values
+        nothing = np.zeros(len(values))
+        curves.append(np.full(len(values), -1 if axis is None else index))
+        places.append(nothing if axis is None else axis)
+        slopes.append(nothing if axis is None else np.gradient(values, axis))
+    return np.concatenate(curves), np.concatenate(places), np.concatenate(slopes)
 
 
 def share_told(cross: Array, variances: Array, covariance: Array, n: float) -> Array:

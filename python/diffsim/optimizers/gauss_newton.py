@@ -37,7 +37,7 @@ determines u).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,8 +56,9 @@ from diffsim.optimizers.correction import (
     prior_magnitude,
     prior_variances,
 )
-from diffsim.optimizers.discrepancy import Discrepancy, most_probable
+from diffsim.optimizers.discrepancy import Alternatives, Discrepancy, most_probable
 from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joint
+from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
 from diffsim.optimizers.reference import MieFamily, Reference
 from diffsim.optimizers.trust import Trust
@@ -193,7 +194,11 @@ class GaussNewton:
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        self._amplitude = max(self._amplitude, solution.correction.amplitude)
+        # to the potential as it was fitted, which its form may have kept from the correction
+        decrease = predicted_decrease(
+            ensembles, solution.models, solution.without_trust(), before, values
+        )
+        self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
         info, uncertainty = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
@@ -201,7 +206,7 @@ class GaussNewton:
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]))
+        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease)
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
@@ -252,13 +257,14 @@ class GaussNewton:
                 for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
             ]
             solutions.append(self._solve_about(reference, design, models, values, kt))
-        best = max(solutions, key=lambda each: each.correction.log_evidence)
+        best = max(solutions, key=lambda each: each.alternatives.log_evidence)
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
                 self._theta = each.reference.moved(each.parameters).theta
                 self._prior = self._prior.at(self._theta)
-        return replace(best, rivals={each.reference.name: each.correction.log_evidence for each in solutions})
+        rivals = {each.reference.name: each.alternatives.log_evidence for each in solutions}
+        return replace(best, rivals=rivals)
 
     def _solve_about(
         self,
@@ -307,19 +313,21 @@ class GaussNewton:
                 discrepancy = most_probable(
                     discrepancy, lambda each, step=step: proposed(step, each).log_evidence
                 )
-            found = proposed(step, discrepancy)
-            total = 0.5 * (total + found.total)
+            total = 0.5 * (total + proposed(step, discrepancy).total)
+        alternatives = Alternatives.of(
+            discrepancy, lambda each, a=None: proposed(total - present, each, a)
+        )
+        # what the iteration has not yet reached is left to the next one
+        total = total + alternatives.total - alternatives.best.total
         smooth = (design.columns[:, : n - q] @ total[: n - q]).reshape(values.shape)
-        corrected = reference.at(total[n - q :]) + smooth
         return Solution(
             reference,
             design,
             models,
-            replace(found, total=total),
-            discrepancy,
+            alternatives,
+            total,
             total - present,
-            corrected,
-            lambda a: proposed(total - present, discrepancy, a),
+            reference.at(total[n - q :]) + smooth,
         )
 
     def _report(
@@ -340,7 +348,7 @@ class GaussNewton:
         factors
             Of the parts in the systems' potentials, shape (systems, parts).
         """
-        models, correction = solution.models, solution.correction
+        models, correction = solution.models, solution.alternatives.best
         amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
         seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
         changes = np.concatenate(
@@ -349,9 +357,14 @@ class GaussNewton:
                 for model, factor in zip(models, factors, strict=True)
             ]
         )
-        noise = joint([model.noise(solution.step, solution.discrepancy) for model in models])
-        claimed = solution.claim(amplitude)
-        left = claimed.standard_deviation(seen, noise, amplitude)
+
+        def noise(discrepancy: Discrepancy) -> Array:
+            return joint([model.noise(solution.step, discrepancy) for model in models])
+
+        knots = moved[0].size
+        rows = np.concatenate([seen, solution.design.columns[:knots]])
+        left = solution.alternatives.standard_deviation(rows, noise, amplitude)
+        left, at_knots = left[: len(seen)], left[len(seen) :]
         info = {
             "prior_amplitude": correction.amplitude,
             "trust": self.trust * self._trust.share,
@@ -360,12 +373,11 @@ class GaussNewton:
             "correction": float(np.sqrt(np.mean(changes**2))),
             "uncertainty": float(np.sqrt(np.mean(left**2))),
             "rough_misfit": solution.discrepancy.rough,
+            "misfit_of_place": solution.discrepancy.place,
             "smooth_misfit": solution.discrepancy.smooth,
             **{f"evidence_{name}": value for name, value in solution.rivals.items()},
         }
-        knots = moved[0].size
-        first = solution.design.columns[:knots]
-        return info, claimed.standard_deviation(first, noise, amplitude)
+        return info, at_knots
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -374,6 +386,10 @@ class GaussNewton:
         """
         self._trust.retreat()
         self._frames = min(2 * self._frames, MOST_FRAMES)
+
+    def hold(self) -> None:
+        """Keep the trust as it is for the next update."""
+        self._trust.hold()
 
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, how long to simulate, and what is left of the trust."""
@@ -459,15 +475,27 @@ class Solution:
     reference: Reference
     design: Design
     models: Sequence[LinearModel]
-    correction: Correction
-    discrepancy: Discrepancy
+    alternatives: Alternatives
+    total: Array
     step: Array
     values: Array
-    claim: Callable[[float], Correction]
     rivals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """The most probable one."""
+        return self.alternatives.discrepancy
+
+    def without_trust(self) -> Array:
+        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
+        correction = self.alternatives.best
+        centre = np.zeros(len(self.total))
+        centre[len(centre) - correction.parameters :] = self.reference.centre
+        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
+        asked = self.design.columns @ (centre + correction.solution @ residual)
+        return self.reference.values + asked.reshape(self.values.shape)
 
     @property
     def parameters(self) -> Array:
         """Coordinates of the reference's parameters, shape (q,)."""
-        total = self.correction.total
-        return total[len(total) - self.correction.parameters :]
+        return self.total[len(self.total) - self.alternatives.best.parameters :]

@@ -7,7 +7,7 @@ coordinates of a basis (`diffsim.optimizers.correction`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
@@ -64,6 +64,8 @@ class LinearModel:
         y, of the reference by the linear response, shape (B,).
     at_bins
         Change of the system's potential in the bins of `source` by x, shape (n, m).
+    factor
+        Of the parts in the system's potential, shape (parts,).
     to_bins
         Linear interpolation from the knots to these bins, shape (n, P K).
     scale
@@ -76,6 +78,7 @@ class LinearModel:
     response: Array
     residual: Array
     at_bins: Array
+    factor: Array
     to_bins: csr_array
     scale: Array
     length: float
@@ -114,23 +117,28 @@ class LinearModel:
             See the class.
         """
         to_bins = _interpolation(grid, centres)[source.bins]
-        of_system = np.tensordot(factor, change, 1)
         basis, coefficients = (
             np.tensordot(factor, columns.reshape(len(factor), -1, columns.shape[1]), 1)
             for columns in (design.columns, design.coefficients)
         )
         at_bins = to_bins @ basis
-        return cls(
+        at_reference = cls(
             source,
             source.matrix @ at_bins + source.explicit @ coefficients,
-            source.residual
-            + source.matrix @ (to_bins @ of_system.ravel())
-            + source.explicit @ spline_coefficients(of_system).ravel(),
+            source.residual,
             at_bins,
+            factor,
             to_bins,
             np.sqrt(mean_weight / source.weights),
             length,
         )
+        return replace(at_reference, residual=source.residual + at_reference.change(change))
+
+    def change(self, energies: Array) -> Array:
+        """Change of the observables with those of the parts at the knots, (parts, P, K) -> (B,)."""
+        of_system = np.tensordot(self.factor, energies, 1)
+        by_fluctuations = self.source.matrix @ (self.to_bins @ of_system.ravel())
+        return by_fluctuations + self.source.explicit @ spline_coefficients(of_system).ravel()
 
     def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step of x costs in effective sample size."""
@@ -171,8 +179,9 @@ class LinearModel:
             result = np.diag(np.diag(result))
         for curve in np.unique(self.source.curve[self.source.curve >= 0]):
             rows = np.flatnonzero(self.source.curve == curve)
-            places = self.source.place[rows]
-            result[np.ix_(rows, rows)] += discrepancy.covariance(places, self.length)
+            result[np.ix_(rows, rows)] += discrepancy.covariance(
+                self.source.place[rows], self.source.slope[rows], self.length
+            )
         return result
 
     def _error_of_response(self, step: Array) -> Array:

@@ -171,7 +171,9 @@ def read_run(path: Path) -> RunRecord:
     systems = separate(as_trained(given, config, cutoff), config.gradient, cutoff)
     trained = [system for system in systems if not system.validation]
     tests = [system for system in systems if system.validation]
-    found = read_latest_frames(path, len(trained), int(records[-1]["iteration"]))
+    # runs of earlier versions kept every piece
+    kept = [int(record["iteration"]) for record in records if record.get("accepted", True)]
+    found = read_latest_frames(path, len(trained), kept[-1])
     number, frames = (None, []) if found is None else found
     averages = checkpoint.get("validation", {}).get("averages", {})
     described = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,37 +14,12 @@ from diffsim.gradients.statistics import standard_error, statistical_inefficienc
 from diffsim.knots import Array
 from diffsim.simulation import Frames, System
 from diffsim.targets import RDF, shortened
+from diffsim.training.steps import LossChange
 
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
 SCATTER = 4.0  # standard errors of a temperature
-SIGNIFICANT = 2.0  # standard errors of a loss
 TOLD = 0.5  # share of a derivative that is signal
 NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
-
-
-@dataclass(frozen=True)
-class LossChange:
-    """Losses of the latest two pieces of simulation.
-
-    Attributes
-    ----------
-    before, now
-        The losses.
-    rise
-        Their difference without what noise adds to each of them on average.
-    error
-        Its standard error.
-    """
-
-    before: float
-    now: float
-    rise: float
-    error: float
-
-    @property
-    def is_rise(self) -> bool:
-        """Whether the loss rose by more than its noise explains."""
-        return self.rise > SIGNIFICANT * self.error
 
 
 def latest_series(ensemble: Ensemble) -> Array:
@@ -54,7 +28,7 @@ def latest_series(ensemble: Ensemble) -> Array:
     Observables that are functions of averages are linearised about them.
     """
     latest = ensemble.latest()
-    x = ensemble.observables[-ensemble.latest_length :]
+    x = ensemble.observables[ensemble.latest_piece]
     return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
 
 
@@ -93,7 +67,7 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, fl
 
 
 def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> LossChange:
-    """Compare the latest piece of simulation with the one before.
+    """Compare the latest piece of simulation with an earlier one.
 
     Both losses are in units of the latest piece's errors, where targets have error bars, so that
     only their averages differ. What noise adds to them differs between pieces of different lengths.
@@ -103,7 +77,7 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
     ensembles
         One per system.
     previous
-        `latest_series` of each, as it was before the latest piece.
+        `latest_series` of each, as it was when the earlier piece was the latest.
     """
     total = sum(ensemble.system.weight for ensemble in ensembles)
     before, now, rise, variance = 0.0, 0.0, 0.0, 0.0

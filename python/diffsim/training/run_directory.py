@@ -197,12 +197,13 @@ class RunDirectory:
             ) from None
 
     def write_checkpoint(self, trainer: Trainer) -> None:
-        """Keep the latest frames, with the splines that they were simulated with, and the state of
+        """Keep the newest frames, with the splines that they were simulated with, and the state of
         the trainer after an iteration."""
-        coefficients = np.array([ensemble.latest_coefficients for ensemble in trainer.ensembles])
+        assert trainer.newest is not None, "no iteration yet"
+        coefficients = np.array(trainer.newest.coefficients)
         same = bool((coefficients == coefficients[0]).all())  # one potential for all systems
         arrays: dict[str, Any] = {"coefficients": coefficients[0] if same else coefficients}
-        for index, frames in enumerate(trainer.latest):
+        for index, frames in enumerate(trainer.newest.frames):
             for entry in dataclasses.fields(frames):
                 arrays[f"{index}_{entry.name}"] = getattr(frames, entry.name)
         try:
