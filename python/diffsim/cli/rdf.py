@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from diffsim.errors import InputError
 
 ROUNDING = 1e-12
 """Relative errors up to this one come from rounding: the frames are all the same."""
+
+PAIRS = ("--pair", "--types")
+"""Options that take two names."""
+
+
+class RDFCommand(TyperCommand):
+    """The command line, where the two names of a pair may also stand with a comma between."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As click does it, after ``--pair A,B`` and ``--pair=A,B`` became ``--pair A B``."""
+        words: list[str] = []
+        for arg in args:
+            option, equals, value = arg.partition("=")
+            if equals and option in PAIRS and "," in value:
+                words += [option, *_names(value)]
+            elif words and words[-1] in PAIRS and "," in arg:
+                words += _names(arg)
+            else:
+                words.append(arg)
+        return super().parse_args(ctx, words)
+
+
+def _names(pair: str) -> list[str]:
+    return [name for name in pair.replace(",", " ").split(" ") if name]
 
 
 def rdf(
@@ -23,10 +48,11 @@ def rdf(
         Path | None, typer.Option(help="LAMMPS data file or other topology, where one is needed.")
     ] = None,
     pair: Annotated[
-        tuple[str, str] | None, typer.Option(help="Names of the atoms of the pair.")
+        tuple[str, str] | None, typer.Option(help="Names of the atoms of the pair.", metavar="A B")
     ] = None,
     types: Annotated[
-        tuple[str, str] | None, typer.Option(help="LAMMPS types of the atoms of the pair.")
+        tuple[str, str] | None,
+        typer.Option(help="LAMMPS types of the atoms of the pair.", metavar="1 2"),
     ] = None,
     start: Annotated[int, typer.Option(min=0, help="First frame, counted from 0.")] = 0,
     stop: Annotated[
@@ -36,7 +62,10 @@ def rdf(
     intermolecular: Annotated[
         bool, typer.Option("--intermolecular", help="Leave out pairs of atoms of one molecule.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="CSV file that is written.")] = Path("rdf.csv"),
+    output: Annotated[
+        Path,
+        typer.Option(help="File that is written: CSV, or columns with spaces if .xvg or .dat."),
+    ] = Path("rdf.csv"),
 ) -> None:
     """Average the RDF of a pair of species over a trajectory.
 

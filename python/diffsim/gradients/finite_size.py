@@ -50,7 +50,7 @@ RESIDUAL = 1e-9  # of h - c at another density
 ITERATIONS = 20  # at most, of g at infinite N with the size of its box
 INCOMPRESSIBLE = 1.0  # D of a fluid with S(0) = 0, whose composition does not fluctuate either
 FARTHEST = 100.0  # in kT: there is no solution nearby
-SETTLED = 1e-7  # of g, where these have converged
+SETTLED = 1e-3  # of D, where these have converged
 
 
 def limiting_structure(width: float, g: Array, density: Array) -> Array:
@@ -167,7 +167,7 @@ def first_order(width: float, g: Array, density: Array) -> Array | None:
 
 
 def correction(
-    width: float, g: Array, density: Array, known: NDArray[np.bool_], atoms: float
+    width: float, g: Array, density: Array, known: NDArray[np.bool_], atoms: float | Array
 ) -> Array | None:
     """D of `first_order` for curves that are themselves those of a finite box.
 
@@ -186,7 +186,8 @@ def correction(
     known
         Where g is known, shape (P, B).
     atoms
-        N, all atoms of the box; it may be infinite.
+        N, all atoms of the box; it may be infinite. Curves of different boxes have one each,
+        shape (P, 1).
 
     Returns
     -------
@@ -202,22 +203,22 @@ def correction(
         before, factor = factor, 1.0 + found / atoms
         if not factor.min() > 0.0:
             return None
-        if np.abs(factor - before).max() < SETTLED:
+        if np.all(np.abs(factor - before) <= SETTLED / np.asarray(atoms)):
             return found
     return None
 
 
-def ratio(coefficient: Array | float, atoms_from: float, atoms_to: float) -> Array | float:
+def ratio(coefficient: Array, atoms_from: float, atoms_to: float) -> Array:
     """g of a box of one number of atoms over that of another, to first order in 1/N.
 
     Parameters
     ----------
     coefficient
-        D of `correction`, or `INCOMPRESSIBLE` where it is not known.
+        D of `correction`, or `INCOMPRESSIBLE` where it is not known, of any shape.
     atoms_from, atoms_to
         Numbers of atoms; they may be infinite.
     """
-    return (1.0 + coefficient / atoms_to) / (1.0 + coefficient / atoms_from)
+    return np.asarray((1.0 + coefficient / atoms_to) / (1.0 + coefficient / atoms_from))
 
 
 def difference(

@@ -30,7 +30,10 @@ def write_rdf(
     atoms: float | Mapping[str, float] | None = None,
     norm: Norm | None = None,
 ) -> None:
-    """Write an RDF as CSV that :meth:`diffsim.targets.RDF.from_file` reads.
+    """Write an RDF as a file that :meth:`diffsim.targets.RDF.from_file` reads.
+
+    Files of the suffixes ``.xvg`` and ``.dat`` get spaces between their columns, as programs expect
+    it of them; all others are CSV.
 
     Parameters
     ----------
@@ -46,14 +49,17 @@ def write_rdf(
         As of :class:`diffsim.targets.RDF`; a comment each, none for None.
     """
     columns = [r, g] if error is None else [r, g, error]
-    header = "r,g" if error is None else "r,g,error"
+    names = ["r", "g", "error"][: len(columns)]
+    spaced = Path(path).suffix in (".xvg", ".dat")
     lines = [f"# {comment}" for comment in comments]
     if atoms is not None:
         lines.append(f"# atoms: {_text(atoms)}")
     if norm is not None:
         lines.append(f"# norm: {norm}")
-    lines.append(header)
-    lines += [",".join(f"{value:.10g}" for value in row) for row in zip(*columns, strict=True)]
+    lines.append(f"# {' '.join(names)}" if spaced else ",".join(names))
+    separator = " " if spaced else ","
+    for row in zip(*columns, strict=True):
+        lines.append(separator.join(f"{value:.10g}" for value in row))
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

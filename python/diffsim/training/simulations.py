@@ -67,6 +67,16 @@ class Simulations:
             [None] * self.layout.replicas for _ in self._simulators
         ]
 
+    @property
+    def densities(self) -> dict[str, float]:
+        """Number density of each system as its script makes it, without types that are left out."""
+        return {
+            simulator.system.name: sum(
+                density for name, density in simulator.density.items() if name != "NULL"
+            )
+            for simulator in self._simulators
+        }
+
     def _arrange(self, replicas: int | None) -> None:
         """Choose the layout, tell the pool of it, and the simulators of their share of the frames;
         validation systems have no replicas."""
