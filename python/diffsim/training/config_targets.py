@@ -47,7 +47,7 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 BESIDE = {
     "rdf": {"pair", "weight", "range", "bin_weights"},
     "coordination": {"pair", "distance", "error", "weight"},
-    **{name: {"species", "weight"} for name in CURVES},
+    **{name: {"species", "weight", "range"} for name in CURVES},
     "diffusion": {"species", "between", "error", "weight"},
     **{name: {"error", "weight"} for name in NUMBERS},
 }
@@ -110,7 +110,8 @@ class TargetConfig(Section):
     weight: Positive = Field(default=1.0, description="the weight among all targets")
     range: Range | None = Field(
         default=None,
-        description="a list of the smallest and the largest r that are kept (by default all)",
+        description="a list of the smallest and the largest r, or time, that are kept (by default "
+        "all)",
     )
     bin_weights: list[WeightedRange] | None = Field(
         default=None,
@@ -162,7 +163,7 @@ class TargetConfig(Section):
         for name, curve in CURVES.items():
             file = getattr(self, name)
             if file is not None and self.species is not None:
-                return curve.from_file(file, self.species, self.weight)
+                return curve.from_file(file, self.species, self.weight, self.range)
         if self.diffusion is not None and self.species is not None and self.between is not None:
             return Diffusion(self.diffusion, self.species, self.between, self.error, self.weight)
         if self.coordination is not None and self.pair is not None and self.distance is not None:

@@ -35,7 +35,7 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
-from diffsim.training.conclusion import concluding_events
+from diffsim.training.conclusion import concluding_events, time_events
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
@@ -178,6 +178,7 @@ class Trainer:
             self._events += fit_hypernetted_chain(
                 potential, [ensemble for ensemble, _ in known], [density for _, density in known]
             )
+        self._from_structure = bool(known) and start != "potential"
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
         self.iteration = 0
@@ -432,6 +433,8 @@ class Trainer:
             self.tell(temperature_event(system, frames))
             self.tell(chaos := chaos_event(ensemble, present.weights))
             self._chaotic |= chaos is not None
+        if self._from_structure and self.iteration == 1:
+            self._events += time_events(self.systems, self.latest, self.grid.species)
         return result
 
     def _validate(self, record: Iteration) -> Iteration:
