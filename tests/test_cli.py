@@ -165,6 +165,8 @@ def test_rdf_of_a_dump(diffsim, gas, tmp_path, types):
     np.testing.assert_array_equal(target.edges, 0.5 * np.arange(11))
     np.testing.assert_allclose(target.g[5:], 1.0, atol=0.15)
     assert np.all(np.abs(target.g - 1)[2:] < 5 * target.error[2:])
+    assert target.atoms == {"1": 40} if types == ("1", "1") else {"1": 40, "2": 20}
+    assert target.norm == "N-1"
     assert out.read_text().startswith(
         f"# RDF of the pair {types[0]}-{types[1]} (types) in gas.dump"
     )

@@ -72,7 +72,8 @@ def rdf(
     Distances are in the unit of the file (LAMMPS, DCD) or in Angstrom (formats with a unit of
     their own). The periodic box of each frame is used; errors are standard errors of the mean that
     take the correlation of the frames into account. Molecules are told by LAMMPS's molecule IDs, or
-    by the topology's molecules, bonds or residues, whichever it has first.
+    by the topology's molecules, bonds or residues, whichever it has first. The file says how many
+    atoms of the pair's species the box holds, as g(r) depends on it.
     """
     from diffsim.targets import write_rdf
     from diffsim.targets.trajectory import (
@@ -107,6 +108,7 @@ def rdf(
     if error is None or ((error <= ROUNDING * measured.g) & (measured.g > 0.0)).any():
         error = None
         comments.append("without errors: the frames are too few or too equal to estimate them")
-    write_rdf(output, measured.r, measured.g, error, comments)
+    atoms = dict(zip(species, measured.atoms, strict=True))
+    write_rdf(output, measured.r, measured.g, error, comments, atoms, norm="N-1")
     for line in [*comments, f"written to {output}"]:
         typer.echo(line)

@@ -23,6 +23,7 @@ Ivanizki, Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems; Ve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -74,6 +75,25 @@ def indirect_correlation(width: float, g: Array, density: Array) -> Array:
     values, vectors = _eigen((g - 1.0) @ forward.T, root)
     gamma = _function(vectors, values**2 / np.maximum(1.0 + values, SMALLEST))
     return np.asarray(_of_pairs(gamma, root) @ inverse.T)
+
+
+def indirect_derivative(width: float, g: Array, density: Array) -> Callable[[Array], Array]:
+    """Derivative of `indirect_correlation` by h, as the function from dh to d(h - c), both (P, B).
+
+    dH - dC with dC = (1 + H)^-1 dH (1 + H)^-1; arguments as `hnc_potential`.
+    """
+    forward, inverse = _transform(g.shape[1], width)
+    root = np.sqrt(density)
+    values, vectors = _eigen((g - 1.0) @ forward.T, root)
+    inverted = _function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
+
+    def derivative(dh: Array) -> Array:
+        d_matrices = _matrices(dh @ forward.T, root)
+        return np.asarray(
+            _of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
+        )
+
+    return derivative
 
 
 def hnc_continuation(

@@ -29,6 +29,9 @@ class Box:
     ----------
     atoms
         Their number.
+    molecules
+        Number of molecules, by LAMMPS's molecule IDs; an atom without one, or with the ID 0, is one
+        by itself.
     half_width
         Half of the smallest distance between opposite faces.
     density
@@ -38,6 +41,7 @@ class Box:
     """
 
     atoms: int
+    molecules: int
     half_width: float
     density: dict[str, float]
     timestep: float
@@ -72,6 +76,9 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
         local = lammps.numpy.extract_atom("type")[: lammps.extract_setting("nlocal")]
+        of_molecules = lammps.numpy.extract_atom("molecule")
+        ids = np.zeros_like(local) if of_molecules is None else of_molecules[: len(local)]
+        molecules = len(np.unique(ids[ids > 0])) + int(np.sum(ids <= 0))
         timestep = float(lammps.extract_global("dt"))
         atoms = np.bincount(local, minlength=len(types) + 1)
     length = np.array(high) - np.array(low)
@@ -80,7 +87,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     density: dict[str, float] = {}
     for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
         density[name] = density.get(name, 0.0) + float(number / length.prod())
-    return Box(int(atoms.sum()), 0.5 * float(widths.min()), density, timestep)
+    return Box(int(atoms.sum()), molecules, 0.5 * float(widths.min()), density, timestep)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

@@ -59,12 +59,15 @@ class MeasuredRDF:
         Standard errors of ``g``, None if there is only one frame.
     frames : int
         Number of frames.
+    atoms : tuple of two int
+        Numbers of atoms of the two species, twice the same if they are one.
     """
 
     r: FloatArray
     g: FloatArray
     error: FloatArray | None
     frames: int
+    atoms: tuple[int, int]
 
 
 def rdf_of_frames(
@@ -148,6 +151,7 @@ def rdf_of_frames(
         g=g.mean(axis=0),
         error=standard_error(g) if len(g) > 1 else None,
         frames=len(g),
+        atoms=(len(first), len(first if second is None else second)),
     )
 
 

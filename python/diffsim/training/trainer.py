@@ -36,6 +36,7 @@ from diffsim.training.checks import (
     check_temperatures,
 )
 from diffsim.training.conclusion import concluding_events, time_events
+from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
@@ -125,6 +126,9 @@ class Trainer:
         check_systems(systems, validate_every)
         check_protocol(protocol)
         check_gradient(gradient, optimizer)
+        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
+        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
+        systems, sizes = at_simulated_size(systems, potential, self.scratch)
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
         if start not in ("pmf", "hnc", "potential"):
@@ -139,8 +143,6 @@ class Trainer:
         self.protocol = protocol or Protocol()
         check_device(self.protocol.device)
         self.seed = seed
-        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
-        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
 
         species = tuple(potential.species)
         k_b = boltzmann(potential.units)
@@ -157,7 +159,7 @@ class Trainer:
         pool, aborts = pool or SerialPool(), aborts or {}
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        self._events = ranges  # for the next record
+        self._events = ranges + sizes  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
