@@ -48,7 +48,7 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 """Functions of time that a file, a species and a weight say all of."""
 
 BESIDE = {
-    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm"},
+    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm", "columns"},
     "coordination": {"pair", "distance", "error", "weight"},
     **{name: {"species", "weight", "range"} for name in CURVES},
     "diffusion": {"species", "between", "error", "weight"},
@@ -132,6 +132,12 @@ class TargetConfig(Section):
         "`N`, in the file (by default what its line `# norm: ...` says)",
     )
 
+    columns: list[int] | None = Field(
+        default=None,
+        description="a list of the columns of the file, counted from 1, that hold r, g and, "
+        "optionally, the error of g (by default it has no others)",
+    )
+
     @property
     def observable(self) -> str:
         """Name of the observable."""
@@ -177,6 +183,7 @@ class TargetConfig(Section):
                 range=self.range,
                 atoms=math.inf if isinstance(self.atoms, str) else self.atoms,
                 norm=self.norm,
+                columns=self.columns,
             )
             if self.bin_weights is None:
                 return target
