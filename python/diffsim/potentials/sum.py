@@ -9,12 +9,12 @@ import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
+from diffsim.potentials.closed_form import Well
 from diffsim.potentials.tangent_kernel import (
     kernels_by_autograd,
     sum_of_kernels,
     tangent_kernels,
 )
-from diffsim.potentials.closed_form import Well
 
 
 class Sum(PairPotential):

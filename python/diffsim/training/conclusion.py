@@ -8,11 +8,12 @@ from typing import Any
 from diffsim.knots import Grid, knot_values_at
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Density, Pressure
+from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
 from diffsim.training.plausibility import (
     floated,
     high_pressure,
     misfit,
+    stretched,
     undetermined_pressure,
     without_well,
 )
@@ -72,4 +73,23 @@ def concluding_events(
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
     )
     sentences.append(misfit(*sizes))
+    sentences += time_events(systems, latest, grid.species)
     return list(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def time_events(
+    systems: Sequence[System], latest: Sequence[Frames], species: Sequence[str]
+) -> list[str]:
+    """Sentences about velocity autocorrelations whose time axis is that of no potential."""
+    sentences = [
+        stretched(
+            target.label,
+            target.target.time,
+            target.values,
+            target.observe(frames, species).mean(axis=0),
+        )
+        for system, frames in zip(systems, latest, strict=True)
+        for target in system.targets
+        if isinstance(target, WindowAverage) and isinstance(target.target, VACF)
+    ]
+    return [sentence for sentence in sentences if sentence]

@@ -33,7 +33,7 @@ from diffsim.training.checks import (
     check_systems,
     check_temperatures,
 )
-from diffsim.training.conclusion import concluding_events
+from diffsim.training.conclusion import concluding_events, time_events
 from diffsim.training.fine_bins import with_merged_bins
 from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.layout import Layout
@@ -150,6 +150,7 @@ class Trainer:
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
         first = fit_start(start, potential, given, simulators)
         told = ranges + sizes + merged + first.events
+        self._from_structure = start != "potential" and bool(first.anchors)
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
         self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
@@ -336,6 +337,9 @@ class Trainer:
             self.tell(temperature_event(system, frames))
             self.tell(chaos := chaos_event(ensemble, present.weights))
             self._chaotic |= chaos is not None
+        if self._from_structure and self.iteration == 1:
+            for event in time_events(self.systems, newest.frames, self.grid.species):
+                self.tell(event)
         return result
 
     def _validate(self, record: Iteration) -> Iteration:
