@@ -52,6 +52,8 @@ class Fluid:
         Of the bins of g(r), and of all of them; at most half of the box.
     intermolecular
         Whether g(r) is that of beads of different molecules.
+    file
+        Its target, where that is one of an example.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Fluid:
     width: float = 0.02
     reach: float = 5.0
     intermolecular: bool = False
+    file: Path | None = None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -80,8 +83,8 @@ class Fluid:
 
     def target(self, pair: tuple[str, str]) -> Path:
         """The file of a pair's g(r)."""
-        if self.name == "lj":
-            return EXAMPLES / "lj" / "target.csv"
+        if self.file is not None:
+            return self.file
         which = "" if len(self.species) == 1 else f"_{pair[0]}-{pair[1]}"
         return TARGETS / f"{self.name}{which}.csv"
 
@@ -101,6 +104,8 @@ FLUIDS = {
             1.0,
             LENNARD_JONES,
             variables={"density": 0.7, "cells": 10},
+            reach=4.0,
+            file=EXAMPLES / "lj" / "target.csv",
         ),
         Fluid(
             "triple",
@@ -116,13 +121,13 @@ FLUIDS = {
         ),
         Fluid(
             "mie",
-            "Mie 14-7, cutoff 2.5, rho = 0.7, T = 1",
+            "Mie 9-6, epsilon 0.8, cutoff 2.5, rho = 0.7, T = 1",
             LIQUID,
             1.0,
-            Mie(n=14.0, m=7.0),
+            Mie((0.8,), n=9.0, m=6.0),
             variables={"density": 0.7, "cells": 10},
-            steps=60_000,
-            equilibration=10_000,
+            reach=4.0,
+            file=EXAMPLES / "families" / "mie.csv",
         ),
         Fluid(
             "critical",
@@ -131,7 +136,8 @@ FLUIDS = {
             1.2,
             LENNARD_JONES,
             variables={"density": 0.3, "cells": 10},
-            steps=200_000,
+            steps=120_000,
+            equilibration=10_000,
         ),
         Fluid(
             "dimers",
@@ -142,6 +148,8 @@ FLUIDS = {
             LENNARD_JONES,
             timestep=0.004,
             intermolecular=True,
+            steps=60_000,
+            equilibration=10_000,
         ),
         Fluid(
             "melt",
@@ -150,7 +158,8 @@ FLUIDS = {
             1.0,
             REPULSIVE,
             cutoff=1.5,
-            steps=100_000,
+            steps=80_000,
+            equilibration=10_000,
         ),
         Fluid(
             "melt_between",
@@ -159,8 +168,9 @@ FLUIDS = {
             1.0,
             REPULSIVE,
             cutoff=1.5,
-            steps=100_000,
+            steps=80_000,
             intermolecular=True,
+            equilibration=10_000,
         ),
         Fluid(
             "trimers",
@@ -173,6 +183,8 @@ FLUIDS = {
             timestep=0.004,
             reach=4.5,
             intermolecular=True,
+            steps=60_000,
+            equilibration=10_000,
         ),
         Fluid(
             "demixing",
@@ -184,8 +196,8 @@ FLUIDS = {
             species=("A", "B"),
             variables={"density": 0.8},
             timestep=0.008,
-            steps=50_000,
-            equilibration=15_000,
+            steps=20_000,
+            equilibration=8_000,
         ),
         Fluid(
             "six",
@@ -195,8 +207,8 @@ FLUIDS = {
             SIX,
             species=("A", "B", "C", "D", "E", "F"),
             variables={"density": 0.75},
-            steps=40_000,
-            equilibration=10_000,
+            steps=16_000,
+            equilibration=5_000,
             reach=4.0,
         ),
         Fluid(
@@ -208,9 +220,9 @@ FLUIDS = {
             species=("W",),
             cutoff=9.0,
             units="real",
-            timestep=5.0,
-            steps=30_000,
-            equilibration=5_000,
+            timestep=10.0,
+            steps=15_000,
+            equilibration=3_000,
             width=0.05,
             reach=12.0,
         ),
@@ -229,11 +241,11 @@ FLUIDS = {
             types=(-1, -1, 0),
             cutoff=5.0,
             variables={"density": 0.27},
-            timestep=0.004,
-            steps=30_000,
-            equilibration=10_000,
-            reach=7.6,
+            timestep=0.006,
+            steps=10_000,
+            equilibration=3_000,
+            reach=6.3,
         ),
     )
 }
-"""By their names; `lj` is the liquid of ``examples/lj``, with its target."""
+"""By their names."""
