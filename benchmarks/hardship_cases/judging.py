@@ -56,9 +56,9 @@ class Result:
     first_loss, last_loss, md_steps, iterations
         Of the metrics.
     said
-        What the command printed as notes from its last iteration on.
+        Notes that the command printed from its last iteration on; see `notes`.
     notes
-        All notes.
+        All of them.
     """
 
     case: str
@@ -205,13 +205,20 @@ def status_of(log: str) -> dict[str, Any]:
 
 
 def notes(log: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Notes of the last lines of a run, from the line of its last iteration on, and all notes."""
+    """Notes of the last lines of a run, from the line of its last iteration on, and all notes.
+
+    A run that is said to end without a result, or not to meet a target, says a word too.
+    """
     lines = [line.strip() for line in log.splitlines()]
     rows = [i for i, line in enumerate(lines) if is_iteration(line)]
     begin = rows[-1] if rows else 0
 
     def among(some: Sequence[str]) -> tuple[str, ...]:
-        return tuple(line.removeprefix("note: ") for line in some if line.startswith("note: "))
+        return tuple(
+            line.removeprefix("note: ")
+            for line in some
+            if line.startswith(("note: ", "ended after ")) or "not met: " in line
+        )
 
     return among(lines[begin:]), among(lines)
 
