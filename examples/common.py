@@ -86,7 +86,8 @@ def simulate_truth(
 
 
 def write_target(path: Path, frames: Frames, pair: int, comments: Sequence[str]) -> None:
-    """Write g(r) of a pair of species with its standard errors, and the pressure in a comment."""
+    """Write g(r) of a pair of species with its standard errors, the size of the box and, in a
+    comment, the pressure."""
     g = frames.rdf(pair)
     pressure, error = frames.pressure.mean(), float(standard_error(frames.pressure))
     write_rdf(
@@ -95,6 +96,8 @@ def write_target(path: Path, frames: Frames, pair: int, comments: Sequence[str])
         g.mean(axis=0),
         standard_error(g),
         comments=[*comments, f"pressure of that run: {pressure:.4f} +- {error:.4f}"],
+        atoms=int(frames.atoms.sum()),
+        norm="N-1",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
 import subprocess
 import sys
@@ -163,8 +165,42 @@ def test_rdf_of_a_dump(diffsim, gas, tmp_path, types):
     np.testing.assert_array_equal(target.edges, 0.5 * np.arange(11))
     np.testing.assert_allclose(target.g[5:], 1.0, atol=0.15)
     assert np.all(np.abs(target.g - 1)[2:] < 5 * target.error[2:])
+    assert target.atoms == {"1": 40} if types == ("1", "1") else {"1": 40, "2": 20}
+    assert target.norm == "N-1"
     assert out.read_text().startswith(
         f"# RDF of the pair {types[0]}-{types[1]} (types) in gas.dump"
+    )
+
+
+@pytest.mark.parametrize(
+    "pair", [("--types", "1", "2"), ("--types", "1,2"), ("--types=1,2",), ("--types", "1, 2")]
+)
+def test_how_a_pair_may_be_written(diffsim, gas, tmp_path, pair):
+    out = tmp_path / "g.csv"
+    code, said, _ = diffsim("rdf", gas, *pair, "--range", 5, "--bin", 0.5, "--output", out)
+    assert code == 0 and "RDF of the pair 1-2" in said
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress)])
+def test_rdf_of_a_compressed_dump(diffsim, gas, tmp_path, suffix, compress):
+    packed = tmp_path / f"packed.dump{suffix}"
+    packed.write_bytes(compress(gas.read_bytes()))
+    options = ("--types", 1, 1, "--range", 5, "--bin", 0.5, "--output")
+    assert diffsim("rdf", packed, *options, tmp_path / "a.csv")[0] == 0
+    assert diffsim("rdf", gas, *options, tmp_path / "b.csv")[0] == 0
+    a, b = (RDF.from_file(tmp_path / name, ("1", "1")) for name in ("a.csv", "b.csv"))
+    np.testing.assert_array_equal(a.g, b.g)
+
+
+def test_an_rdf_under_the_name_of_an_xvg_file_is_one(diffsim, gas, tmp_path):
+    out = tmp_path / "g.xvg"
+    code, *_ = diffsim(
+        "rdf", gas, "--types", 1, 1, "--range", 5, "--bin", 0.5, "--output", out
+    )  # fmt: skip
+    rows = [line.split() for line in out.read_text().splitlines() if line[0] not in "#@"]
+    assert code == 0 and len(rows) == 10 and all(len(row) == 3 for row in rows)
+    np.testing.assert_allclose(
+        RDF.from_file(out, ("1", "1")).g, [float(row[1]) for row in rows], rtol=1e-9
     )
 
 
@@ -212,6 +248,9 @@ def test_rdf_errors(diffsim, gas, tmp_path):
     fails(rdf(gas, *pair, range=5.5), "half of the shortest width", "5.5", "5")
     fails(rdf(gas, *pair, range=4.8), "whole number of bins")
     fails(rdf(gas, *pair, "--start", 30), "at least one frame")
+    # two atoms 3 apart: a range in another unit of length finds no pair
+    far = dump(tmp_path / "far.dump", [[[1, 1, 1], [1, 1, 8]]], [1, 1])
+    fails(rdf(far, *pair, range=0.5), "No pair", "0.5", "smallest distance", "is 3.", "1 nm is 10")
     (tmp_path / "bad.dump").write_text("ITEM: TIMESTEP\nx\n")
     fails(rdf(tmp_path / "bad.dump", *pair), "bad.dump' cannot be read")
     (tmp_path / "box.xyz").write_text("2\n\nA 0 0 0\nA 1 0 0\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from diffsim.errors import InputError
@@ -110,6 +112,32 @@ def test_dumped_configurations_are_read_again(folder, tmp_path, text):
     other = tmp_path / "elsewhere"
     other.mkdir()
     assert load(other, dump_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("keys", "atoms", "norm"),
+    [
+        ("", 500, "N"),  # as the file says
+        ("atoms: 1000", 1000, "N"),
+        ("atoms: infinite, norm: N-1", math.inf, "N-1"),
+        ("atoms: {A: 800, B: 200}", {"A": 800, "B": 200}, "N"),
+    ],
+)
+def test_the_box_of_a_target_in_the_configuration_overrides_that_in_the_file(
+    folder, tmp_path, keys, atoms, norm
+):
+    (folder / "rdf.csv").write_text("# atoms: 500\n# norm: N\n0.5 0\n1.5 2\n2.5 1\n")
+    config = load(folder, MINIMAL.replace("[A, B]}\n", f"[A, B], {keys}}}\n"))
+    (tmp_path / "dumped.yaml").write_text(dump_config(config))
+    for found in (config, load_config(tmp_path / "dumped.yaml")):
+        target = found.systems[0].targets[0].load()
+        assert target.atoms == atoms and target.norm == norm
+
+
+@pytest.mark.parametrize("atoms", ["many", "1", ".inf", "{}", "{A: 0}", "[1000]"])
+def test_numbers_of_atoms_that_cannot_be(folder, atoms):
+    (line,) = problems(folder, MINIMAL.replace("[A, B]}\n", f"[A, B], atoms: {atoms}}}\n"))
+    assert "atoms should be a number of atoms from 2 up, 'infinite', or a mapping" in line
 
 
 def test_potential_from_a_file_is_where_the_training_starts(folder):

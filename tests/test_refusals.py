@@ -70,7 +70,7 @@ def test_atoms_that_leave_without_a_word(tmp_path):
 
 
 def test_a_box_that_shrinks_below_the_range(tmp_path):
-    text = FLUID + "fix press all deform 1 x final 0 4.5 y final 0 4.5 z final 0 4.5 units box\n"
+    text = FLUID + "fix press all press/berendsen iso 500 500 0.1 modulus 100\n"
     trainer = Trainer(
         lennard_jones(),
         [system(tmp_path, text, targets=[target(reach=2.75)])],

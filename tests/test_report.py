@@ -699,7 +699,8 @@ def test_arrows_of_the_report_run_one_way():
     """As ARCHITECTURE.md has them."""
     below = ("knots", "species", "errors", "targets", "simulation", "potentials", "report")
     below += ("gradients.statistics",)
-    training = {f"training.{name}" for name in ("config", "measurement", "systems", "windows")}
+    names = ("config", "fine_bins", "measurement", "systems", "windows")
+    training = {f"training.{name}" for name in names}
     training |= {"training"}  # its run_lock
     for file, module in imports("report"):
         assert module.startswith(below) or module in {*training, "training.yaml_file"}, file

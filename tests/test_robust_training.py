@@ -134,7 +134,7 @@ def test_a_potential_that_failed_is_not_the_best(inputs):
     training.fit(1)
     # stored frames may take a potential for the best that no simulation survives
     deep = LennardJones(["A"], 1.8, epsilon=1e100).state_dict()
-    training._best = deep
+    training._reached.best = deep
     training.potential.load_state_dict(deep)
     with pytest.raises(SimulationError, match=r"Iteration 2 was given up.*'fluid'"):
         training.fit(1)
@@ -388,13 +388,15 @@ def test_first_order_halves_its_rate_for_good(sampled):
 # ---- a step that makes it worse ----
 
 
-def test_a_step_that_makes_the_loss_worse_is_followed_by_a_smaller_one(inputs):
-    """Epsilon 3 instead of 1 freezes the liquid; its frames are kept all the same."""
+def test_a_step_that_makes_the_loss_worse_is_undone(inputs):
+    """Epsilon 3 instead of 1 freezes the liquid; its frames are kept in the pool all the same."""
     training = trainer(inputs, [3.0, 3.0])
     one, two = training.fit(2)
     assert two.loss > 2 * one.loss
     (event,) = [event for event in two.events if "loss rose" in event]
-    assert f"from {one.loss:.4g} to {two.loss:.4g}" in event and "predicted" in event
+    assert f"from {one.loss:.4g} to {two.loss:.4g}" in event and "step was undone" in event
+    assert "iteration 1 left" in event and "predicted" not in event  # nobody did
+    assert (one.accepted, two.accepted) == (True, False)
     assert training.optimizer.share == 0.5
     assert len(training.ensembles[0]) == 20 and two.md_steps == 520
     # the best weights are still those of the first piece
@@ -428,7 +430,7 @@ class Fake:
         self.weights = np.linspace(0.5, 1.5, series.shape[1])
         self.target = goal
         self.latest_error = standard_error(series)
-        self.observables, self.latest_length = series, len(series)
+        self.observables, self.latest_piece = series, slice(None)
         self.latest_frames, self.beta = None, 1.0
 
     def latest(self):

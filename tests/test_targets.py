@@ -75,6 +75,72 @@ def test_written_files_are_read_again(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("atoms", "norm", "line", "known"),
+    [
+        (1000, "N-1", "# atoms: 1000\n# norm: N-1\n", True),
+        (1000, "N", "# atoms: 1000\n# norm: N\n", True),
+        (1000, None, "# atoms: 1000\n", False),  # 1 - S/N, or 1 + (1 - S)/N?
+        (None, "N", "# norm: N\n", False),
+        (np.inf, None, "# atoms: infinite\n", True),
+        ({"A": 800, "B": 200}, "N-1", "# atoms: A 800, B 200\n# norm: N-1\n", True),
+        (None, None, "", False),
+    ],
+)
+def test_a_file_says_of_how_many_atoms_it_is(tmp_path, atoms, norm, line, known):
+    r, g = np.array([0.5, 1.5, 2.5]), np.array([0.0, 2.0, 1.0])
+    write_rdf(tmp_path / "g.csv", r, g, None, ["liquid"], atoms, norm)
+    assert f"# liquid\n{line}r,g\n" in (tmp_path / "g.csv").read_text()
+    target = RDF.from_file(tmp_path / "g.csv", ("A", "B") if isinstance(atoms, dict) else PAIR)
+    assert target.atoms == atoms and target.norm == norm and target.norm_is_known == known
+
+
+def test_what_is_said_in_python_overrides_the_file(tmp_path):
+    path = write(tmp_path / "g.csv", "# atoms: 1000\n#norm: N\n0.5,0\n1.5,2\n2.5,1\n")
+    target = RDF.from_file(path, PAIR, atoms=np.inf, norm="N-1")
+    assert target.atoms == np.inf and target.norm == "N-1"
+    assert RDF.from_file(path, PAIR).norm == "N"
+
+
+def test_numbers_of_species_are_those_of_the_pair_in_order_where_names_differ(tmp_path):
+    path = write(tmp_path / "g.csv", "# atoms: 1 800, 2 200\n0.5,0\n1.5,2\n2.5,1\n")
+    assert RDF.from_file(path, ("A", "B")).atoms == {"A": 800, "B": 200}
+    path.write_text("# atoms: OW 512\n0.5,0\n1.5,2\n2.5,1\n")
+    assert RDF.from_file(path, ("W", "W")).atoms == {"W": 512}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# atoms: many\n", ["Line 1", "'many'", "# atoms: 1000"]),
+        ("r g\n# atoms: A 800\n", ["Line 2", "'A 800'"]),  # of which pair, A-B?
+        ("# atoms: nan\n", ["Line 1", "'nan'"]),
+        ("# norm: N2\n", ["Line 1", "'N2'", "# norm: N-1"]),
+    ],
+)
+def test_lines_about_the_box_that_are_not_understood(tmp_path, text, words):
+    path = write(tmp_path / "g.csv", text + "0.5 0\n1.5 2\n2.5 1\n")
+    with pytest.raises(InputError) as caught:
+        RDF.from_file(path, ("A", "B"))
+    assert all(word in str(caught.value) for word in [*words, str(path)])
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ({"atoms": 1}, ["at least 2", "1 was given"]),
+        ({"atoms": np.nan}, ["at least 2", "nan"]),
+        ({"atoms": {"A": 1000}}, ["number of atoms of B"]),
+        ({"atoms": {"A": np.inf, "B": 5.0}}, ["finite", "infinitely many"]),
+        ({"norm": "N2"}, ["'N-1' or 'N'", "'N2'"]),
+    ],
+)
+def test_boxes_that_cannot_be(box, words):
+    with pytest.raises(InputError) as caught:
+        RDF(np.array([0.5, 1.5, 2.5]), np.array([0.0, 2.0, 1.0]), ("A", "B"), **box)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("0.5 1\n1.5 x1\n2.5 1\n", ["Line 2", "'x1'"]),

@@ -19,7 +19,7 @@ from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones, load
 from diffsim.simulation import lammps_instance
-from diffsim.simulation.lammps_engine import lammps_message
+from diffsim.simulation.advice import lammps_message
 from diffsim.targets import RDF
 from diffsim.training.config import load_config
 from diffsim.training.run import run_training

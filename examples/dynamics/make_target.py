@@ -66,6 +66,8 @@ def main() -> None:
             g.mean(axis=0),
             standard_error(g),
             comments=["g(r) of A-A, lj units: columns r, g(r), standard error", about],
+            atoms=int(frames.atoms.sum()),
+            norm="N-1",
         )
         values, errors = frames.motion.mean(axis=0), standard_error(frames.motion)
         for index, species in enumerate(SPECIES):

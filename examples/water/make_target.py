@@ -56,6 +56,8 @@ def main() -> None:
             f"pressure of that run: {pressure[0]:.0f} +- {pressure[1]:.0f} atm, "
             f"temperature {frames.temperature.mean():.1f} K",
         ],
+        atoms=int(frames.atoms[0]),  # beads, of which the simulated system has as many
+        norm="N-1",
     )
 
 

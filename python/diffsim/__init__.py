@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffsim import gradients, optimizers, potentials, report, simulation, targets, training
+    from diffsim.errors import DiffSimError
     from diffsim.simulation import System
     from diffsim.training.records import Protocol
     from diffsim.training.trainer import Trainer
@@ -35,12 +36,14 @@ _MODULES = (
     "training",
 )
 _CLASSES = {
+    "DiffSimError": "diffsim.errors",
     "Protocol": "diffsim.training.records",
     "System": "diffsim.simulation",
     "Trainer": "diffsim.training.trainer",
 }
 
 __all__ = [
+    "DiffSimError",
     "Protocol",
     "System",
     "Trainer",

@@ -34,6 +34,12 @@ class SimulationError(DiffSimError):
     """LAMMPS stopped with an error; the text holds LAMMPS's own message and input line."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 MISTAKE = 2
 """Exit status where the user has to mend something first, as for an unknown option: to try again is
 of no use."""

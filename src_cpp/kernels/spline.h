@@ -63,12 +63,22 @@ struct SplinePosition {
   DIFFSIM_ANYWHERE int first_basis() const { return row > 0 ? row - 1 : 0; }
 };
 
-inline SplinePosition spline_position(double s, double s_inner, double inv_h, int knots)
+template <class Real>
+DIFFSIM_ANYWHERE inline int spline_row(Real s, Real s_inner, Real inv_h, int knots, Real &t)
 {
-  const double x = (s - s_inner) * inv_h + 1.0;
-  const int below = x > 0.0 ? static_cast<int>(x) : 0;
+  const Real x = (s - s_inner) * inv_h + Real(1);
+  const int below = x > Real(0) ? static_cast<int>(x) : 0;
   const int row = below < knots ? below : knots - 1;
-  return {row, x - row};
+  t = x - Real(row);
+  return row;
+}
+
+DIFFSIM_ANYWHERE inline SplinePosition spline_position(double s, double s_inner, double inv_h,
+                                                       int knots)
+{
+  SplinePosition at;
+  at.row = spline_row(s, s_inner, inv_h, knots, at.t);
+  return at;
 }
 
 // phi and dphi/dt

@@ -302,9 +302,9 @@ extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const
                                          const Evaluation *where, TorchScriptModel *model,
                                          char *message, int length)
 {
+  load_gpu_part();
   // the profiling executor recompiles a model during its first calls, which takes longer than all of
   // the tabulation; specialising for shapes gains nothing here
-  load_gpu_part();
   torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
   torch::jit::setFusionStrategy(no_specialisation);
   try {

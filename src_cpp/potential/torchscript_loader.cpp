@@ -1,24 +1,16 @@
 #include "torchscript.h"
 
+#include "../kernels/library_folder.h"
+
 #include <dlfcn.h>
 
 namespace diffsim {
 
 namespace {
 
-// the folder of the library that holds this function
-std::string own_directory()
-{
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<void *>(&own_directory), &info) || !info.dli_fname) return ".";
-  const std::string path = info.dli_fname;
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 OpenTorchScript *load_library()
 {
-  const std::string path = own_directory() + "/" + TORCHSCRIPT_LIBRARY;
+  const std::string path = library_folder() + "/" + TORCHSCRIPT_LIBRARY;
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char *reason = dlerror();

@@ -8,7 +8,7 @@ import typer
 
 from diffsim.cli.doctor import doctor
 from diffsim.cli.export import export
-from diffsim.cli.rdf import rdf
+from diffsim.cli.rdf import RDFCommand, rdf
 from diffsim.cli.report import report
 from diffsim.cli.train import train
 from diffsim.errors import (
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(report)
-app.command()(rdf)
+app.command(cls=RDFCommand)(rdf)
 app.command()(export)
 app.command()(doctor)
 

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from diffsim.errors import InputError
 
 ROUNDING = 1e-12
 """Relative errors up to this one come from rounding: the frames are all the same."""
+
+PAIRS = ("--pair", "--types")
+"""Options that take two names."""
+
+
+class RDFCommand(TyperCommand):
+    """The command line, where the two names of a pair may also stand with a comma between."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As click does it, after ``--pair A,B`` and ``--pair=A,B`` became ``--pair A B``."""
+        words: list[str] = []
+        for arg in args:
+            option, equals, value = arg.partition("=")
+            if equals and option in PAIRS and "," in value:
+                words += [option, *_names(value)]
+            elif words and words[-1] in PAIRS and "," in arg:
+                words += _names(arg)
+            else:
+                words.append(arg)
+        return super().parse_args(ctx, words)
+
+
+def _names(pair: str) -> list[str]:
+    return [name for name in pair.replace(",", " ").split(" ") if name]
 
 
 def rdf(
@@ -23,10 +48,11 @@ def rdf(
         Path | None, typer.Option(help="LAMMPS data file or other topology, where one is needed.")
     ] = None,
     pair: Annotated[
-        tuple[str, str] | None, typer.Option(help="Names of the atoms of the pair.")
+        tuple[str, str] | None, typer.Option(help="Names of the atoms of the pair.", metavar="A B")
     ] = None,
     types: Annotated[
-        tuple[str, str] | None, typer.Option(help="LAMMPS types of the atoms of the pair.")
+        tuple[str, str] | None,
+        typer.Option(help="LAMMPS types of the atoms of the pair.", metavar="1 2"),
     ] = None,
     start: Annotated[int, typer.Option(min=0, help="First frame, counted from 0.")] = 0,
     stop: Annotated[
@@ -36,14 +62,18 @@ def rdf(
     intermolecular: Annotated[
         bool, typer.Option("--intermolecular", help="Leave out pairs of atoms of one molecule.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="CSV file that is written.")] = Path("rdf.csv"),
+    output: Annotated[
+        Path,
+        typer.Option(help="File that is written: CSV, or columns with spaces if .xvg or .dat."),
+    ] = Path("rdf.csv"),
 ) -> None:
     """Average the RDF of a pair of species over a trajectory.
 
     Distances are in the unit of the file (LAMMPS, DCD) or in Angstrom (formats with a unit of
     their own). The periodic box of each frame is used; errors are standard errors of the mean that
     take the correlation of the frames into account. Molecules are told by LAMMPS's molecule IDs, or
-    by the topology's molecules, bonds or residues, whichever it has first.
+    by the topology's molecules, bonds or residues, whichever it has first. The file says how many
+    atoms of the pair's species the box holds, as g(r) depends on it.
     """
     from diffsim.targets import write_rdf
     from diffsim.targets.trajectory import (
@@ -78,6 +108,7 @@ def rdf(
     if error is None or ((error <= ROUNDING * measured.g) & (measured.g > 0.0)).any():
         error = None
         comments.append("without errors: the frames are too few or too equal to estimate them")
-    write_rdf(output, measured.r, measured.g, error, comments)
+    atoms = dict(zip(species, measured.atoms, strict=True))
+    write_rdf(output, measured.r, measured.g, error, comments, atoms, norm="N-1")
     for line in [*comments, f"written to {output}"]:
         typer.echo(line)

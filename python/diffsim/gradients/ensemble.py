@@ -54,6 +54,10 @@ class Ensemble:
     products of the pair counts with the splines' coefficients. The latest `MOST_PIECES` pieces of
     simulation are kept: memory stays bounded, and older ones hardly tell of the present potential.
 
+    The *latest* piece is the one that was added last, or, where that one was taken back, the one
+    that was the latest before: the piece of the potential from which an optimizer steps. Frames of
+    a piece that was taken back stay in the pool: they are true of the potential they are from.
+
     Parameters
     ----------
     system
@@ -99,6 +103,8 @@ class Ensemble:
         self.pairs = np.empty((0, 0, 0))  # numbers of pairs in the bins
         self.volume = np.empty(0)
         self._latest: Frames | None = None
+        self._after = 0  # pieces that were added, and taken back, after the latest one
+        self._before: tuple[int, Frames | None, Array] | None = None  # the latest piece before
         self.counts_per_g = np.empty((0, 0))
         self._log_mixture = np.empty(0)
 
@@ -140,22 +146,41 @@ class Ensemble:
     @property
     def latest_length(self) -> int:
         """Number of frames of the latest piece of simulation."""
-        return self._lengths[-1]
+        return self._lengths[-1 - self._after]
+
+    @property
+    def latest_piece(self) -> slice:
+        """Where the frames of the latest piece are among all frames."""
+        end = len(self) - sum(self._lengths[len(self._lengths) - self._after :])
+        return slice(end - self.latest_length, end)
+
+    @property
+    def pieces(self) -> list[tuple[slice, Array]]:
+        """Frames of each piece of simulation, and the coefficients (P (K + 2),) it was made with,
+        the oldest first."""
+        ends = np.cumsum(self._lengths)
+        return [
+            (slice(int(end) - n, int(end)), c)
+            for end, n, c in zip(ends, self._lengths, self._coefficients, strict=True)
+        ]
 
     @property
     def latest_coefficients(self) -> Array:
         """Coefficients (P, K + 2) of the spline of the latest piece of simulation."""
         n_pairs = len(species_pairs(len(self.species)))
-        return self._coefficients[-1].reshape(n_pairs, -1)
+        return self._coefficients[-1 - self._after].reshape(n_pairs, -1)
 
     @property
     def latest_frames(self) -> Frames:
-        """The frames that were added last."""
+        """The frames of the latest piece of simulation."""
         assert self._latest is not None, "no frames yet"
         return self._latest
 
     def add(self, frames: Frames, coefficients: Array) -> None:
-        """Add the frames that were simulated with these coefficients (P, K + 2) of the spline."""
+        """Add the frames that were simulated with these coefficients (P, K + 2) of the spline.
+
+        They are the latest piece then.
+        """
         counts = frames.counts.reshape(len(frames), -1)
         flat = coefficients.ravel()
         quantities = self._quantities(frames)
@@ -188,7 +213,8 @@ class Ensemble:
                 self.counts_per_g[pair] = 1.0 / frames.one_pair(pair, frames.edges)
                 pairs[:, pair] = frames.distances[:, pair]
         self.pairs = pairs if first else np.concatenate([self.pairs, pairs])
-        self._latest = frames
+        self._before = (self._after + 1, self._latest, self.latest_error)
+        self._latest, self._after = frames, 0
         self._coefficients.append(flat)
         self._lengths.append(len(frames))
         self.latest_error = self._error_of_latest(new)
@@ -206,6 +232,16 @@ class Ensemble:
         _, self._log_mixture = reweighting.mbar(
             self._reduced, np.array(self._lengths, dtype=np.float64)
         )
+
+    def take_back(self) -> None:
+        """Make the latest piece the one that was the latest before the last one was added.
+
+        The frames that were added last stay in the pool.
+        """
+        assert self._before is not None and self._before[1] is not None, "no piece before"
+        self._after, self._latest, self.latest_error = self._before
+        self._before = None
+        assert self._after < len(self._lengths), "the piece before is forgotten"
 
     def _forget_oldest(self) -> None:
         n = self._lengths.pop(0)
@@ -242,11 +278,12 @@ class Ensemble:
 
     def latest(self) -> Weighted:
         """The latest piece of simulation by itself, in the potential that was simulated."""
-        n = self.latest_length
+        n, piece = self.latest_length, self.latest_piece
         weights = np.zeros(len(self))
-        weights[-n:] = 1.0 / n
-        observables, jacobian = self._average(self._observed[-n:].mean(axis=0))
-        return Weighted(weights, n, observables, self._coefficients[-1], jacobian)
+        weights[piece] = 1.0 / n
+        observables, jacobian = self._average(self._observed[piece].mean(axis=0))
+        coefficients = self._coefficients[-1 - self._after]
+        return Weighted(weights, n, observables, coefficients, jacobian)
 
     def observed(self, coefficients: Array) -> Array:
         """The quantities whose averages the observables are, of all frames, shape (F, M).
@@ -288,13 +325,12 @@ class Ensemble:
         """
         flat = coefficients.ravel()
         if self.along_trajectories:
-            weights = self.latest().weights
+            latest = self.latest()
+            weights = latest.weights
             # initial states are not reweighted, but where they would have to be the potential is
             # too far away for its derivative
-            change = self.beta * (self._counts @ (flat - self._coefficients[-1]))
-            size = reweighting.effective_sample_size(
-                reweighting.log_weights(change[-self.latest_length :])
-            )
+            change = self._counts[self.latest_piece] @ (flat - latest.coefficients)
+            size = reweighting.effective_sample_size(reweighting.log_weights(self.beta * change))
         else:
             reduced = self.beta * (self._counts @ flat)
             log_w = reweighting.log_weights(reduced + self._log_mixture)

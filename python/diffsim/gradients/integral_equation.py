@@ -23,6 +23,7 @@ Ivanizki, Appl. Math. Inf. Sci. 14, 1 (2020) for its use in inverse problems; Ve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -69,11 +70,30 @@ def indirect_correlation(width: float, g: Array, density: Array) -> Array:
 
     With H as in the module's text, H - C = H^2 (1 + H)^-1; arguments as `hnc_potential`.
     """
+    forward, inverse = transform(g.shape[1], width)
+    root = np.sqrt(density)
+    values, vectors = eigen((g - 1.0) @ forward.T, root)
+    gamma = function(vectors, values**2 / np.maximum(1.0 + values, SMALLEST))
+    return np.asarray(of_pairs(gamma, root) @ inverse.T)
+
+
+def indirect_derivative(width: float, g: Array, density: Array) -> Callable[[Array], Array]:
+    """Derivative of `indirect_correlation` by h, as the function from dh to d(h - c), both (P, B).
+
+    dH - dC with dC = (1 + H)^-1 dH (1 + H)^-1; arguments as `hnc_potential`.
+    """
     forward, inverse = _transform(g.shape[1], width)
     root = np.sqrt(density)
     values, vectors = _eigen((g - 1.0) @ forward.T, root)
-    gamma = _function(vectors, values**2 / np.maximum(1.0 + values, SMALLEST))
-    return np.asarray(_of_pairs(gamma, root) @ inverse.T)
+    inverted = _function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
+
+    def derivative(dh: Array) -> Array:
+        d_matrices = _matrices(dh @ forward.T, root)
+        return np.asarray(
+            _of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
+        )
+
+    return derivative
 
 
 def hnc_continuation(
@@ -96,7 +116,7 @@ def hnc_continuation(
     g, shape (P, B), or None if there is no solution, or only one that is not a fluid (a structure
     factor near zero or below): g is not known far enough.
     """
-    forward, inverse = _transform(g.shape[1], width)
+    forward, inverse = transform(g.shape[1], width)
     root = np.sqrt(density)
     unknown = ~known
     h = np.where(known, g - 1.0, 0.0)
@@ -104,12 +124,12 @@ def hnc_continuation(
         return np.asarray(g)
 
     def state(h: Array) -> tuple[Array, Array, Array, Array]:
-        values, vectors = _eigen(h @ forward.T, root)
+        values, vectors = eigen(h @ forward.T, root)
         floored = np.maximum(1.0 + values, SMALLEST)
-        gamma = _of_pairs(_function(vectors, values**2 / floored), root) @ inverse.T
+        gamma = of_pairs(function(vectors, values**2 / floored), root) @ inverse.T
         outside = np.exp(np.clip(gamma[unknown], -LARGEST_INDIRECT, LARGEST_INDIRECT))
         residual = h[unknown] + 1.0 - outside
-        return residual, outside, _function(vectors, 1.0 / floored), values
+        return residual, outside, function(vectors, 1.0 / floored), values
 
     residual, outside, inverted, values = state(h)
     for _ in range(NEWTON_STEPS):
@@ -121,8 +141,8 @@ def hnc_continuation(
         ) -> Array:  # of the residual: (1 - g d gamma / dh) step
             change = np.zeros(known.shape)
             change[unknown] = step.ravel()
-            dh = _matrices(change @ forward.T, root)
-            d_gamma = _of_pairs(dh - inverted @ dh @ inverted, root) @ inverse.T
+            dh = matrices(change @ forward.T, root)
+            d_gamma = of_pairs(dh - inverted @ dh @ inverted, root) @ inverse.T
             return np.asarray(step.ravel() - outside * d_gamma[unknown])
 
         size = len(residual)
@@ -164,14 +184,14 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
     pairs = species_pairs(len(density))
     n_bins = g.shape[1]
     r = (np.arange(n_bins) + 0.5) * width
-    forward, inverse = _transform(n_bins, width)
+    forward, inverse = transform(n_bins, width)
 
     start = TAPER * r[-1]
     taper = np.where(r < start, 1.0, np.cos(0.5 * np.pi * (r - start) / (r[-1] - start)) ** 2)
     h_k = ((g - 1.0) * taper) @ forward.T
     root = np.sqrt(density)
-    values, vectors = _eigen(h_k, root)
-    inverted = _function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
+    values, vectors = eigen(h_k, root)
+    inverted = function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
 
     # gamma = h - c; d gamma = T dh; (1 - g T) dh = -g beta du
     size = len(pairs) * n_bins
@@ -189,7 +209,7 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
     return np.asarray(np.linalg.solve(operator, source).reshape(beta_du.shape))
 
 
-def _matrices(h_k: Array, root: Array) -> Array:
+def matrices(h_k: Array, root: Array) -> Array:
     """Matrices H_ab = sqrt(rho_a rho_b) h_ab(k), (M, S, S), from functions of pairs (P, M)."""
     matrices = np.zeros((h_k.shape[1], len(root), len(root)))
     for pair, (a, b) in enumerate(species_pairs(len(root))):
@@ -197,24 +217,24 @@ def _matrices(h_k: Array, root: Array) -> Array:
     return matrices
 
 
-def _of_pairs(matrices: Array, root: Array) -> Array:
-    """Functions of pairs (P, M) from matrices (M, S, S): the inverse of `_matrices`."""
+def of_pairs(matrices: Array, root: Array) -> Array:
+    """Functions of pairs (P, M) from matrices (M, S, S): the inverse of `matrices`."""
     return np.array([matrices[:, a, b] / (root[a] * root[b]) for a, b in species_pairs(len(root))])
 
 
-def _eigen(h_k: Array, root: Array) -> tuple[Array, Array]:
+def eigen(h_k: Array, root: Array) -> tuple[Array, Array]:
     """Eigenvalues (M, S) and eigenvectors (M, S, S) of H; 1 + H are the structure factors."""
-    values, vectors = np.linalg.eigh(_matrices(h_k, root))
+    values, vectors = np.linalg.eigh(matrices(h_k, root))
     return values, vectors
 
 
-def _function(vectors: Array, values: Array) -> Array:
+def function(vectors: Array, values: Array) -> Array:
     """The symmetric matrices with these eigenvectors and eigenvalues, (M, S, S)."""
     return np.asarray((vectors * values[:, None, :]) @ np.swapaxes(vectors, 1, 2))
 
 
 @lru_cache(maxsize=8)
-def _transform(n_bins: int, width: float) -> tuple[Array, Array]:
+def transform(n_bins: int, width: float) -> tuple[Array, Array]:
     """Fourier transform of radial functions in three dimensions and its inverse, as matrices.
 
         f(k) = 4 pi / k int r f(r) sin(kr) dr,    f(r) = 1 / (2 pi^2 r) int k f(k) sin(kr) dk

@@ -24,6 +24,8 @@ from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Fluid
 
+NEAR = 0.1  # kT: potentials in which a fluid fluctuates alike
+SEEN = 0.1  # of g, where the distance of two potentials is looked at
 LONE = 1e-9  # what all other windows weigh together, where one is all
 BLOCKS = 25  # to the cutoff, for the scatter of derivatives along windows
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
@@ -35,8 +37,10 @@ class Response:
 
     Attributes
     ----------
+    observables
+        Which of the ensemble's observables have a response, as indices, shape (O,).
     residual
-        Target minus average, shape (O,), for the observables that have a response.
+        Target minus average, shape (O,), for these observables.
     weights
         Of the observables in the loss, shape (O,).
     matrix
@@ -44,18 +48,21 @@ class Response:
         ensemble, shape (O, n).
     explicit
         Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)).
+    curve, place, slope
+        Of the observables: which target they are values of, if that is a curve, else -1; where
+        on its axis they are; and the slope of the target there, shape (O,). Targets are counted
+        from zero within the system.
     bins
         Which bins, as indices into the (P, B) recorded ones, shape (n,).
     g
         Distribution function in these bins, shape (n,).
     covariance
         Of the observables in a frame, shape (O, O).
-    target_noise
-        Covariance of the targets' errors, shape (O, O). Error bars are given the correlations of
-        the frames: both come from the same kind of measurement.
+    errors
+        Standard errors of the targets, shape (O,); zero where they are exact.
     noise
-        Covariance of the errors of averages and targets with the autocorrelation of every mode,
-        shape (O, O); see `error_of_averages`.
+        Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
+        see `error_of_averages`.
     energy
         Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
     independent_frames
@@ -65,14 +72,18 @@ class Response:
         Number of samples that the estimate of the covariance is worth.
     """
 
+    observables: NDArray[np.intp]
     residual: Array
     weights: Array
     matrix: Array
     explicit: Array
+    curve: NDArray[np.intp]
+    place: Array
+    slope: Array
     bins: NDArray[np.intp]
     g: Array
     covariance: Array
-    target_noise: Array
+    errors: Array
     noise: Array
     energy: Array
     independent_frames: float
@@ -141,7 +152,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     bins = _usable_bins(ensemble, fluid, at.sample_size)
     counts_per_g = ensemble.counts_per_g.ravel()[bins]
     n_independent = _independent_frames(ensemble, at)
-    covariance, share, worth = _covariance(ensemble, at, fluid, bins, n_independent)
+    covariance, share, worth = _covariance(ensemble, at, fluid, bins, grid, n_independent)
 
     rows = _rows(ensemble, at, fluid, bins, grid)
     # What numbers of pairs and volume do not tell (other interactions, a third moment, motion)
@@ -174,7 +185,12 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             for target in ensemble.targets
         ]
     )[chosen]
+    curve, place, slope = _places(ensemble)
     return Response(
+        curve=curve[chosen],
+        place=place[chosen],
+        slope=slope[chosen],
+        observables=chosen,
         residual=(ensemble.target - at.observables)[chosen],
         weights=ensemble.weights[chosen],
         matrix=(
@@ -186,12 +202,25 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         bins=bins,
         g=fluid.g.ravel()[bins],
         covariance=observed,
-        target_noise=_scaled(observed, given),
-        noise=error + _scaled(error, given),
+        errors=given,
+        noise=error,
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
         worth=worth,
     )
+
+
+def _places(ensemble: Ensemble) -> tuple[NDArray[np.intp], Array, Array]:
+    """Which curve every observable is a value of, -1 for numbers, its place and the target's slope
+    there, (O,) each."""
+    curves, places, slopes = [], [], []
+    for index, target in enumerate(ensemble.targets):
+        axis, values = target.axis, target.values
+        nothing = np.zeros(len(values))
+        curves.append(np.full(len(values), -1 if axis is None else index))
+        places.append(nothing if axis is None else axis)
+        slopes.append(nothing if axis is None else np.gradient(values, axis))
+    return np.concatenate(curves), np.concatenate(places), np.concatenate(slopes)
 
 
 def share_told(cross: Array, variances: Array, covariance: Array, n: float) -> Array:
@@ -264,12 +293,6 @@ def shrunk(covariance: Array, rows: NDArray[np.bool_], n: float) -> Array:
     return np.asarray(covariance * factor)
 
 
-def _scaled(covariance: Array, errors: Array) -> Array:
-    """The covariance matrix of the same correlations with other standard errors."""
-    scale = errors / np.sqrt(np.diag(covariance))
-    return covariance * np.outer(scale, scale)
-
-
 def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covariance: Array) -> Array:
     """Covariance of the errors of averages over frames that are correlated.
 
@@ -326,7 +349,12 @@ def _fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
 
 
 def _covariance(
-    ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], n_independent: float
+    ensemble: Ensemble,
+    at: Weighted,
+    fluid: Fluid,
+    bins: NDArray[np.intp],
+    grid: Grid,
+    n_independent: float,
 ) -> tuple[Array, float, float]:
     """Covariance of what fluctuates, per frame; the frames' share of it; its worth in samples."""
     # to the theory, a species of one atom, which has no pair with itself, is an ideal gas
@@ -347,17 +375,17 @@ def _covariance(
         place[bins // n_bins] * n_bins + bins % n_bins,
     )
     z = _fluctuating(ensemble, bins)
-    sample = reweighting.covariance(at.weights, z, z)
+    sample, n_samples = _sample(ensemble, at, z, fluid, grid, n_independent)
     n = len(bins)
     theory = prior
     if z.shape[1] == n:
-        prior, of_modes = with_variances_of_modes(theory, sample, n_independent)
+        prior, of_modes = with_variances_of_modes(theory, sample, n_samples)
     else:
         # the theory is of constant volume; what the volume adds is taken from the frames
         variance, with_volume = sample[n, n], sample[:n, n]
         of_volume = np.outer(with_volume, with_volume) / variance
         at_volume = sample[:n, :n] - of_volume
-        prior, of_modes = with_variances_of_modes(theory, at_volume, n_independent)
+        prior, of_modes = with_variances_of_modes(theory, at_volume, n_samples)
         theory, prior = (
             np.block(
                 [
@@ -367,9 +395,51 @@ def _covariance(
             )
             for part in (theory, prior)
         )
-    covariance, worth = posterior_covariance(prior, sample, n_independent, theory)
+    covariance, worth = posterior_covariance(prior, sample, n_samples, theory)
     # of the modes the frames are worth no more than they say there
-    return covariance, n_independent / worth, min(worth, of_modes)
+    return covariance, n_samples / worth, min(worth, of_modes)
+
+
+def _sample(
+    ensemble: Ensemble, at: Weighted, z: Array, fluid: Fluid, grid: Grid, n_independent: float
+) -> tuple[Array, float]:
+    """Covariance of what fluctuates as the frames have it, and the number of samples.
+
+    Weights of frames are extensive: in a large system hardly one piece of simulation counts in the
+    potential of another. How a fluid fluctuates is not: between potentials that differ by little
+    everywhere it is the same. The covariance within each piece that the weights leave out counts
+    as far as its potential is near,
+
+        m_k = n_k (1 - o_k) / (1 + (d_k / d)^2)
+
+    with the overlap o_k of its frames, the root mean square d_k of the change of the potential where
+    there are pairs, and d = `NEAR` kT.
+    """
+    total = n_independent * reweighting.covariance(at.weights, z, z)
+    n = n_independent
+    inside = (ensemble.centres < ensemble.cutoff) & (fluid.g > SEEN)
+    per_frame = n_independent / at.sample_size
+    for frames, coefficients in ensemble.pieces:
+        length = frames.stop - frames.start
+        overlap = min(1.0, float(at.weights[frames].sum()) * at.sample_size / length)
+        change = np.concatenate(
+            [
+                grid.basis(pair, ensemble.centres[chosen]) @ c
+                for pair, (chosen, c) in enumerate(
+                    zip(
+                        inside,
+                        (at.coefficients - coefficients).reshape(len(inside), -1),
+                        strict=True,
+                    )
+                )
+            ]
+        )
+        far = ensemble.beta * float(np.sqrt(np.mean(change**2))) / NEAR
+        worth = per_frame * length * (1.0 - overlap) / (1.0 + far**2)
+        within = np.full(length, 1.0 / length)
+        total += worth * reweighting.covariance(within, z[frames], z[frames])
+        n += worth
+    return total / n, n
 
 
 def _rows(

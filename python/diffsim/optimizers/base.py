@@ -26,12 +26,16 @@ class Update:
     uncertainty
         Standard deviation of the potential at the knots that the frames leave, shape (P, K), at the
         reference temperature of one that depends on it; None where the optimizer knows none.
+    predicted_decrease
+        By how much the loss should be lower than that of the latest piece, both without what noise
+        adds to them; None where the optimizer does not say.
     """
 
     steps: int
     seconds_gradient: float
     info: Mapping[str, float] = field(default_factory=dict)
     uncertainty: Array | None = None
+    predicted_decrease: float | None = None
 
 
 class Optimizer(Protocol):
@@ -57,7 +61,7 @@ class Optimizer(Protocol):
         potential
             A `torch.nn.Module` that keeps the model contract, or a
             `diffsim.potentials.TemperatureDependent`; the ensembles' latest frames were simulated
-            with it.
+            with it. They are not those that were added last where these were taken back.
         grid
             Knots, the same as the ensembles'.
         ensembles
@@ -66,10 +70,18 @@ class Optimizer(Protocol):
         ...
 
     def retreat(self) -> None:
-        """Make the next steps smaller: the last one led to a failure or to a worse loss.
+        """Make the next steps smaller: the last one led to a failure, to a worse loss, or to much
+        less than it promised.
 
         Where the last step is taken back, the trainer calls `load_state_dict` with the state from
         before that step first. How far the optimizer has retreated is part of its state.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Do not make the next step larger: the last one kept a part of what it promised only.
+
+        Asked only of an optimizer whose updates say what they promise (`Update`).
         """
         ...
 

@@ -76,7 +76,7 @@ def with_jitter(covariance: Array) -> Array:
 
 @dataclass(frozen=True)
 class Correction:
-    """What residuals say of the correction x of the first potential, and how well.
+    """What residuals say of the correction x of a reference, and how well.
 
     Attributes
     ----------
@@ -85,53 +85,76 @@ class Correction:
     amplitude
         a of maximal evidence.
     evidence
-        Logarithm of the evidence for that amplitude over that for no correction at all.
+        Logarithm of the evidence for that amplitude over that for no smooth correction at all.
+    log_evidence
+        Logarithm of the evidence itself, up to a constant of the number of residuals: to compare
+        references and errors of data by.
     solution
-        G with x = G y, where y is the residual of the first potential, shape (m, B).
+        G with x = G y + ..., where y is the residual of the reference, shape (m, B).
     left_out
         1 - G M: what of a correction the residuals do not tell, shape (m, m).
+    parameters
+        Number q of the last coordinates, those of the reference's parameters.
     """
 
     total: Array
     amplitude: float
     evidence: float
+    log_evidence: float
     solution: Array
     left_out: Array
+    parameters: int = 0
+    kt: float = 1.0
 
     def standard_deviation(self, basis: Array, noise: Array, amplitude: float) -> Array:
         """Standard deviation of basis x for a covariance N (B, B) of the residual, shape (n,).
 
-            Cov(x) = a (1 - G M)(1 - G M)^T + G N G^T
+            Cov(x) = (1 - G M) P (1 - G M)^T + G N G^T
 
-        With the N and the a that x was solved with this is the posterior covariance. It holds for
-        others as well, as x is linear in y.
+        With the noise and the amplitude that x was solved with this is the posterior covariance. It
+        holds for others as well, as x is linear in y.
         """
         factor = cholesky(with_jitter(noise), lower=True)
-        prior = ((basis @ self.left_out) ** 2).sum(axis=1)
+        variances = prior_variances(len(self.total), self.parameters, amplitude, self.kt)
+        prior = ((basis @ self.left_out) ** 2) @ variances
         data = ((basis @ self.solution @ factor) ** 2).sum(axis=1)
-        return np.asarray(np.sqrt(amplitude * prior + data))
+        return np.asarray(np.sqrt(prior + data))
+
+
+def prior_variances(size: int, parameters: int, amplitude: float, kt: float) -> Array:
+    """The diagonal of P: a for smooth corrections, kT^2 for the parameters of a reference, (m,)."""
+    return np.concatenate([np.full(size - parameters, amplitude), np.full(parameters, kt**2)])
 
 
 def most_probable_correction(
-    response: Array, residual: Array, noise: Array, present: Array, kt: float, trust: float
+    response: Array,
+    residual: Array,
+    noise: Array,
+    present: Array,
+    kt: float,
+    trust: float | Array,
+    centre: Array | None = None,
+    amplitude: float | None = None,
 ) -> Correction:
-    """The most probable correction x of the first potential.
+    """The most probable correction x of a reference potential.
 
-    Before the residuals are known x is N(0, a 1), with the amplitude a of maximal evidence,
+    Before the residuals are known the coordinates of smooth corrections are N(0, a), with the
+    amplitude a of maximal evidence, and those of the reference's parameters, which come last, are
+    N(x_c, kT^2):
 
-        ln p(y | a) = -y^T A^-1 y / 2 - ln det A / 2,   A = S + a M M^T
+        ln p(y | a) = -d^T A^-1 d / 2 - ln det A / 2,   A = S + M P M^T,   d = y - M x_c
 
-    The step from the present potential is N(0, t 1) as well, for the response is linear in a small
+    The step from the present potential is N(0, t) as well, for the response is linear in a small
     range only. Together,
 
-        x = argmin (y - M x)^T S^-1 (y - M x) + |x|^2 / a + |x - x_0|^2 / t
+        x = argmin (y - M x)^T S^-1 (y - M x) + (x - x_c)^T P^-1 (x - x_c) + |x - x_0|^2 / t
 
     Parameters
     ----------
     response
         M = J times the prior's basis, shape (B, m).
     residual
-        y: target minus what the first potential would give by the linear response, shape (B,).
+        y: target minus what the reference would give by the linear response, shape (B,).
     noise
         S, covariance of the residual's error, shape (B, B).
     present
@@ -139,40 +162,67 @@ def most_probable_correction(
     kt
         Thermal energy, the unit of the amplitudes that are tried.
     trust
-        t, the square of an energy.
+        t, the square of an energy; of every coordinate, shape (m,), or of all.
+    centre
+        x_c of the parameters, shape (q,); none by default.
+    amplitude
+        a, if it is not that of maximal evidence.
     """
-    factor = cholesky(with_jitter(noise), lower=True)
-    y = solve_triangular(factor, residual, lower=True)
-    left, singular, right = np.linalg.svd(
-        solve_triangular(factor, response, lower=True), full_matrices=False
+    n = len(present)
+    q = 0 if centre is None else len(centre)
+    smooth, of_parameters = response[:, : n - q], response[:, n - q :]
+    middle = np.zeros(n)
+    if centre is not None:
+        middle[n - q :] = centre
+    deviation = residual - response @ middle
+
+    # the parameters' part of the evidence has no amplitude to be found: it counts as noise
+    factor = cholesky(with_jitter(noise + kt**2 * of_parameters @ of_parameters.T), lower=True)
+    y = solve_triangular(factor, deviation, lower=True)
+    left, singular, _ = np.linalg.svd(
+        solve_triangular(factor, smooth, lower=True), full_matrices=False
     )
     projected = left.T @ y
-
-    amplitudes = AMPLITUDES * kt**2
+    amplitudes = AMPLITUDES * kt**2 if amplitude is None else np.array([amplitude])
     variances = 1.0 + amplitudes[:, None] * singular**2
     # relative to no correction, for which all variances are one
     gain = 0.5 * (projected**2 * (1.0 - 1.0 / variances) - np.log(variances)).sum(axis=1)
     best = int(np.argmax(gain))
     a = float(amplitudes[best])
-    untold = present * a / (a + trust)  # where the residuals say nothing
-    told = (singular * projected + right @ present / trust) / (singular**2 + 1.0 / a + 1.0 / trust)
+
+    whitening = cholesky(with_jitter(noise), lower=True)
+    white = solve_triangular(whitening, response, lower=True)
+    stiffness = white.T @ white + np.diag(1.0 / prior_variances(n, q, a, kt))
+    bound = np.diag(np.broadcast_to(1.0 / np.asarray(trust), n))
+    pull = white.T @ solve_triangular(whitening, deviation, lower=True)
+    total = middle + cho_solve(cho_factor(stiffness + bound), pull + bound @ (present - middle))
     # once converged the step is small and its prior says nothing: the errors are those without
-    gain_of_y = singular / (singular**2 + 1.0 / a)
-    solution = solve_triangular(factor, (left * gain_of_y) @ right, trans=1, lower=True).T
-    left_out = np.eye(response.shape[1]) - (right.T * (gain_of_y * singular)) @ right
+    inverse = cho_factor(stiffness)
+    solution = cho_solve(inverse, solve_triangular(whitening, white, trans=1, lower=True).T)
+    left_out = np.eye(n) - cho_solve(inverse, white.T @ white)
     return Correction(
-        total=untold + right.T @ (told - right @ untold),
+        total=total,
         amplitude=a,
         evidence=float(gain[best]),
+        log_evidence=float(gain[best] - 0.5 * y @ y - np.log(np.diag(factor)).sum()),
         solution=solution,
         left_out=left_out,
+        parameters=q,
+        kt=kt,
     )
 
 
-def coordinates(basis: Array, change: Array, weights: Array, tolerance: float, kt: float) -> Array:
+def coordinates(
+    basis: Array,
+    change: Array,
+    weights: Array,
+    tolerance: float,
+    kt: float,
+    variances: Array | None = None,
+) -> Array:
     """Coordinates x of the most probable smooth correction in a change of the potential.
 
-        x = argmin m / (e^2 sum_k w_k) sum_k w_k (basis x - change)_k^2 + |x|^2
+        x = argmin m / (e^2 sum_k w_k) sum_k w_k (basis x - change)_k^2 + sum_j x_j^2 / v_j
 
     with all energies in kT
 
@@ -181,7 +231,7 @@ def coordinates(basis: Array, change: Array, weights: Array, tolerance: float, k
     Parameters
     ----------
     basis
-        From `correction_basis`, shape (P K, m).
+        Corrections at the knots, shape (P K, m).
     change
         At the knots, shape (P K,).
     weights
@@ -190,10 +240,13 @@ def coordinates(basis: Array, change: Array, weights: Array, tolerance: float, k
         e, in kT.
     kt
         Thermal energy.
+    variances
+        v, squares of energies, shape (m,); kT^2 by default.
     """
     m = basis.shape[1]
     scaled = weights * m / (tolerance**2 * weights.sum())
-    normal = basis.T @ (scaled[:, None] * basis) + np.eye(m)
+    stiffness = np.ones(m) if variances is None else kt**2 / variances
+    normal = basis.T @ (scaled[:, None] * basis) + np.diag(stiffness)
     return kt * np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change / kt)))
 
 

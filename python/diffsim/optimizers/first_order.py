@@ -128,6 +128,9 @@ class FirstOrder:
         """Halve the learning rate for good."""
         self._share *= RETREAT
 
+    def hold(self) -> None:
+        """Nothing: the learning rate does not grow."""
+
     def state_dict(self) -> dict[str, Any]:
         """The state of the torch optimizer, and what retreats have left of the learning rate."""
         state = self._torch.state_dict() if self._torch else self._state

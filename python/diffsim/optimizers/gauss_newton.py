@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,13 @@ from diffsim.optimizers.correction import (
     correction_basis,
     most_probable_correction,
     prior_magnitude,
+    prior_variances,
 )
-from diffsim.optimizers.linear_model import LinearModel, chi_square, joint
+from diffsim.optimizers.discrepancy import Alternatives, Discrepancy, most_probable
+from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joint
+from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
+from diffsim.optimizers.reference import MieFamily, Reference
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
@@ -68,6 +72,9 @@ FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
+FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
+DISCREPANCY_AT = (2, 6)  # of the noise iterations: when the error of the response is known
+SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
@@ -111,12 +118,13 @@ class GaussNewton:
         self.min_ess = min_ess
         self.max_steps = max_steps
         self._trust = Trust()
-        self._start: Array | None = None  # energies that the prior was made for, (parts, P, K)
-        self._basis: Array | None = None  # corrections of a part at the knots, (P K, m)
-        self._basis_coefficients = np.empty((0, 0))  # of their splines, (P (K + 2), m)
+        self._start: Array | None = None  # energies of the first potential, (parts, P, K)
+        self._prior: Prior | None = None
         self._grid: Grid | None = None
         self._frames = FIRST_FRAMES
         self._amplitude = 0.0  # the largest of all updates
+        self._discrepancies: dict[str, Discrepancy] = {}  # found last, by the reference's name
+        self._theta: Array | None = None  # of the Mie reference
 
     @property
     def frames(self) -> int:
@@ -145,10 +153,10 @@ class GaussNewton:
         factors = np.array(of_parts).T  # (systems, parts)
         values = _part_values(parts, grid)
         self._prepare(grid, values, kt)
-        assert self._basis is not None and self._start is not None
+        assert self._prior is not None
 
         steps, seconds = 0, 0.0
-        first: Array | None = None  # coordinates of the potential before this update
+        before = values
         began = time.perf_counter()
         while True:
             states = [
@@ -160,7 +168,6 @@ class GaussNewton:
                 for ensemble, state in zip(ensembles, states, strict=True)
             ):
                 break
-            models = self._linear_models(ensembles, states, grid, values, factors)
             # windows are as many as they are; the optimizer asks for frames of the others
             asked = [
                 state.sample_size
@@ -168,143 +175,209 @@ class GaussNewton:
                 if not ensemble.of_windows
             ]
             sample_size = min(asked or [state.sample_size for state in states])
-            present = self._present(values, kt)
-            first = present if first is None else first
-            correction = self._correction(models, present, kt)
-            step = correction.total - present
-            assert self._start is not None
-            change = self._basis @ correction.total.reshape(len(parts), -1).T
-            corrected = self._start + change.T.reshape(values.shape)
+            solution = self._solve(ensembles, states, grid, values, factors, kt)
+            corrected = solution.values
             seconds += time.perf_counter() - began
             for part, energies, of_systems in zip(parts, corrected, factors.T, strict=True):
                 told = None
                 if has_few_weights(part):
                     told = np.concatenate(
                         [
-                            factor * model.told(grid, step)
-                            for model, factor in zip(models, of_systems, strict=True)
+                            factor * model.told(grid, solution.step, solution.discrepancy)
+                            for model, factor in zip(solution.models, of_systems, strict=True)
                         ]
                     )
                 fit_values(part, grid, energies, kt, FIT_ITERATIONS, told=told)
             values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
-            spread = max(model.energy_spread(step) for model in models)
+            spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        assert first is not None
-        self._amplitude = max(self._amplitude, correction.amplitude)
-        info, uncertainty = self._report(models, correction, step, correction.total - first)
+        # to the potential as it was fitted, which its form may have kept from the correction
+        decrease = predicted_decrease(
+            ensembles, solution.models, solution.without_trust(), before, values
+        )
+        self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
+        info, uncertainty = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
         share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]))
+        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease)
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
         other = self._start is not None and self._start.shape != values.shape
         if self._grid is not None and (self._grid != grid or other):  # of another training
-            self._start = self._basis = None
+            self._start = self._prior = self._theta = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
+            self._discrepancies = {}
         self._grid = grid
         if self._start is None:
             self._start = values
-        if self._basis is None:
-            self._basis = correction_basis(
-                grid,
-                contact_distances(grid, self._start[0], kt),
-                prior_magnitude(self._start[0], kt),
-                self.length,
-            )
-            columns = np.ascontiguousarray(self._basis.T).reshape(-1, *values.shape[1:])
-            self._basis_coefficients = np.stack(
-                [spline_coefficients(column).ravel() for column in columns], axis=1
-            )
+        if self._prior is None:
+            self._prior = Prior.of(grid, self._start, kt, self.length)
+            if self._theta is not None:
+                self._prior = self._prior.at(self._theta)
 
-    def _linear_models(
+    def _solve(
         self,
         ensembles: Sequence[Ensemble],
         states: Sequence[Weighted],
         grid: Grid,
         values: Array,
         factors: Array,
-    ) -> list[LinearModel]:
+        kt: float,
+    ) -> Solution:
+        """The correction of the reference that the residuals make more probable."""
+        assert self._prior is not None
         responses = [
             linear_response(ensemble, state, grid)
             for ensemble, state in zip(ensembles, states, strict=True)
         ]
-        assert self._basis is not None and self._start is not None
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
-        return [
-            LinearModel.of(
-                response,
-                ensemble.centres,
-                grid,
-                self._basis,
-                self._basis_coefficients,
-                factor,
-                values - self._start,
-                mean,
-            )
-            for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
-        ]
-
-    def _present(self, values: Array, kt: float) -> Array:
-        """Coordinates x of the present parts with energies (parts, P, K) at the knots."""
-        assert self._basis is not None and self._start is not None
-        # walls count as little as in the fit of the potential
-        weights = (1.0 + (np.clip(self._start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        return np.concatenate(
-            [
-                coordinates(self._basis, change.ravel(), weights.ravel(), SMOOTH, kt)
-                for change in values - self._start
+        length = SMOOTH_ERROR * float(min(self._prior.contact))
+        solutions = []
+        for reference in self._prior.references():
+            design = Design.of(self._prior.basis, reference.tangents, len(values), grid)
+            models = [
+                LinearModel.of(
+                    response,
+                    ensemble.centres,
+                    grid,
+                    design,
+                    factor,
+                    values - reference.values,
+                    mean,
+                    length,
+                )
+                for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
             ]
-        )
+            solutions.append(self._solve_about(reference, design, models, values, kt))
+        best = max(solutions, key=lambda each: each.alternatives.log_evidence)
+        for each in solutions:
+            self._discrepancies[each.reference.name] = each.discrepancy
+            if each.reference.moved is not None:
+                self._theta = each.reference.moved(each.parameters).theta
+                self._prior = self._prior.at(self._theta)
+        rivals = {each.reference.name: each.alternatives.log_evidence for each in solutions}
+        return replace(best, rivals=rivals)
 
-    def _correction(self, models: Sequence[LinearModel], present: Array, kt: float) -> Correction:
+    def _solve_about(
+        self,
+        reference: Reference,
+        design: Design,
+        models: Sequence[LinearModel],
+        values: Array,
+        kt: float,
+    ) -> Solution:
+        """The most probable correction of a reference, with the discrepancy of most evidence."""
+        assert self._prior is not None
+        n, q = design.columns.shape[1], reference.tangents.shape[1]
+        amplitude = max(self._amplitude, 1e-3 * kt**2)
+        change = (values - reference.values).ravel()
+        weights = np.tile(self._prior.weights.ravel(), len(values))
+        present = coordinates(
+            design.columns,
+            change,
+            weights,
+            SMOOTH,
+            kt,
+            prior_variances(n, q, amplitude, kt) * kt**2 / amplitude,
+        )
+        # a step of the reference's parameters is as long as the change of the function that it makes
+        size = np.sqrt(weights @ design.columns**2 / weights.sum())
+        trust = np.full(n, (self.trust * self._trust.share * kt) ** 2)
+        trust[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
         response = np.concatenate([model.response for model in models])
         residual = np.concatenate([model.residual for model in models])
-        trust = (self.trust * self._trust.share * kt) ** 2
+        centre = reference.centre if q else None
+        discrepancy = self._discrepancies.get(reference.name, Discrepancy())
+
+        def proposed(
+            step: Array, present_discrepancy: Discrepancy, amplitude: float | None = None
+        ) -> Correction:
+            noise = joint([model.solved_with(step, present_discrepancy) for model in models])
+            return most_probable_correction(
+                response, residual, noise, present, kt, trust, centre, amplitude
+            )
+
         total = present
         # the error of the response depends on the step: iterate
-        for _ in range(NOISE_ITERATIONS):
-            noise = joint([model.solved_with(total - present) for model in models])
-            proposed = most_probable_correction(response, residual, noise, present, kt, trust)
-            total = 0.5 * (total + proposed.total)
-        return replace(proposed, total=total)
+        for iteration in range(NOISE_ITERATIONS):
+            step = total - present
+            if iteration in DISCREPANCY_AT:
+                discrepancy = most_probable(
+                    discrepancy, lambda each, step=step: proposed(step, each).log_evidence
+                )
+            total = 0.5 * (total + proposed(step, discrepancy).total)
+        alternatives = Alternatives.of(
+            discrepancy, lambda each, a=None: proposed(total - present, each, a)
+        )
+        # what the iteration has not yet reached is left to the next one
+        total = total + alternatives.total - alternatives.best.total
+        smooth = (design.columns[:, : n - q] @ total[: n - q]).reshape(values.shape)
+        return Solution(
+            reference,
+            design,
+            models,
+            alternatives,
+            total,
+            total - present,
+            reference.at(total[n - q :]) + smooth,
+        )
 
     def _report(
-        self, models: Sequence[LinearModel], correction: Correction, step: Array, moved: Array
+        self, solution: Solution, moved: Array, factors: Array, kt: float
     ) -> tuple[dict[str, float], Array]:
         """Numbers for the metrics, and the standard deviation of the first part at the knots.
 
         The prior of what is not known is that of the largest correction of the training: that the
-        last residual was small says little of the directions that the frames do not see.
+        last residual was small says little of the directions that the frames do not see. Nor does a
+        small correction: a reference may be wrong by `FLOOR` where nothing tells.
 
         Parameters
         ----------
-        models, correction
+        solution
             Of the last step.
-        step, moved
-            Changes of the coordinates in it, and in the whole update.
+        moved
+            Change of the parts in the whole update, shape (parts, P, K).
+        factors
+            Of the parts in the systems' potentials, shape (systems, parts).
         """
-        assert self._basis is not None and self._start is not None
-        first = np.kron(np.eye(len(self._start))[0], self._basis)
+        models, correction = solution.models, solution.alternatives.best
+        amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
         seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
-        noise = joint([model.noise(step) for model in models])
-        left = correction.standard_deviation(seen, noise, self._amplitude)
+        changes = np.concatenate(
+            [
+                (model.to_bins @ np.tensordot(factor, moved, 1).ravel())[model.source.g > SEEN]
+                for model, factor in zip(models, factors, strict=True)
+            ]
+        )
+
+        def noise(discrepancy: Discrepancy) -> Array:
+            return joint([model.noise(solution.step, discrepancy) for model in models])
+
+        knots = moved[0].size
+        rows = np.concatenate([seen, solution.design.columns[:knots]])
+        left = solution.alternatives.standard_deviation(rows, noise, amplitude)
+        left, at_knots = left[: len(seen)], left[len(seen) :]
         info = {
             "prior_amplitude": correction.amplitude,
             "trust": self.trust * self._trust.share,
             "evidence": correction.evidence,
-            "chi_square": chi_square(models),
-            "correction": float(np.sqrt(np.mean((seen @ moved) ** 2))),
+            "chi_square": chi_square(models, solution.discrepancy),
+            "correction": float(np.sqrt(np.mean(changes**2))),
             "uncertainty": float(np.sqrt(np.mean(left**2))),
+            "rough_misfit": solution.discrepancy.rough,
+            "misfit_of_place": solution.discrepancy.place,
+            "smooth_misfit": solution.discrepancy.smooth,
+            **{f"evidence_{name}": value for name, value in solution.rivals.items()},
         }
-        return info, correction.standard_deviation(first, noise, self._amplitude)
+        return info, at_knots
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -314,12 +387,18 @@ class GaussNewton:
         self._trust.retreat()
         self._frames = min(2 * self._frames, MOST_FRAMES)
 
+    def hold(self) -> None:
+        """Keep the trust as it is for the next update."""
+        self._trust.hold()
+
     def state_dict(self) -> dict[str, Any]:
         """What fixes the prior, how long to simulate, and what is left of the trust."""
         return {
             "start": self._start,
             "amplitude": self._amplitude,
             "frames": self._frames,
+            "discrepancies": self._discrepancies,
+            "theta": self._theta,
             "trust": self._trust.state_dict(),
         }
 
@@ -327,11 +406,96 @@ class GaussNewton:
         """Take up a state that `state_dict` returned."""
         self._start, self._frames = state["start"], state["frames"]
         self._amplitude = state["amplitude"]
+        self._discrepancies = dict(state["discrepancies"])
+        self._theta = state["theta"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None
-        self._basis = None
+        self._prior = None
 
 
 def _part_values(parts: Sequence[Any], grid: Grid) -> Array:
     """Energies of the parts of a potential at the knots, shape (parts, P, K)."""
     return np.array([knot_values(part, grid).detach().numpy() for part in parts])
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is thought of the potential before anything is known; made once for a training.
+
+    Attributes
+    ----------
+    start
+        Energies of the first potential at the knots, shape (parts, P, K).
+    contact
+        Contact distances, shape (P,).
+    basis
+        Smooth corrections of a part at the knots, shape (P K, m).
+    weights
+        Of the knots, shape (P, K): walls count as little as in the fit of the potential.
+    family
+        Of the Mie reference.
+    """
+
+    start: Array
+    contact: Sequence[float]
+    basis: Array
+    weights: Array
+    family: MieFamily | None
+
+    @classmethod
+    def of(cls, grid: Grid, start: Array, kt: float, length: float) -> Prior:
+        """The prior about a first potential (parts, P, K)."""
+        contact = contact_distances(grid, start[0], kt)
+        basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
+        weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
+        return cls(start, contact, basis, weights, MieFamily.of(grid, kt, np.array(contact)))
+
+    def at(self, theta: Array) -> Prior:
+        """The prior with the reference's parameters where they were found."""
+        assert self.family is not None
+        return replace(self, family=replace(self.family, theta=theta))
+
+    def references(self) -> list[Reference]:
+        """Those that are compared."""
+        first = Reference(
+            "start", self.start, np.zeros((self.start.size, 0)), np.zeros(0)
+        )
+        import os
+        if os.environ.get("REF") == "start" or self.family is None:
+            return [first]
+        if os.environ.get("REF") == "mie":
+            return [self.family.reference(len(self.start))]
+        return [first, self.family.reference(len(self.start))]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The correction of a reference, and what it was found with."""
+
+    reference: Reference
+    design: Design
+    models: Sequence[LinearModel]
+    alternatives: Alternatives
+    total: Array
+    step: Array
+    values: Array
+    rivals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """The most probable one."""
+        return self.alternatives.discrepancy
+
+    def without_trust(self) -> Array:
+        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
+        correction = self.alternatives.best
+        centre = np.zeros(len(self.total))
+        centre[len(centre) - correction.parameters :] = self.reference.centre
+        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
+        asked = self.design.columns @ (centre + correction.solution @ residual)
+        return self.reference.values + asked.reshape(self.values.shape)
+
+    @property
+    def parameters(self) -> Array:
+        """Coordinates of the reference's parameters, shape (q,)."""
+        return self.total[len(self.total) - self.alternatives.best.parameters :]

@@ -121,7 +121,7 @@ def bin_response(
         Given the bins below it, which determine the energy, the others tell nothing more.
     """
     index = np.concatenate([curve.columns[curve.below(cutoff)] for curve in curves])
-    observed = ensemble.observables[-ensemble.latest_length :, index]
+    observed = ensemble.observables[ensemble.latest_piece, index]
     spread = observed.std(axis=0)
     index, observed, spread = index[spread > 0], observed[:, spread > 0], spread[spread > 0]
     counts = latest_counts(ensemble, basis)

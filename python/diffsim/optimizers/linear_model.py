@@ -7,7 +7,7 @@ coordinates of a basis (`diffsim.optimizers.correction`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
@@ -17,15 +17,42 @@ from scipy.sparse import csr_array
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
 from diffsim.optimizers.correction import with_jitter
+from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.species import species_pairs
 
 
 @dataclass(frozen=True)
+class Design:
+    """Corrections of all parts of a potential as linear functions of coordinates x (m,).
+
+    Attributes
+    ----------
+    columns
+        At the knots, shape (parts P K, m).
+    coefficients
+        Of their splines, shape (parts P (K + 2), m).
+    """
+
+    columns: Array
+    coefficients: Array
+
+    @classmethod
+    def of(cls, smooth: Array, tangents: Array, parts: int, grid: Grid) -> Design:
+        """Of smooth corrections (P K, m) of each part, and the reference's tangents."""
+        columns = np.concatenate([np.kron(np.eye(parts), smooth), tangents], axis=1)
+        of_pairs = np.ascontiguousarray(columns.T).reshape(-1, len(columns) // grid.knots, grid.knots)
+        coefficients = np.stack(
+            [spline_coefficients(column).ravel() for column in of_pairs], axis=1
+        )
+        return cls(columns, coefficients)
+
+
+@dataclass(frozen=True)
 class LinearModel:
-    """Residual of one system, y - M x, for the first potential corrected by x.
+    """Residual of one system, y - M x, for a reference potential corrected by x.
 
     The m numbers x are the coordinates of the corrections of all parts of the potential, one part
-    after the other; see `diffsim.optimizers.gauss_newton`.
+    after the other, and of the reference's parameters; see `diffsim.optimizers.gauss_newton`.
 
     Attributes
     ----------
@@ -34,21 +61,27 @@ class LinearModel:
     response
         M, shape (B, m).
     residual
-        y, of the first potential by the linear response, shape (B,).
+        y, of the reference by the linear response, shape (B,).
     at_bins
         Change of the system's potential in the bins of `source` by x, shape (n, m).
+    factor
+        Of the parts in the system's potential, shape (parts,).
     to_bins
         Linear interpolation from the knots to these bins, shape (n, P K).
     scale
         Factors of the standard errors that stand for the weights of the targets, shape (B,).
+    length
+        Correlation length of what is smooth in the discrepancy of curves.
     """
 
     source: Response
     response: Array
     residual: Array
     at_bins: Array
+    factor: Array
     to_bins: csr_array
     scale: Array
+    length: float
 
     @classmethod
     def of(
@@ -56,11 +89,11 @@ class LinearModel:
         source: Response,
         centres: Array,
         grid: Grid,
-        basis: Array,
-        basis_coefficients: Array,
+        design: Design,
         factor: Array,
         change: Array,
         mean_weight: float,
+        length: float,
     ) -> LinearModel:
         """The model of a system.
 
@@ -72,78 +105,110 @@ class LinearModel:
             Of the bins of distance, shape (n_bins,).
         grid
             The knots.
-        basis, basis_coefficients
-            Corrections of a part at the knots, and the coefficients of their splines.
+        design
+            Corrections of all parts.
         factor
             Of the parts in the system's potential, shape (parts,).
         change
-            From the first parts to the present ones, at the knots, shape (parts, P, K).
+            From the reference's parts to the present ones, at the knots, shape (parts, P, K).
         mean_weight
             Mean over the observables of all systems: weights are relative, the noise is what it is.
+        length
+            See the class.
         """
         to_bins = _interpolation(grid, centres)[source.bins]
+        basis, coefficients = (
+            np.tensordot(factor, columns.reshape(len(factor), -1, columns.shape[1]), 1)
+            for columns in (design.columns, design.coefficients)
+        )
         at_bins = to_bins @ basis
-        of_system = np.tensordot(factor, change, 1)
-        response = source.matrix @ at_bins + source.explicit @ basis_coefficients
-        return cls(
+        at_reference = cls(
             source,
-            np.asarray(np.kron(factor, response), dtype=np.float64),
-            source.residual
-            + source.matrix @ (to_bins @ of_system.ravel())
-            + source.explicit @ spline_coefficients(of_system).ravel(),
-            np.asarray(np.kron(factor, at_bins), dtype=np.float64),
+            source.matrix @ at_bins + source.explicit @ coefficients,
+            source.residual,
+            at_bins,
+            factor,
             to_bins,
             np.sqrt(mean_weight / source.weights),
+            length,
         )
+        return replace(at_reference, residual=source.residual + at_reference.change(change))
+
+    def change(self, energies: Array) -> Array:
+        """Change of the observables with those of the parts at the knots, (parts, P, K) -> (B,)."""
+        of_system = np.tensordot(self.factor, energies, 1)
+        by_fluctuations = self.source.matrix @ (self.to_bins @ of_system.ravel())
+        return by_fluctuations + self.source.explicit @ spline_coefficients(of_system).ravel()
 
     def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step of x costs in effective sample size."""
         change = self.at_bins @ step
         return float(change @ self.source.energy @ change)
 
-    def solved_with(self, step: Array) -> Array:
+    def solved_with(self, step: Array, discrepancy: Discrepancy) -> Array:
         """Covariance of the residual's error that a correction is solved with, shape (B, B).
 
-        It is proportional to the covariance of the observables; see `diffsim.optimizers
-        .gauss_newton` for why. Weights of the targets are in it.
+        It is proportional to the covariance of the observables, but for the discrepancy; see
+        `diffsim.optimizers.gauss_newton` for why. Weights of the targets are in it.
         """
-        error = self._error_of_residual + self._error_of_response(step)
+        error = self._error_of_residual(discrepancy) + self._error_of_response(step)
         return np.asarray(error * np.outer(self.scale, self.scale))
 
-    def noise(self, step: Array) -> Array:
+    def noise(self, step: Array, discrepancy: Discrepancy) -> Array:
         """Covariance of the residual's error as it is, shape (B, B)."""
-        return np.asarray(self.source.noise + self._error_of_response(step))
+        return np.asarray(
+            self.source.noise + self._error_of_response(step) + self._error_of_data(discrepancy)
+        )
 
-    @property
-    def _error_of_residual(self) -> Array:
+    def _error_of_residual(self, discrepancy: Discrepancy) -> Array:
         """Of averages and targets, proportional to the covariance of the observables."""
         source = self.source
-        return np.asarray(source.covariance / source.independent_frames + source.target_noise)
+        averages = source.covariance / source.independent_frames
+        return np.asarray(averages + self._error_of_data(discrepancy))
+
+    def _error_of_data(self, discrepancy: Discrepancy) -> Array:
+        """Of the targets: their standard errors and the discrepancy of all curves, shape (B, B).
+
+        Error bars of a curve that was made from frames as well have the correlations of frames, in
+        which the soft modes are nearly without noise; those of a measurement are independent.
+        """
+        source = self.source
+        scale = source.errors / np.sqrt(np.diag(source.covariance))
+        result = source.covariance * np.outer(scale, scale)
+        if not discrepancy.of_frames:
+            result = np.diag(np.diag(result))
+        for curve in np.unique(self.source.curve[self.source.curve >= 0]):
+            rows = np.flatnonzero(self.source.curve == curve)
+            result[np.ix_(rows, rows)] += discrepancy.covariance(
+                self.source.place[rows], self.source.slope[rows], self.length
+            )
+        return result
 
     def _error_of_response(self, step: Array) -> Array:
         """The response is a covariance with the change of the energy, known from some samples."""
         return np.asarray(self.energy_spread(step) / self.source.worth * self.source.covariance)
 
-    def chi_square(self) -> float:
+    def chi_square(self, discrepancy: Discrepancy) -> float:
         """y^T S^-1 y of the present potential's residuals, without the weights of the targets."""
         residual = self.source.residual
-        factor = cho_factor(with_jitter(self._error_of_residual), lower=True)
+        factor = cho_factor(with_jitter(self._error_of_residual(discrepancy)), lower=True)
         return float(residual @ cho_solve(factor, residual))
 
-    def told(self, grid: Grid, step: Array) -> Array:
+    def told(self, grid: Grid, step: Array, discrepancy: Discrepancy) -> Array:
         """What the frames tell of the system's energies at the knots, in standard deviations,
         shape (B, P K)."""
         at_knots = self.source.matrix @ self.to_bins
         for row, explicit in zip(at_knots, self.source.explicit, strict=True):
             if explicit.any():
                 row += values_gradient(explicit.reshape(-1, grid.knots + 2)).ravel()
-        factor = cholesky(with_jitter(self.solved_with(step)), lower=True)
+        factor = cholesky(with_jitter(self.solved_with(step, discrepancy)), lower=True)
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
 
 
-def chi_square(models: Sequence[LinearModel]) -> float:
+def chi_square(models: Sequence[LinearModel], discrepancy: Discrepancy) -> float:
     """`LinearModel.chi_square` of all systems per observable: about one if only noise is left."""
-    return sum(model.chi_square() for model in models) / sum(len(model.scale) for model in models)
+    total = sum(model.chi_square(discrepancy) for model in models)
+    return total / sum(len(model.scale) for model in models)
 
 
 def joint(covariances: Sequence[Array]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.optimize import least_squares
 
 from diffsim.errors import ModelError
 from diffsim.knots import Array, Grid
+from diffsim.potentials.tangent_kernel import points_of_pairs, tangent_kernels
 from diffsim.species import species_pairs
 
 POINTS = 120  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the cutoff
@@ -64,27 +65,15 @@ def fit_values(
     ModelError
         If the fit leaves weights that are not finite.
     """
-    r, type_i, type_j, u, w = [], [], [], [], []
-    for pair, (a, b) in enumerate(species_pairs(len(grid.species))):
-        distances = grid.distances(pair)
-        chosen = np.unique(
-            np.searchsorted(distances, np.linspace(distances[0], distances[-1], POINTS))
-        )
-        r.append(distances[chosen])
-        type_i.append(np.full(len(chosen), a))
-        type_j.append(np.full(len(chosen), b))
-        u.append(values[pair, chosen])
-        w.append(np.ones(len(chosen)) if weights is None else weights[pair, chosen])
-    energy = torch.tensor(np.concatenate(u))
-    softened = kt * (1.0 + (torch.clamp(energy, min=0.0) / (SOFTENING * kt)) ** 2)
-    scale = torch.tensor(np.sqrt(np.concatenate(w))) / softened
-    points = tuple(torch.tensor(np.concatenate(part)) for part in (r, type_i, type_j))
+    r, energy, scale, counted = _points(grid, values, kt, weights)
+    points, energy = points_of_pairs(r, len(grid.species)), energy.reshape(-1)
+    scale = scale.reshape(-1)
 
     parameters = {name: p for name, p in potential.named_parameters() if p.requires_grad}
 
     def deviation(present: dict[str, torch.Tensor]) -> torch.Tensor:
-        result: torch.Tensor = torch.func.functional_call(potential, present, points)
-        return (result - energy) * scale
+        u: torch.Tensor = torch.func.functional_call(potential, present, points)
+        return (u - energy) * scale
 
     if not parameters:
         raise ModelError("The potential has no weights that could be fitted; give it parameters.")
@@ -92,15 +81,40 @@ def fit_values(
         sought = deviation if told is None else _with_told(potential, grid, values, told, deviation)
         _trust_region(parameters, sought, iterations)
     else:
-        _levenberg_marquardt(parameters, deviation, iterations)
+        _levenberg_marquardt(potential, parameters, r, scale, deviation, iterations)
     with torch.no_grad():
-        remaining = float(torch.sqrt(torch.mean(deviation(dict(parameters)) ** 2)))
+        remaining = float(torch.sqrt((deviation(dict(parameters)) ** 2).sum() / counted))
     if not np.isfinite(remaining):
         raise ModelError(
             "The fit of the potential to a first guess or correction ended with energies that are "
             "not finite. Start from other parameters of the potential."
         )
     return remaining
+
+
+def _points(
+    grid: Grid, values: Array, kt: float, weights: Array | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
+    """Distances, energies and factors of the deviations there, (P, n), and how many count.
+
+    A pair with fewer points than another has some of factor zero.
+    """
+    n_pairs = len(species_pairs(len(grid.species)))
+    chosen = []
+    for pair in range(n_pairs):
+        distances = grid.distances(pair)
+        wanted = np.linspace(distances[0], distances[-1], POINTS)
+        chosen.append(np.unique(np.searchsorted(distances, wanted)))
+    r, energy, scale = np.zeros((3, n_pairs, max(len(knots) for knots in chosen)))
+    for pair, knots in enumerate(chosen):
+        n = len(knots)
+        r[pair], r[pair, :n] = grid.cutoff, grid.distances(pair)[knots]
+        u = values[pair, knots]
+        energy[pair, :n] = u
+        softened = kt * (1.0 + (np.clip(u, 0.0, None) / (SOFTENING * kt)) ** 2)
+        scale[pair, :n] = (1.0 if weights is None else np.sqrt(weights[pair, knots])) / softened
+    counted = sum(len(knots) for knots in chosen)
+    return torch.tensor(r), torch.tensor(energy), torch.tensor(scale), counted
 
 
 def has_few_weights(potential: Any) -> bool:
@@ -180,54 +194,89 @@ def _trust_region(
 
 
 def _levenberg_marquardt(
-    parameters: dict[str, torch.nn.Parameter], deviation: Deviation, iterations: int
+    potential: Any,
+    parameters: dict[str, torch.nn.Parameter],
+    r: torch.Tensor,
+    scale: torch.Tensor,
+    deviation: Deviation,
+    iterations: int,
 ) -> None:
-    """Least squares with more weights than points.
+    """Least squares with more weights than points, each pair of species by itself if it can be.
 
         dw = -J^T (J J^T + m 1)^-1 d
 
     for the deviations d and their Jacobian J. A network has many sets of weights with the same
     curve; this is the step of least length, and its linear equations are as many as the points.
+    Where pairs share no weights J J^T has a block for each of them, which has a damping m of its
+    own, and ends when it has converged.
+
+    Parameters
+    ----------
+    potential, parameters
+        And those of its parameters that are learned; changed in place.
+    r, scale
+        Distances of the points, shape (P, n), and factors of the deviations, shape (P n,).
+    deviation
+        d as a function of the parameters, shape (P n,).
+    iterations
+        At most.
 
     Source: Nocedal and Wright, Numerical Optimization (2006), section 10.3.
     """
-    names = list(parameters)
-    present = {name: p.detach().clone() for name, p in parameters.items()}
-    with torch.no_grad():
-        d = deviation(present)
-    value, damping = float(d @ d), None
+
+    def at(moves: Sequence[torch.Tensor | None]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Weights, which are those of the potential and its moves, and deviations with graph."""
+        trial = {
+            name: (p.detach() if move is None else p.detach() + move).requires_grad_()
+            for (name, p), move in zip(parameters.items(), moves, strict=True)
+        }
+        return trial, deviation(trial)
+
+    present, d = at([None] * len(parameters))
+    epsilon = torch.finfo(r.dtype).eps
+    damping: torch.Tensor | None = None
+    active = torch.ones(1, dtype=torch.bool)
     for _ in range(iterations):
-        blocks = torch.func.jacrev(deviation)(present)
-        jacobian = torch.cat([blocks[name].reshape(len(d), -1) for name in names], dim=1).detach()
-        gram = jacobian @ jacobian.T
-        scale = float(gram.diagonal().mean())
-        if not scale > 0.0:  # nothing depends on the weights, or NaN
-            break
+        kernel = tangent_kernels(potential, r)
+        blocks = (len(kernel), kernel.shape[1])
+        factors = scale.reshape(blocks)
+        gram = kernel * factors[:, :, None] * factors[:, None, :]
+        size = gram.diagonal(dim1=1, dim2=2).mean(dim=1)
         if damping is None:
-            damping = DAMPING * scale
-        while True:
-            kernel = gram + damping * torch.eye(len(d), dtype=d.dtype)
-            step = -jacobian.T @ torch.linalg.solve(kernel, d)
-            parts = torch.split(step, [parameters[name].numel() for name in names])
-            trial = {
-                name: present[name] + part.reshape(present[name].shape)
-                for name, part in zip(names, parts, strict=True)
-            }
-            with torch.no_grad():
-                trial_d = deviation(trial)
-            trial_value = float(trial_d @ trial_d)
-            if trial_value < value:
-                break
-            damping *= 10.0
-            # a minimum, to rounding; written so that NaN ends it too
-            if not damping <= scale / torch.finfo(d.dtype).eps:
-                trial, trial_d, trial_value = present, d, value
-                break
-        converged = value - trial_value <= LEAST_GAIN * value
-        present, d, value = trial, trial_d, trial_value
-        if converged:
+            damping = DAMPING * size
+            active = torch.ones(len(kernel), dtype=torch.bool)
+        active = active & (size > 0.0)  # else nothing depends on the weights, or NaN
+        if not bool(active.any()):
             break
-        damping = max(0.2 * damping, scale * torch.finfo(d.dtype).eps)
-    with torch.no_grad():
-        for name, p in parameters.items():
-            p.copy_(present[name])
+        known = d.detach().reshape(blocks)
+        value = (known**2).sum(dim=1)
+        x = torch.zeros_like(known)
+        left, ended = active, ~active
+        while True:
+            diagonal = torch.diag_embed(damping[left, None].expand(-1, blocks[1]))
+            x[left] = torch.linalg.solve(gram[left] + diagonal, -known[left])
+            moves = torch.autograd.grad(
+                d,
+                list(present.values()),
+                x.reshape(-1),
+                retain_graph=True,
+                allow_unused=True,
+            )
+            trial, trial_d = at(moves)
+            trial_value = (trial_d.detach().reshape(blocks) ** 2).sum(dim=1)
+            left = ~ended & ~(trial_value < value)
+            if not bool(left.any()):
+                break
+            damping = torch.where(left, 10.0 * damping, damping)
+            # a minimum, to rounding; written so that NaN ends it too
+            stuck = left & ~(damping <= size / epsilon)
+            x[stuck] = 0.0
+            ended, left = ended | stuck, left & ~stuck
+        present, d = trial, trial_d
+        with torch.no_grad():
+            for name, p in parameters.items():
+                p.copy_(present[name])
+        active = active & ~(value - trial_value <= LEAST_GAIN * value)
+        if not bool(active.any()):
+            break
+        damping = torch.maximum(0.2 * damping, size * epsilon)

@@ -152,7 +152,7 @@ def derivatives(ensemble: Ensemble, grid: Grid, basis: Array) -> tuple[Array, Ar
     InputError
         If a target is not a g(r).
     """
-    latest = ensemble.observables[-ensemble.latest_length :].mean(axis=0)
+    latest = ensemble.observables[ensemble.latest_piece].mean(axis=0)
     targeted = np.zeros_like(basis)
     slope = np.zeros((len(basis), grid.basis_size))  # dS/dc
     first = 0

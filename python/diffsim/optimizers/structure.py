@@ -101,7 +101,7 @@ def measured_curves(name: str, ensemble: Ensemble, cutoff: float) -> list[Curve]
         If a target is not a g(r), or has fewer than three bins below the cutoff in which both the
         target and the simulation see pairs.
     """
-    latest = ensemble.observables[-ensemble.latest_length :].mean(axis=0)
+    latest = ensemble.observables[ensemble.latest_piece].mean(axis=0)
     curves, first = [], 0
     for pair, target, columns in target_columns(name, ensemble):
         bins = columns - first
@@ -177,7 +177,7 @@ def latest_counts(ensemble: Ensemble, basis: Array) -> Array:
         ],
         axis=1,
     )
-    return np.asarray(ensemble.counts[-ensemble.latest_length :] @ coefficients)
+    return np.asarray(ensemble.counts[ensemble.latest_piece] @ coefficients)
 
 
 def latest_covariance(x: Array, y: Array) -> Array:
@@ -229,6 +229,10 @@ class Classical:
     def retreat(self) -> None:
         """Halve the rate; every later update without a retreat gives back a factor of 1.5."""
         self._trust.retreat()
+
+    def hold(self) -> None:
+        """Keep the rate as it is for the next update."""
+        self._trust.hold()
 
     def state_dict(self) -> dict[str, Any]:
         """What is left of the rate."""

@@ -17,6 +17,7 @@ from diffsim.potentials.neural import (
     radial_basis,
 )
 from diffsim.potentials.options import PairValues, check_count
+from diffsim.potentials.tangent_kernel import joined, perceptron_kernel
 
 
 class Embedding(NetworkOnWall):
@@ -95,7 +96,34 @@ class Embedding(NetworkOnWall):
 
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""
-        a, b = self.embeddings[self.first], self.embeddings[self.second]
-        features = torch.cat([(a + b) * 0.5**0.5, a * b], dim=1)
-        inputs = torch.cat([radial_basis(r / self.cutoff, self.centers), features[pair]], dim=1)
+        inputs = torch.cat([self.gaussians(r), self.features()[pair]], dim=1)
         return self.on_wall(self.layers(inputs).squeeze(1), r, pair)
+
+    def gaussians(self, r: torch.Tensor) -> torch.Tensor:
+        """Gaussians of the distances (n,), shape (n, n_basis)."""
+        return radial_basis(r / self.cutoff, self.centers)
+
+    def features(self) -> torch.Tensor:
+        """What tells the pairs apart, shape (n_pairs, 2 size)."""
+        a, b = self.embeddings[self.first], self.embeddings[self.second]
+        return torch.cat([(a + b) * 0.5**0.5, a * b], dim=1)
+
+    @torch.no_grad()
+    def tangent_kernels(self, r: torch.Tensor) -> torch.Tensor:
+        """One kernel for all pairs; see ``diffsim.potentials.tangent_kernel``."""
+        n = r.shape[1]
+        by_network, by_wall = self.slopes(r)
+        inside = r.reshape(-1).clamp(min=self.core, max=self.cutoff)
+        features = self.features().repeat_interleave(n, dim=0)
+        inputs = torch.cat([self.gaussians(inside), features], dim=1)
+        kernel, by_inputs = perceptron_kernel(self.layers, inputs, by_network.reshape(-1))
+        if self.embeddings.requires_grad:
+            size = self.embeddings.shape[1]
+            by_sum, by_product = by_inputs[:, -2 * size :].reshape(*r.shape, 2, size).unbind(2)
+            jacobian = torch.zeros(*r.shape, *self.embeddings.shape, dtype=r.dtype)
+            for k, (a, b) in enumerate(zip(self.first.tolist(), self.second.tolist(), strict=True)):
+                jacobian[k, :, a] += 0.5**0.5 * by_sum[k] + by_product[k] * self.embeddings[b]
+                jacobian[k, :, b] += 0.5**0.5 * by_sum[k] + by_product[k] * self.embeddings[a]
+            flat = jacobian.reshape(r.numel(), -1)
+            kernel += flat @ flat.T
+        return kernel[None] + joined(by_wall[:, :, None] * by_wall[:, None, :])

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 
-from diffsim.errors import InputError, ModelError
+from diffsim.errors import InputError, ModelError, first_line
 from diffsim.potentials.base import PairPotential, torchscript_without_warnings
 from diffsim.potentials.options import check_number, check_species, check_units
 
@@ -82,7 +82,8 @@ def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPot
             ) from error
         raise ModelError(
             f"{where} is not a TorchScript archive or is damaged; write it with "
-            f"torch.jit.save or the potential's save method (torch says: {_first_line(error)})."
+            "torch.jit.save or the potential's save method (torch says: "
+            f"{first_line(error).rstrip('.')})."
         ) from error
     module.eval()  # as LAMMPS uses it
     check_model(module, where, ends_at_zero)
@@ -254,10 +255,6 @@ def _check_end(where: str, pair: str, r: torch.Tensor, energy: torch.Tensor) -> 
             f"{where} must go to zero at the cutoff; found {left:.6g} for {pair} at "
             f"r = {r[-1]:.6g}. Subtract the energy at the cutoff, or multiply by a smooth envelope."
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
 
 
 def _last_line(error: BaseException) -> str:

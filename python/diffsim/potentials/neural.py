@@ -4,14 +4,15 @@
 # cannot resolve them from strings.
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
 from diffsim.potentials.options import UNITS, PairValues, check_count, pair_values
+from diffsim.potentials.tangent_kernel import perceptron_kernel
 
 BASIS_SQUARES = math.pi**0.5
 """Sum of the squares of Gaussians as wide as their spacing, at any distance."""
@@ -47,6 +48,10 @@ class RadialNetwork(torch.nn.Module):
         """Evaluate f at x = r/cutoff, shape (n,), float64; returns shape (n,), float64."""
         value: torch.Tensor = self.layers(radial_basis(x, self.centers))
         return value.squeeze(1)
+
+    def tangent_kernel(self, x: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+        """See ``perceptron_kernel``: of energies with derivatives du/df at x, all of shape (n,)."""
+        return perceptron_kernel(self.layers, radial_basis(x, self.centers), slopes)[0]
 
 
 class NetworkOnWall(PairPotential):
@@ -106,6 +111,16 @@ class NetworkOnWall(PairPotential):
         wall = (self.log_sigma.exp()[pair] / r) ** 12
         return self.energy_scale[pair] * _envelope(r / self.cutoff) * (network + wall)
 
+    def slopes(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Derivatives of the energies by f and by ln sigma at distances r of each pair; all of
+        shape (n_pairs, n)."""
+        inside = r.clamp(min=self.core, max=self.cutoff)
+        by_network = (
+            self.energy_scale[:, None] * _envelope(inside / self.cutoff) * (r < self.cutoff)
+        )
+        by_wall = by_network * 12.0 * (self.log_sigma.exp()[:, None] / inside) ** 12
+        return by_network, by_wall * float(self.log_sigma.requires_grad)
+
 
 class Neural(NetworkOnWall):
     """Neural network per unordered pair of species on a repulsive wall; see ``NetworkOnWall``.
@@ -163,6 +178,16 @@ class Neural(NetworkOnWall):
             rows = torch.nonzero(pair == k).squeeze(1)
             value = value.index_add(0, rows, network(x[rows]))
         return self.on_wall(value, r, pair)
+
+    @torch.no_grad()
+    def tangent_kernels(self, r: torch.Tensor) -> torch.Tensor:
+        """One kernel for each pair; see ``diffsim.potentials.tangent_kernel``."""
+        by_network, by_wall = self.slopes(r)
+        kernels = by_wall[:, :, None] * by_wall[:, None, :]
+        for k, network in enumerate(cast(Iterable[RadialNetwork], self.networks)):
+            x = r[k].clamp(min=self.core, max=self.cutoff) / self.cutoff
+            kernels[k] += network.tangent_kernel(x, by_network[k])
+        return kernels
 
 
 def basis_centers(n_basis: int) -> torch.Tensor:

@@ -6,6 +6,11 @@ import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
+from diffsim.potentials.tangent_kernel import (
+    kernels_by_autograd,
+    sum_of_kernels,
+    tangent_kernels,
+)
 
 
 class Sum(PairPotential):
@@ -50,3 +55,13 @@ class Sum(PairPotential):
         for term in self.terms:
             energy = energy + term(r, type_i, type_j)
         return energy
+
+    def tangent_kernels(self, r: torch.Tensor) -> torch.Tensor:
+        """Sum of the terms' kernels; see ``diffsim.potentials.tangent_kernel``."""
+        weights = [p for term in self.terms for p in term.parameters()]
+        if len({id(p) for p in weights}) < len(weights):  # terms share some
+            return kernels_by_autograd(self, r)
+        total = torch.zeros(len(r), r.shape[1], r.shape[1], dtype=r.dtype)
+        for term in self.terms:
+            total = sum_of_kernels(total, tangent_kernels(term, r))
+        return total

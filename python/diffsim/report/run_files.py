@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from diffsim.errors import InputError
+from diffsim.errors import InputError, first_line
 from diffsim.knots import Grid
 from diffsim.simulation import Frames
 from diffsim.training import run_lock
@@ -150,8 +150,7 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
 
 def _first_clause(error: Exception) -> str:
     """The beginning of a message: torch's go on for paragraphs."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].split(". ")[0].rstrip(".")
+    return first_line(error).split(". ")[0].rstrip(".")
 
 
 def _array_classes() -> list[Any]:

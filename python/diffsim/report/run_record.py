@@ -25,6 +25,7 @@ from diffsim.report.system_record import SystemRecord, averages_of_frames, syste
 from diffsim.simulation import Frames
 from diffsim.species import species_pairs
 from diffsim.training.config import Config, load_config
+from diffsim.training.fine_bins import as_trained
 from diffsim.training.systems import load_systems
 from diffsim.training.windows import separate
 from diffsim.training.yaml_file import read_yaml
@@ -167,10 +168,12 @@ def read_run(path: Path) -> RunRecord:
     checkpoint = read_checkpoint(path) or {}
     records = read_metrics(path)
     species, cutoff = _species_and_cutoff(config)
-    systems = separate(given, config.gradient, cutoff)
+    systems = separate(as_trained(given, config, cutoff), config.gradient, cutoff)
     trained = [system for system in systems if not system.validation]
     tests = [system for system in systems if system.validation]
-    found = read_latest_frames(path, len(trained), int(records[-1]["iteration"]))
+    # runs of earlier versions kept every piece
+    kept = [int(record["iteration"]) for record in records if record.get("accepted", True)]
+    found = read_latest_frames(path, len(trained), kept[-1])
     number, frames = (None, []) if found is None else found
     averages = checkpoint.get("validation", {}).get("averages", {})
     described = [

@@ -7,6 +7,9 @@ import re
 from diffsim import _core
 from diffsim.errors import InputError
 
+DEVICE = r"cpu|cuda(:\d+)?"
+"""What a name looks like."""
+
 
 def check_device(device: str) -> None:
     """Refuse a GPU that is not there.
@@ -17,7 +20,7 @@ def check_device(device: str) -> None:
         If the device is none, or this machine has no such GPU.
     """
     kind, _, number = device.partition(":")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+    if not re.fullmatch(DEVICE, device):
         raise InputError(
             f"The device is '{device}'; it must be 'cpu', 'cuda', or 'cuda:N' with the number N of "
             "a GPU."

@@ -12,6 +12,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.simulation.lammps_engine import lammps_instance, run_script
+from diffsim.simulation.script_checks import fix_styles, refuse_driven, refuse_quit
 from diffsim.simulation.system import System
 from diffsim.targets import RDF, Coordination
 
@@ -28,6 +29,9 @@ class Box:
     ----------
     atoms
         Their number.
+    molecules
+        Number of molecules, by LAMMPS's molecule IDs; an atom without one, or with the ID 0, is one
+        by itself.
     half_width
         Half of the smallest distance between opposite faces.
     density
@@ -37,6 +41,7 @@ class Box:
     """
 
     atoms: int
+    molecules: int
     half_width: float
     density: dict[str, float]
     timestep: float
@@ -50,10 +55,19 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     SimulationError
         With LAMMPS's message, if the script has an error.
     InputError
-        If units, number of types or atoms do not fit.
+        If units, number of types or atoms do not fit, or if the script quits, is of two dimensions,
+        or keeps the fluid out of equilibrium.
     """
+    refuse_quit(system)
     with lammps_instance(log, system.script_variables(seed=1)) as lammps:
         run_script(lammps, system, types)
+        refuse_driven(system, fix_styles(lammps, log.with_suffix(".fixes")))
+        if lammps.extract_setting("dimension") != 3:
+            raise InputError(
+                f"The script {system.script} of system '{system.name}' is of two dimensions, but "
+                "potentials are learned in three only: shells of distance have another volume "
+                "in two. Make it three-dimensional."
+            )
         found = lammps.extract_global("units")
         if found != units:
             raise InputError(
@@ -62,6 +76,9 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
             )
         low, high, xy, yz, xz, *_ = lammps.extract_box()
         local = lammps.numpy.extract_atom("type")[: lammps.extract_setting("nlocal")]
+        of_molecules = lammps.numpy.extract_atom("molecule")
+        ids = np.zeros_like(local) if of_molecules is None else of_molecules[: len(local)]
+        molecules = len(np.unique(ids[ids > 0])) + int(np.sum(ids <= 0))
         timestep = float(lammps.extract_global("dt"))
         atoms = np.bincount(local, minlength=len(types) + 1)
     length = np.array(high) - np.array(low)
@@ -70,7 +87,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     density: dict[str, float] = {}
     for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
         density[name] = density.get(name, 0.0) + float(number / length.prod())
-    return Box(int(atoms.sum()), 0.5 * float(widths.min()), density, timestep)
+    return Box(int(atoms.sum()), molecules, 0.5 * float(widths.min()), density, timestep)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

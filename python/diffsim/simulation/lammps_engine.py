@@ -12,38 +12,25 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from diffsim import _core
 from diffsim.errors import AbortedError, InputError, SimulationError
 from diffsim.plugin import plugin_directory
+from diffsim.simulation.advice import advice, lammps_message
 from diffsim.simulation.frames import Frames, by_species
 from diffsim.simulation.processes import is_first, on_first, size
+from diffsim.simulation.script_checks import CHANGING_TYPES, WITHOUT_VELOCITIES, fix_styles
 from diffsim.simulation.system import System
 
 FIX_ID = "diffsim_counts"
 STATE_WRITTEN = "id type x y z vx vy vz ix iy iz modify sort id format float %.17g"
-STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes"
-
-PLACE = re.compile(r" *\([\w./+-]+\.(?:cpp|h):\d+\)")
-"""Where in LAMMPS's sources an error was found."""
-
-UNSTABLE = (
-    "Atoms move too far in a step: use a smaller time step, or atoms to begin with that do not "
-    "overlap."
-)
-ADVICE = {"Lost atoms": UNSTABLE, "Non-numeric": UNSTABLE}
-"""What to do about an error of LAMMPS, by a part of its message."""
-
-ADVICE_ALONE = {
-    "Specified processors != physical processors": "The script is run once on one process before "
-    "anything is simulated: write stars for the numbers of processes, as in 'processors * 1 1'.",
-}
-"""The same, on one process only."""
+STATE_READ = "x y z vx vy vz ix iy iz box yes replace yes timestep no"
 
 
 @dataclass(frozen=True)
@@ -128,14 +115,6 @@ def _add_plugin_path() -> None:
         )
 
 
-def lammps_message(error: Exception) -> str:
-    """LAMMPS's message and input line as sentences in one line, without the place in its sources
-    and the last full stop."""
-    text = getattr(error, "message", None) or str(error)  # that of an abort is quoted by str
-    lines = [PLACE.sub("", line).strip().rstrip(".") for line in text.splitlines()]
-    return ". ".join(line for line in lines if line and not set(line) <= {"^", " "})
-
-
 def simulate(
     system: System,
     knots: Any,
@@ -209,6 +188,8 @@ class Run:
         Folder for LAMMPS's files.
     processes
         MPI communicator of the processes that simulate together; None is this process alone.
+    without_velocities
+        Whether the integrator is one of overdamped motion.
     """
 
     lammps: Any
@@ -217,6 +198,7 @@ class Run:
     species: Sequence[str]
     scratch: Path
     processes: Any
+    without_velocities: bool = False
 
     def commands(self, *lines: str) -> None:
         """Run LAMMPS commands; raises SimulationError if LAMMPS stops."""
@@ -226,14 +208,29 @@ class Run:
                 self.lammps.command(line)
 
     def take_frames(self) -> Frames:
-        """The frames that were recorded since the last time."""
+        """The frames that were recorded since the last time.
+
+        Without velocities, they have the temperature of the system, and its ideal pressure in place
+        of what LAMMPS takes for the kinetic part.
+        """
         recorded = _core.take_frames(self.lammps.lmp.value, FIX_ID)
-        return by_species(recorded, self.species_of_type, len(self.species))
+        frames = by_species(recorded, self.species_of_type, len(self.species))
+        if not self.without_velocities:
+            return frames
+        atoms, temperature = self.lammps.get_natoms(), self.system.temperature
+        k_b = self.lammps.extract_global("boltz")
+        # LAMMPS counts 3 N - 3 degrees of freedom
+        missing = k_b * (atoms * temperature - (atoms - 1) * frames.temperature)
+        return replace(
+            frames,
+            temperature=np.full(len(frames), temperature),
+            pressure=frames.pressure + frames.pressure_unit * missing / frames.volume,
+        )
 
     def state(self) -> str:
         """The present configuration, as a LAMMPS text dump; on the first process."""
         file = _file(self.system, self.scratch, "state")
-        self.commands("reset_timestep 0", f'write_dump all custom "{file}" {STATE_WRITTEN}')
+        self.commands(f'write_dump all custom "{file}" {STATE_WRITTEN}')
         return file.read_text() if is_first(self.processes) else ""
 
 
@@ -265,14 +262,45 @@ def started(
     log = _file(system, scratch, "log")
     with lammps_instance(log, system.script_variables(seed), processes) as lammps:
         run_script(lammps, system, types, processes)
-        run = Run(lammps, system, index, species, scratch, processes)
+        styles = fix_styles(lammps, _file(system, scratch, "fixes"), processes)
+        overdamped = not WITHOUT_VELOCITIES.isdisjoint(styles)
+        run = Run(lammps, system, index, species, scratch, processes, overdamped)
         run.commands(
             f"pair_style diffsim device {device}",
             f'pair_coeff * * "{knots_file}" {" ".join(types)}',
-            *([f'read_dump "{state_file}" 0 {STATE_READ}'] if start is not None else []),
-            "reset_timestep 0",
         )
+        if start is not None:
+            if CHANGING_TYPES.isdisjoint(styles):
+                _check_types(lammps, system, start, processes)
+            run.commands(f'read_dump "{state_file}" {_step(start)} {STATE_READ}')
+        if lammps.extract_global("ntimestep"):  # not otherwise: dumps of the script forbid it
+            run.commands("reset_timestep 0")
         yield run
+
+
+def _step(state: str) -> int:
+    """The time step of a state."""
+    return int(state.split("\n", 2)[1])
+
+
+def _check_types(lammps: Any, system: System, state: str, processes: Any) -> None:
+    """Raise InputError if the script made atoms of other types than those of a state."""
+    atoms = state.partition("ITEM: ATOMS")[2].splitlines()[1:]
+    ids, types = np.array([line.split(None, 2)[:2] for line in atoms], dtype=np.int64).T
+    here = slice(lammps.extract_setting("nlocal"))
+    own = lammps.numpy.extract_atom("id")[here]
+    at = np.minimum(np.searchsorted(ids, own), len(ids) - 1)
+    same = types[at] == lammps.numpy.extract_atom("type")[here]
+    wrong = own[(ids[at] == own) & ~same]
+    if processes is not None:
+        wrong = np.concatenate(processes.allgather(wrong))
+    if wrong.size:
+        raise InputError(
+            f"The script {system.script} of system '{system.name}' made {wrong.size} atoms of "
+            f"another type than in the piece of simulation before (atom {wrong.min()} is one). "
+            "Types that are drawn by ${seed}, as in 'set type/ratio', are new ones in every piece, "
+            "while the atoms stay where they were. Draw them by a fixed number."
+        )
 
 
 def _file(system: System, scratch: Path, kind: str) -> Path:
@@ -297,7 +325,8 @@ def run_script(lammps: Any, system: System, types: Sequence[str], processes: Any
         raise InputError(
             f"The script {system.script} of system '{system.name}' sets pair_style {style}, but "
             "the pair style is what is learned, and this version cannot add others to it. Remove "
-            "the pair_style and pair_coeff commands."
+            "the pair_style and pair_coeff commands; where read_restart brings them, write "
+            "'pair_style none' after it."
         )
     if lammps.last_thermo() is not None:
         raise InputError(
@@ -333,11 +362,10 @@ def _lammps_errors(system: System, log: Path | None, processes: Any) -> Iterator
     except Exception as error:
         message = lammps_message(error)
         where = f" The log is {log}." if log else ""
-        known = ADVICE if size(processes) > 1 else ADVICE | ADVICE_ALONE
-        advice = "".join(f" {known[part]}" for part in known if part in message)
+        what = advice(message, alone=size(processes) == 1)
         # LAMMPS asks to abort where only some of its processes know that something is wrong
         partly = isinstance(error, MPIAbortException) and size(processes) > 1
         raise (AbortedError if partly else SimulationError)(
             f"LAMMPS stopped in system '{system.name}' (script {system.script}): "
-            f"{message}.{where}{advice}"
+            f"{message}.{where}{what}"
         ) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ class System:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "script", Path(self.script))
+        if isinstance(self.targets, str) or not isinstance(self.targets, Iterable):
+            raise InputError(
+                f"The targets of the system with the script {self.script} should be a list, but "
+                f"are {type(self.targets).__name__}. Put brackets round a single one."
+            )
         object.__setattr__(self, "targets", tuple(self.targets))
         object.__setattr__(self, "name", self.name or self.script.stem)
         if not self.script.is_file():
@@ -74,9 +80,10 @@ class System:
                 "slashes and a leading dot."
             )
         for what, value in (("temperature", self.temperature), ("weight", self.weight)):
-            if not (math.isfinite(value) and value > 0):
+            if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
                 raise InputError(
-                    f"The {what} of system '{self.name}' is {value}; it must be a positive number."
+                    f"The {what} of system '{self.name}' is {value!r}; it must be a positive "
+                    "number."
                 )
         if not self.targets:
             raise InputError(f"System '{self.name}' has no targets; give at least one.")
@@ -86,6 +93,14 @@ class System:
                 f"The variable '{min(reserved)}' of system '{self.name}' is set by diffsim itself; "
                 "leave it out of the variables."
             )
+
+    def __repr__(self) -> str:
+        """Without the numbers of the targets."""
+        labels = ", ".join(target.label for target in self.targets)
+        return (
+            f"System('{self.script}', temperature={self.temperature:g}, name='{self.name}', "
+            f"targets: {labels})"
+        )
 
     def script_variables(self, seed: int) -> dict[str, Any]:
         """The values of all variables that the script can use."""

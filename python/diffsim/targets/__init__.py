@@ -5,7 +5,9 @@ from __future__ import annotations
 from diffsim.targets.base import Fluctuation, Fluid, Scalar, Target
 from diffsim.targets.coordination import Coordination
 from diffsim.targets.motion import MSD, VACF, Diffusion
-from diffsim.targets.rdf import RDF, range_weights, rebin_matrix, write_rdf
+from diffsim.targets.rdf import RDF
+from diffsim.targets.rdf_bins import range_weights, rebin_matrix
+from diffsim.targets.rdf_file import write_rdf
 from diffsim.targets.thermodynamic import Compressibility, Density, Energy, Pressure
 from diffsim.targets.window import (
     StateDerivatives,

@@ -83,6 +83,11 @@ class Target(Protocol):
         ...
 
     @property
+    def axis(self) -> FloatArray | None:
+        """Distances or times of the values of a curve, shape (n,); None where it is none."""
+        ...
+
+    @property
     def values(self) -> FloatArray:
         """Target values, shape (n,)."""
         ...
@@ -175,6 +180,11 @@ class Scalar:
     def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
         """See `Target`."""
         raise NotImplementedError
+
+    @property
+    def axis(self) -> FloatArray | None:
+        """None: one number."""
+        return None
 
     @property
     def values(self) -> FloatArray:

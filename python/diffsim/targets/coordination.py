@@ -10,7 +10,8 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray, Fluctuation, Fluid, Scalar
-from diffsim.targets.rdf import pair_index, rebin_matrix
+from diffsim.targets.rdf import pair_index
+from diffsim.targets.rdf_bins import rebin_matrix
 
 if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,13 @@ from diffsim.errors import InputError
 from diffsim.species import species_pairs
 from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
+from diffsim.targets.rdf_bins import bin_edges, rebin_matrix
+from diffsim.targets.rdf_file import Norm, check_box, read_box
 
 if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames
 
 FloatArray = NDArray[np.float64]
-
-UNIFORM_TOLERANCE = 1e-4
-"""Largest deviation from a uniform grid, in spacings, that counts as the rounding of a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,15 @@ class RDF:
     bin_weights : (n,) array, optional
         Weights of the bins within this target, not negative and not all zero; None means one for
         every bin.
+    atoms : float or mapping from str to float, optional
+        Number of atoms of the whole box that ``g`` was counted in, as the simulated system counts
+        them (beads, where it has beads), at least 2; infinity for an experiment. Or the numbers of
+        single species, those of the pair among them. In a box of N atoms g does not tend to one, so
+        that curves are comparable at the same N only
+        (:mod:`diffsim.gradients.finite_size`). None: not known.
+    norm : {'N-1', 'N'}, optional
+        Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
+        rdf, or as N^2, as in GROMACS and VOTCA. None: not known.
 
     Raises
     ------
@@ -66,6 +74,8 @@ class RDF:
     error: FloatArray | None = None
     weight: float = 1.0
     bin_weights: FloatArray | None = None
+    atoms: float | Mapping[str, float] | None = None
+    norm: Norm | None = None
     edges: FloatArray = field(init=False, repr=False)
     """Edges of the bins that ``r`` are the centres of, (n + 1,), unit of length, from >= 0 up.
 
@@ -101,9 +111,10 @@ class RDF:
             raise InputError(
                 f"{name} needs bin weights that are finite, not negative and not all zero."
             )
+        check_box(self.atoms, self.norm, self.pair, name)
         _check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
         _check_curve(self.r, self.g, name)
-        edges = _bin_edges(self.r, name)
+        edges = bin_edges(self.r, name)
         edges.flags.writeable = False
         object.__setattr__(self, "edges", edges)
 
@@ -111,6 +122,11 @@ class RDF:
     def label(self) -> str:
         """Name with the pair."""
         return f"rdf {'-'.join(self.pair)}"
+
+    @property
+    def axis(self) -> FloatArray:
+        """The distances, shape (n,)."""
+        return self.r
 
     @property
     def values(self) -> FloatArray:
@@ -128,6 +144,18 @@ class RDF:
         bins = np.ones(len(self.g)) if self.bin_weights is None else self.bin_weights
         return np.asarray(self.weight * bins)
 
+    @property
+    def norm_is_known(self) -> bool:
+        """Whether it is known what g tends to: of how many atoms it is, and how pairs were counted.
+
+        With infinitely many atoms the two ways to count are one. Where it is not known, g may be
+        wrong by a factor of about 1 + 1/N.
+        """
+        if self.atoms is None:
+            return False
+        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
+        return self.norm is not None or bool(np.isinf(list(numbers)).all())
+
     @classmethod
     def from_file(
         cls,
@@ -136,12 +164,16 @@ class RDF:
         weight: float = 1.0,
         range: tuple[float, float] | None = None,
         bin_weights: ArrayLike | None = None,
+        atoms: float | Mapping[str, float] | None = None,
+        norm: Norm | None = None,
     ) -> RDF:
         """Read a target from a text file with the columns r, g and, optionally, the error of g.
 
         The columns are separated by commas, semicolons or white space. ``#`` starts a comment,
         lines that start with ``@`` or ``&`` (``.xvg``) are left out, and lines of text without
-        any number are allowed above the numbers as a header.
+        any number are allowed above the numbers as a header. The comments ``# atoms: 1000`` (or
+        ``infinite``, or numbers of species as ``A 800, B 200``) and ``# norm: N-1`` (or ``N``) say
+        how many atoms the box held and how pairs were counted; see :class:`RDF`.
 
         Parameters
         ----------
@@ -153,6 +185,8 @@ class RDF:
             Smallest and largest distance (both included) that is kept.
         bin_weights : (n,) array, optional
             See :class:`RDF`; one value for each distance that is kept.
+        atoms, norm
+            See :class:`RDF`; what is given here overrides what the file says.
 
         Raises
         ------
@@ -160,6 +194,7 @@ class RDF:
             If the file cannot be read or its numbers are no RDF; the message names file and line.
         """
         path = Path(path)
+        pair = _checked_pair(pair)
         table, lines = read_columns(path, {2: "r and g", 3: "r, g and the error of g"})
         r, g = table[:, 0], table[:, 1]
         error = table[:, 2] if table.shape[1] == 3 else None
@@ -172,7 +207,8 @@ class RDF:
             error = None if error is None else error[kept]
             name = f"The RDF in '{path}', kept from r = {low:g} to {high:g},"
         _check_curve(r, g, name)
-        _bin_edges(r, name)
+        bin_edges(r, name)
+        in_file = read_box(path, pair)
         return cls(
             r=r,
             g=g,
@@ -180,6 +216,8 @@ class RDF:
             error=error,
             weight=weight,
             bin_weights=None if bin_weights is None else np.asarray(bin_weights, dtype=np.float64),
+            atoms=in_file[0] if atoms is None else atoms,
+            norm=in_file[1] if norm is None else norm,
         )
 
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
@@ -254,120 +292,6 @@ def pair_index(pair: tuple[str, str], species: Sequence[str], name: str) -> int:
     return species_pairs(len(species)).index((a, b))
 
 
-def range_weights(r: FloatArray, ranges: Sequence[tuple[float, float, float]]) -> FloatArray:
-    """Weights per bin from weights of ranges of r; one outside of all ranges.
-
-    Parameters
-    ----------
-    r : (n,) array
-        Centres of the bins, unit of length.
-    ranges : sequence of (low, high, weight)
-        The bins with low <= r <= high get this weight.
-
-    Returns
-    -------
-    (n,) array
-
-    Raises
-    ------
-    InputError
-        If a range holds no bin, or two ranges hold the same bin.
-    """
-    weights = np.ones_like(r)
-    taken = np.zeros(r.shape, dtype=bool)
-    for low, high, weight in ranges:
-        inside = (r >= low) & (r <= high)
-        if not inside.any():
-            raise InputError(
-                f"The bin weight {weight:g} is given for r from {low:g} to {high:g}, but the RDF "
-                f"has points from {r[0]:g} to {r[-1]:g} and none in that range."
-            )
-        if np.any(inside & taken):
-            raise InputError(
-                f"The bin weight {weight:g} is given for r from {low:g} to {high:g}, but "
-                f"r = {r[inside & taken][0]:g} already has a weight from another range; let no "
-                f"two ranges overlap."
-            )
-        weights[inside] = weight
-        taken |= inside
-    return weights
-
-
-def rebin_matrix(fine_edges: FloatArray, edges: FloatArray) -> FloatArray:
-    r"""Matrix that sums the counts of a fine histogram into the bins of a target.
-
-    A fine bin that lies only in part in a target bin is shared by its fraction of the volume,
-
-    .. math:: M_{bf} = \frac{\min(R_{b+1}, \rho_{f+1})^3 - \max(R_b, \rho_f)^3}
-        {\rho_{f+1}^3 - \rho_f^3}
-
-    Edges that agree to 1e-9 of the largest fine edge are taken as equal, so that the entries are
-    exactly 0 and 1 where the edges coincide.
-
-    Parameters
-    ----------
-    fine_edges : (n_fine + 1,) array
-        Edges :math:`\rho` of the fine bins, increasing, unit of length.
-    edges : (n + 1,) array
-        Edges R of the target's bins, increasing, unit of length.
-
-    Returns
-    -------
-    (n, n_fine) array
-
-    Raises
-    ------
-    InputError
-        If the target's bins reach outside of the fine ones.
-    """
-    tolerance = 1e-9 * fine_edges[-1]
-    if edges[0] < fine_edges[0] - tolerance or edges[-1] > fine_edges[-1] + tolerance:
-        raise InputError(
-            f"The target's bins reach from r = {edges[0]:g} to {edges[-1]:g}, but pairs are "
-            f"counted from r = {fine_edges[0]:g} to {fine_edges[-1]:g} only; count pairs over a "
-            f"larger range or restrict the range of the target."
-        )
-    right = np.clip(np.searchsorted(fine_edges, edges), 1, fine_edges.size - 1)
-    nearest = np.where(
-        edges - fine_edges[right - 1] < fine_edges[right] - edges,
-        fine_edges[right - 1],
-        fine_edges[right],
-    )
-    snapped = np.where(np.abs(edges - nearest) <= tolerance, nearest, edges)
-    low = np.maximum(snapped[:-1, None], fine_edges[None, :-1])
-    high = np.minimum(snapped[1:, None], fine_edges[None, 1:])
-    overlap = np.where(high > low, high**3 - low**3, 0.0)
-    matrix: FloatArray = overlap / (fine_edges[1:] ** 3 - fine_edges[:-1] ** 3)
-    return matrix
-
-
-def write_rdf(
-    path: str | Path,
-    r: FloatArray,
-    g: FloatArray,
-    error: FloatArray | None,
-    comments: Sequence[str],
-) -> None:
-    """Write an RDF as CSV that :meth:`RDF.from_file` reads.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file; it is replaced if it exists.
-    r, g : (n,) array
-        Distances (unit of length) and values.
-    error : (n,) array or None
-        Standard errors of ``g``; None leaves the column out.
-    comments : sequence of str
-        Lines that are written above the numbers, each behind ``#``.
-    """
-    columns = [r, g] if error is None else [r, g, error]
-    header = "r,g" if error is None else "r,g,error"
-    lines = [f"# {comment}" for comment in comments] + [header]
-    lines += [",".join(f"{value:.10g}" for value in row) for row in zip(*columns, strict=True)]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 def _readonly(values: ArrayLike, key: str, name: str) -> FloatArray:
     array = np.array(values, dtype=np.float64)
     if array.ndim != 1:
@@ -434,29 +358,3 @@ def _check_curve(r: FloatArray, g: FloatArray, name: str) -> None:
             f"{name} is zero everywhere, so there is nothing to learn from it; check the columns "
             f"of the file and the range."
         )
-
-
-def _bin_edges(r: FloatArray, name: str) -> FloatArray:
-    """Edges (n + 1,) of the bins with the centres ``r``; see :attr:`RDF.edges`."""
-    n = r.size
-    spacing = float(f"{(r[-1] - r[0]) / (n - 1):.12g}")
-    if np.max(np.abs(r[0] + spacing * np.arange(n) - r)) <= UNIFORM_TOLERANCE * spacing:
-        first = r[0] / spacing - 0.5
-        snapped = 0.5 * round(2.0 * first)
-        if np.max(np.abs((snapped + 0.5 + np.arange(n)) * spacing - r)) <= (
-            UNIFORM_TOLERANCE * spacing
-        ):
-            first = snapped
-        edges: FloatArray = (first + np.arange(n + 1)) * spacing
-    else:
-        middle = 0.5 * (r[1:] + r[:-1])
-        edges = np.concatenate([[2.0 * r[0] - middle[0]], middle, [2.0 * r[-1] - middle[-1]]])
-    if r[0] == 0.0:
-        edges[0] = 0.0
-    if edges[0] < 0.0:
-        raise InputError(
-            f"{name} starts at r = {r[0]:g}, so that its first bin would start at "
-            f"{edges[0]:g}, but r are the centres of the bins and no bin may start below zero; "
-            f"leave the first point out or shift r to the centres of the bins."
-        )
-    return edges

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,12 +59,15 @@ class MeasuredRDF:
         Standard errors of ``g``, None if there is only one frame.
     frames : int
         Number of frames.
+    atoms : tuple of two int
+        Numbers of atoms of the two species, twice the same if they are one.
     """
 
     r: FloatArray
     g: FloatArray
     error: FloatArray | None
     frames: int
+    atoms: tuple[int, int]
 
 
 def rdf_of_frames(
@@ -97,8 +102,8 @@ def rdf_of_frames(
     Raises
     ------
     InputError
-        If there are no frames, the last edge lies beyond half of a box's shortest width, or no
-        pair of atoms is of different molecules.
+        If there are no frames, the last edge lies beyond half of a box's shortest width, no pair
+        of atoms is of different molecules, or none is nearer than the last edge in any frame.
     """
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     series = []
@@ -133,12 +138,38 @@ def rdf_of_frames(
             "choice of frames."
         )
     g = np.array(series)
+    if not g.any():
+        raise InputError(
+            f"No pair of atoms is within the range {edges[-1]:g} of the RDF in {len(g)} frames; "
+            f"the smallest distance of a pair of the last one is {_nearest(first, second, box)}. "
+            "Distances are in the file's unit for LAMMPS's formats and DCD, and in Angstrom for "
+            "formats with a unit of their own: 1 nm is 10. Choose a larger range, and bins to "
+            "match."
+        )
     return MeasuredRDF(
         r=0.5 * (edges[1:] + edges[:-1]),
         g=g.mean(axis=0),
         error=standard_error(g) if len(g) > 1 else None,
         frames=len(g),
+        atoms=(len(first), len(first if second is None else second)),
     )
+
+
+def _nearest(
+    first: NDArray[np.floating], second: NDArray[np.floating] | None, box: NDArray[np.floating]
+) -> str:
+    """The smallest distance of a pair in a frame, as a number in words; see `Frame`."""
+    half = 0.5 * float(_widths_and_volume(box)[0].min())
+    reach = half / 64.0
+    while reach <= half:
+        if second is None:
+            _, distances = self_capped_distance(first, reach, box=box, method="bruteforce")
+        else:
+            _, distances = capped_distance(first, second, reach, box=box, method="bruteforce")
+        if distances.size:
+            return f"{distances.min():.4g}"
+        reach *= 2.0
+    return f"above {half:.4g}, half of the box's shortest width"
 
 
 def bin_edges(range: float, width: float) -> FloatArray:
@@ -173,7 +204,8 @@ def read_trajectory(trajectory: Path, topology: Path | None) -> Any:
     Parameters
     ----------
     trajectory : Path
-        LAMMPS dump, or any format that MDAnalysis reads (DCD, XTC, TRR, H5MD, XYZ, ...).
+        LAMMPS dump, also one that gzip or bzip2 compressed, or any format that MDAnalysis reads
+        (DCD, XTC, TRR, H5MD, XYZ, ...).
     topology : Path or None
         LAMMPS data file or any topology that MDAnalysis reads.
 
@@ -322,8 +354,13 @@ def _widths_and_volume(box: NDArray[np.floating]) -> tuple[FloatArray, float]:
 
 
 def _begins_with(path: Path, text: bytes) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(text)) == text
+    """Whether a file, or what gzip or bzip2 compressed into it, begins with a text."""
+    opened: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
+    try:
+        with opened.get(path.suffix, open)(path, "rb") as file:
+            return bool(file.read(len(text)) == text)
+    except (OSError, EOFError):  # not compressed, whatever its name says
+        return False
 
 
 def _atom_style(path: Path) -> str:

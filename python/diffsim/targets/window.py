@@ -191,6 +191,11 @@ class WindowAverage:
         return self.target.label
 
     @property
+    def axis(self) -> FloatArray | None:
+        """None: nothing but noise is expected between the motion and its targets."""
+        return None
+
+    @property
     def values(self) -> FloatArray:
         """Those of the target, shape (n,)."""
         return self.target.values

@@ -10,8 +10,18 @@ from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
 from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
 from diffsim.targets import RDF, Coordination, WindowAverage, WindowTarget
+from diffsim.training.records import Protocol
 
 NEAREST_END = 0.5  # of a distribution function, in cutoffs
+
+
+def check_protocol(protocol: Any) -> None:
+    """Raise InputError unless lengths of simulations are a `Protocol`, or None."""
+    if protocol is not None and not isinstance(protocol, Protocol):
+        raise InputError(
+            f"The protocol should be a diffsim.Protocol, but is a {type(protocol).__name__}: write "
+            "protocol=diffsim.Protocol(steps=..., every=...), or Protocol(**numbers) for a dict."
+        )
 
 
 def check_systems(systems: Sequence[System], validate_every: int | None) -> None:
@@ -20,6 +30,8 @@ def check_systems(systems: Sequence[System], validate_every: int | None) -> None
     Their names must differ, at least one must be trained on, and a number of iterations between
     validations needs a system to validate with.
     """
+    if isinstance(systems, System):
+        raise InputError("The systems should be a list: put brackets round a single one.")
     if not systems:
         raise InputError("A training needs at least one system.")
     names = [system.name for system in systems]

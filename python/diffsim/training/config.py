@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from diffsim.errors import InputError
+from diffsim.simulation.devices import DEVICE
 from diffsim.training.config_errors import describe
 from diffsim.training.config_targets import TargetConfig
 from diffsim.training.config_types import (
@@ -166,7 +167,7 @@ class SimulationConfig(Section):
         default=None,
         description="the number of MPI processes that simulate together; by default it is chosen",
     )
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = Field(
+    device: Annotated[str, Field(pattern=f"^({DEVICE})$")] = Field(
         default="cpu",
         description="'cpu', or a GPU: 'cuda', or 'cuda:N' with its number",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,7 +24,9 @@ from diffsim.targets import (
     WindowTarget,
     range_weights,
 )
+from diffsim.targets.rdf_file import Norm
 from diffsim.training.config_types import (
+    Atoms,
     ExistingFile,
     Name,
     Number,
@@ -45,7 +48,7 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 """Functions of time that a file, a species and a weight say all of."""
 
 BESIDE = {
-    "rdf": {"pair", "weight", "range", "bin_weights"},
+    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm"},
     "coordination": {"pair", "distance", "error", "weight"},
     **{name: {"species", "weight"} for name in CURVES},
     "diffusion": {"species", "between", "error", "weight"},
@@ -116,6 +119,17 @@ class TargetConfig(Section):
         default=None,
         description="lists of smallest r, largest r and weight of the bins (elsewhere 1)",
     )
+    atoms: Atoms | None = Field(
+        default=None,
+        description="the number of atoms of the box that the file is of, `infinite` for an "
+        "experiment, or the numbers of its species (by default what the file's line "
+        "`# atoms: ...` says)",
+    )
+    norm: Norm | None = Field(
+        default=None,
+        description="whether the pairs of one species are counted as N (N - 1), `N-1`, or as N^2, "
+        "`N`, in the file (by default what its line `# norm: ...` says)",
+    )
 
     @property
     def observable(self) -> str:
@@ -155,7 +169,14 @@ class TargetConfig(Section):
     def load(self) -> Target | WindowTarget:
         """The target; raises InputError where a file or its weights do not fit."""
         if self.rdf is not None and self.pair is not None:
-            target = RDF.from_file(self.rdf, self.pair, weight=self.weight, range=self.range)
+            target = RDF.from_file(
+                self.rdf,
+                self.pair,
+                weight=self.weight,
+                range=self.range,
+                atoms=math.inf if isinstance(self.atoms, str) else self.atoms,
+                norm=self.norm,
+            )
             if self.bin_weights is None:
                 return target
             return replace(target, bin_weights=range_weights(target.r, self.bin_weights))

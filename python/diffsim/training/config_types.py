@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from diffsim.targets.rdf_file import FEWEST, INFINITE
+
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
     """Resolve ``path`` against the folder of the configuration and check that it is a file."""
@@ -44,6 +46,21 @@ def _variable(value: Any) -> str | int | float:
     return value
 
 
+def _atoms(value: Any) -> int | float | str | dict[str, int | float]:
+    numbers = list(value.values()) if isinstance(value, dict) else [value]
+    possible = bool(numbers) and all(
+        isinstance(number, int | float) and FEWEST <= number < float("inf") for number in numbers
+    )
+    if value == INFINITE or possible:
+        return value  # type: ignore[no-any-return]
+    raise PydanticCustomError(
+        "atoms",
+        "should be a number of atoms from {fewest} up, '{infinite}', or a mapping of species to "
+        "numbers of atoms, but {found} was found",
+        {"fewest": f"{FEWEST:g}", "infinite": INFINITE, "found": repr(value)},
+    )
+
+
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Integer: TypeAlias = Annotated[int, Field(strict=True)]
 Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -55,6 +72,7 @@ Range: TypeAlias = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_in
 WeightedRange: TypeAlias = Annotated[
     tuple[NonNegative, NonNegative, NonNegative], AfterValidator(_increasing)
 ]
+Atoms: TypeAlias = Annotated[int | float | str | dict[str, int | float], PlainValidator(_atoms)]
 VariableName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 VariableValue: TypeAlias = Annotated[str | int | float, PlainValidator(_variable)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,38 +13,14 @@ from diffsim.gradients.loss import error_scale
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation import Frames, System
-from diffsim.targets import RDF, shortened
+from diffsim.targets import MSD, RDF, VACF, WindowAverage, shortened
+from diffsim.training.plausibility import largest_deviation
+from diffsim.training.steps import LossChange
 
 TEMPERATURE_TOLERANCE = 0.05  # of the kinetic temperature, relative
 SCATTER = 4.0  # standard errors of a temperature
-SIGNIFICANT = 2.0  # standard errors of a loss
 TOLD = 0.5  # share of a derivative that is signal
 NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
-
-
-@dataclass(frozen=True)
-class LossChange:
-    """Losses of the latest two pieces of simulation.
-
-    Attributes
-    ----------
-    before, now
-        The losses.
-    rise
-        Their difference without what noise adds to each of them on average.
-    error
-        Its standard error.
-    """
-
-    before: float
-    now: float
-    rise: float
-    error: float
-
-    @property
-    def is_rise(self) -> bool:
-        """Whether the loss rose by more than its noise explains."""
-        return self.rise > SIGNIFICANT * self.error
 
 
 def latest_series(ensemble: Ensemble) -> Array:
@@ -54,7 +29,7 @@ def latest_series(ensemble: Ensemble) -> Array:
     Observables that are functions of averages are linearised about them.
     """
     latest = ensemble.latest()
-    x = ensemble.observables[-ensemble.latest_length :]
+    x = ensemble.observables[ensemble.latest_piece]
     return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
 
 
@@ -93,7 +68,7 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, fl
 
 
 def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> LossChange:
-    """Compare the latest piece of simulation with the one before.
+    """Compare the latest piece of simulation with an earlier one.
 
     Both losses are in units of the latest piece's errors, where targets have error bars, so that
     only their averages differ. What noise adds to them differs between pieces of different lengths.
@@ -103,7 +78,7 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
     ensembles
         One per system.
     previous
-        `latest_series` of each, as it was before the latest piece.
+        `latest_series` of each, as it was when the earlier piece was the latest.
     """
     total = sum(ensemble.system.weight for ensemble in ensembles)
     before, now, rise, variance = 0.0, 0.0, 0.0, 0.0
@@ -134,6 +109,8 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         would be on average if the potential were perfect, from the standard errors of the averages
         and of the targets; values: of every target that is a number, its value and standard error;
         curves: mse and noise of every other function, such as a velocity autocorrelation;
+        largest: of every function, where it deviates most and by how many standard errors;
+        density, where the volume fluctuates, and its standard error;
         longest_derivative and shortened, of windows that were differentiated; pressure;
         temperature.
     """
@@ -144,6 +121,7 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         "noise": [],
         "values": {},
         "curves": {},
+        "largest": {},
     }
     for target, values, errors in zip(
         ensemble.system.targets,
@@ -153,21 +131,43 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
     ):
         if isinstance(target, RDF):
             given = 0.0 if target.error is None else target.error
+            _add_largest(result, target.label, target.r, values - target.values, errors, given)
             result["rdf_mse"].append(float(np.mean((values - target.values) ** 2)))
             result["noise"].append(float(np.mean(errors**2 + given**2)))
         elif len(values) == 1:
             result["values"][target.label] = [float(values[0]), float(errors[0])]
         else:
             given = 0.0 if target.errors is None else target.errors
+            if isinstance(target, WindowAverage) and isinstance(target.target, VACF | MSD):
+                deviation, where = values - target.values, target.target.time
+                _add_largest(result, target.label, where, deviation, errors, given)
             result["curves"][target.label] = {
                 "mse": float(np.mean((values - target.values) ** 2)),
                 "noise": float(np.mean(errors**2 + given**2)),
             }
     return result | {
         **_chaos(frames),
+        **_density(frames),
         "pressure": float(frames.pressure.mean()),
         "temperature": float(frames.temperature.mean()),
     }
+
+
+def _add_largest(
+    result: dict[str, Any], label: str, where: Array, deviation: Array, errors: Array, given: Any
+) -> None:
+    """Add where a curve deviates most, in units of its error, if it has errors."""
+    found = largest_deviation(where, deviation, np.hypot(errors, given))
+    if found is not None:
+        result["largest"][label] = list(found)
+
+
+def _density(frames: Frames) -> dict[str, list[float]]:
+    """Number of atoms per volume and its standard error, where the volume fluctuates."""
+    if np.ptp(frames.volume) == 0.0:
+        return {}
+    density = frames.atoms.sum() / frames.volume
+    return {"density": [float(density.mean()), float(standard_error(density))]}
 
 
 def _chaos(frames: Frames) -> dict[str, float]:

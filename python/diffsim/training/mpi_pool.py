@@ -116,16 +116,18 @@ class _Member:
         self._local_rank = _local_rank(world)
         self.simulators: dict[int, Simulator] = {}
 
-    def arrange(self, simulators: dict[int, Simulator], layout: Layout) -> None:
+    def arrange(self, simulators: Mapping[int, Simulator], layout: Layout) -> None:
         """Become part of a group; all processes of the world call this together."""
         if self._group is not None:
             self._group.Free()
         self._group = self.world.Split(layout.group(self.world.Get_rank()))
-        self.simulators, self.layout = simulators, layout
-        for index, simulator in simulators.items():
-            device = device_of_process(simulator.protocol.device, self._local_rank)
-            protocol = replace(simulator.protocol, device=device)
-            self.simulators[index] = replace(simulator, protocol=protocol)
+        self.simulators = {index: self._here(each) for index, each in simulators.items()}
+        self.layout = layout
+
+    def _here(self, simulator: Simulator) -> Simulator:
+        """A simulator with the device of this process."""
+        device = device_of_process(simulator.protocol.device, self._local_rank)
+        return replace(simulator, protocol=replace(simulator.protocol, device=device))
 
     def serve(self) -> None:
         """Do what the leader says, until it says stop."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 
+from diffsim.simulation import System
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import NOISE
+from diffsim.training.plausibility import blown_up, misfits, still_falls
 from diffsim.training.records import Iteration
 from diffsim.training.trainer import Trainer
 
@@ -35,6 +37,8 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
+        self._losses: list[float] = []
+        self._systems: Sequence[System] = ()
         self._of_systems: dict[str, float] = {}  # seconds of their simulations
         self._simulating = self._waiting = self._leading = 0.0  # seconds; of one process
         self._status = self._console.status("simulating")
@@ -53,6 +57,7 @@ class Progress:
     def start(self, trainer: Trainer) -> None:
         """Say what is about to be trained."""
         self._steps = trainer.md_steps
+        self._systems = trainer.systems
         error = trainer.spline_error
         tests = [simulator.system for simulator in trainer.validation.simulators]
         names, held_out = (
@@ -71,12 +76,20 @@ class Progress:
         if finished:
             self._console.print(f"note: {finished}", style="yellow")
             return
+        self._status.start()
+
+    def _head(self, record: Iteration) -> None:
+        """The head of the table, once it is known whether volumes fluctuate."""
+        floats = any("density" in entry for entry in record.systems.values())
+        several = len(record.systems) > 1 or any(
+            len(entry["rdf_mse"]) > 1 for entry in record.systems.values()
+        )
+        loss, mse = ("mean loss", "worst mse") if several else ("loss", "rdf mse")
         self._console.print(
-            f"{'iteration':>9} {'loss':>11} {'rdf mse':>11} {'ess':>7} "
-            f"{'MD steps':>9} {'steps/s':>8}  pressure",
+            f"{'iteration':>9} {loss:>11} {mse:>11} {'ess':>7} "
+            f"{'MD steps':>9} {'steps/s':>8}  pressure{'; density' if floats else ''}",
             style="bold",
         )
-        self._status.start()
 
     def _why_finished(self, trainer: Trainer) -> str | None:
         """A sentence where a resumed run has nothing left to do."""
@@ -94,7 +107,10 @@ class Progress:
 
     def show(self, record: Iteration) -> None:
         """Add the line of an iteration."""
+        if self._last is None:
+            self._head(record)
         self._last = record
+        self._losses.append(record.loss)
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
         self._leading += record.seconds_gradient + record.seconds_update
@@ -104,6 +120,9 @@ class Progress:
         errors = [mse for entry in record.systems.values() for mse in entry["rdf_mse"]]
         mse = f"{max(errors):.3g}" if errors else "-"
         pressures = ", ".join(f"{entry['pressure']:.4g}" for entry in record.systems.values())
+        densities = [e["density"][0] for e in record.systems.values() if "density" in e]
+        if densities:
+            pressures += f"; {', '.join(f'{density:.4g}' for density in densities)}"
         speed = self._speed(record)
         self._console.print(
             f"{record.iteration:>9} {record.loss:>11.4g} {mse:>11} {record.ess:>7.0f} "
@@ -129,7 +148,7 @@ class Progress:
         self._status.update(f"{record.iteration}/{self._iterations} done, about {left:.0f} s left")
 
     def finish(self, folder: Path, seconds: float) -> None:
-        """Say where the results are, and how well the optimizer thinks it knows the potential."""
+        """Say where the results are, which targets they meet, and what is known of them."""
         numbers = self._last.optimizer if self._last else {}
         if "uncertainty" in numbers:
             self._console.print(
@@ -137,9 +156,10 @@ class Progress:
                 f"potential: {numbers['uncertainty']:.2g} (rms where g > 0.1)"
             )
             if not numbers["chi_square"] < NOISE:
+                more = "More iterations may help; a" if still_falls(self._losses) else "A"
                 self._console.print(
                     "note: There is more than noise in the residual, so that the potential is less "
-                    "certain than that. More iterations may help; a form or a cutoff that cannot "
+                    f"certain than that. {more} form or a cutoff that cannot "
                     "follow the target shows in the same way, and so do pieces of simulation "
                     "shorter than the slowest relaxation of the fluid.",
                     style="yellow",
@@ -154,7 +174,31 @@ class Progress:
                     self._of_systems,
                 )
             )
-        self._console.print(f"done in {seconds:.0f} s; the potential is {folder / 'model.pt'}")
+        model = folder / "model.pt"
+        if self._last is None:
+            self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
+            return
+        self._say_misfits(self._last)
+        ruined = blown_up(self._losses, numbers.get("chi_square"))
+        if ruined is None:
+            self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
+        else:
+            self._console.print(
+                f"ended after {seconds:.0f} s without a result: {ruined}. The best potential found "
+                f"is {model}, but it does not reproduce the targets.",
+                style="yellow",
+            )
+
+    def _say_misfits(self, record: Iteration) -> None:
+        """A line for each system: the targets that are met, and those that are not."""
+        for system in self._systems:
+            met, missed = misfits(record.systems[system.name], system.targets)
+            parts = [
+                f"{words}: {'; '.join(each)}"
+                for words, each in (("met within noise", met), ("not met", missed))
+                if each
+            ]
+            self._console.print(f"{system.name}: {'. '.join(parts)}")
 
     def _speed(self, record: Iteration) -> float:
         steps, self._steps = record.md_steps - self._steps, record.md_steps

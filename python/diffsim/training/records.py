@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from diffsim.errors import InputError
+from diffsim.knots import Array
+from diffsim.simulation import Frames
 from diffsim.training.layout import shared_frames
 
 
@@ -90,6 +93,22 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """What an iteration simulated.
+
+    Attributes
+    ----------
+    frames
+        Of each system.
+    coefficients
+        Of the spline of each system, (P, K + 2).
+    """
+
+    frames: Sequence[Frames]
+    coefficients: Sequence[Array]
+
+
+@dataclass(frozen=True)
 class Iteration:
     """What an iteration measured, of the potential that it simulated.
 
@@ -120,8 +139,13 @@ class Iteration:
     events
         Sentences about what the user should know.
     predicted_loss
-        What the frames before this iteration said that `loss` would be, by reweighting; None where
-        too few of them were effective, and in the first iteration.
+        What the frames before this iteration said that `loss` would be, by reweighting, or where
+        too few of them were effective, by the optimizer's linear response; None where that says
+        nothing either, and in the first iteration.
+    accepted
+        Whether the potential was kept as the one from which the next step is taken; if not, its
+        loss rose beyond the noise, and potential, optimizer and atoms went back to the last one
+        that was accepted.
     validation
         Per validation system, where they were simulated after this iteration, with the best
         potential so far: loss, rdf_mse, noise, pressure, temperature.
@@ -144,5 +168,6 @@ class Iteration:
     optimizer: dict[str, float] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     predicted_loss: float | None = None
+    accepted: bool = True
     validation: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation_md_steps: int = 0

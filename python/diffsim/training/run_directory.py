@@ -30,7 +30,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from diffsim.errors import InputError, StorageError
+from diffsim.errors import InputError, StorageError, first_line
 from diffsim.gradients.ensemble import MOST_PIECES
 from diffsim.simulation import Frames
 from diffsim.training import run_lock
@@ -197,12 +197,13 @@ class RunDirectory:
             ) from None
 
     def write_checkpoint(self, trainer: Trainer) -> None:
-        """Keep the latest frames, with the splines that they were simulated with, and the state of
+        """Keep the newest frames, with the splines that they were simulated with, and the state of
         the trainer after an iteration."""
-        coefficients = np.array([ensemble.latest_coefficients for ensemble in trainer.ensembles])
+        assert trainer.newest is not None, "no iteration yet"
+        coefficients = np.array(trainer.newest.coefficients)
         same = bool((coefficients == coefficients[0]).all())  # one potential for all systems
         arrays: dict[str, Any] = {"coefficients": coefficients[0] if same else coefficients}
-        for index, frames in enumerate(trainer.latest):
+        for index, frames in enumerate(trainer.newest.frames):
             for entry in dataclasses.fields(frames):
                 arrays[f"{index}_{entry.name}"] = getattr(frames, entry.name)
         try:
@@ -215,7 +216,7 @@ class RunDirectory:
         except (OSError, RuntimeError) as error:  # torch says RuntimeError of a full disk
             raise StorageError(
                 f"The checkpoint of iteration {trainer.iteration} cannot be written to {self.path} "
-                f"({_first_line(error)}). The one before is still there: make room, and go on with "
+                f"({first_line(error)}). The one before is still there: make room, and go on with "
                 "--resume."
             ) from None
         # the checkpoint before may still be needed, with the frames that it needs
@@ -239,7 +240,7 @@ class RunDirectory:
             try:
                 state, pieces = self._read(checkpoint, len(trainer.systems))
             except UNREADABLE as error:
-                problems.append(f"{checkpoint} ({_first_line(error)})")
+                problems.append(f"{checkpoint} ({first_line(error)})")
                 continue
             trainer.load_state_dict(state, pieces)
             written = self.metrics.read_text() if self.metrics.is_file() else ""
@@ -313,8 +314,3 @@ def _check_archive(file: Path) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise zipfile.BadZipFile(f"its part {damaged} is damaged")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -67,6 +67,16 @@ class Simulations:
             [None] * self.layout.replicas for _ in self._simulators
         ]
 
+    @property
+    def densities(self) -> dict[str, float]:
+        """Number density of each system as its script makes it, without types that are left out."""
+        return {
+            simulator.system.name: sum(
+                density for name, density in simulator.density.items() if name != "NULL"
+            )
+            for simulator in self._simulators
+        }
+
     def _arrange(self, replicas: int | None) -> None:
         """Choose the layout, tell the pool of it, and the simulators of their share of the frames;
         validation systems have no replicas."""
@@ -120,6 +130,15 @@ class Simulations:
         self._usual = self._usual or [final_temperature(frames) for frames in result]
         return result
 
+    @property
+    def states(self) -> list[list[str | None]]:
+        """Where the latest pieces ended, for each system and replica; None before the first."""
+        return [list(replicas) for replicas in self._states]
+
+    def start_from(self, states: Sequence[Sequence[str | None]]) -> None:
+        """Let the next pieces begin where others ended than the latest ones."""
+        self._states = [list(replicas) for replicas in states]
+
     def _tasks(
         self, grid: Grid, values: Sequence[Array], seed: tuple[int, int, int], frames: int | None
     ) -> list[Task]:
@@ -139,7 +158,7 @@ class Simulations:
         return {
             "md_steps": self.md_steps,
             "usual": list(self._usual),
-            "states": [list(replicas) for replicas in self._states],
+            "states": self.states,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -158,7 +177,7 @@ class Simulations:
             )
         self.md_steps = state["md_steps"]
         self._usual = list(state["usual"])
-        self._states = [list(replicas) for replicas in state["states"]]
+        self.start_from(state["states"])
         self._arrange(present)
 
 

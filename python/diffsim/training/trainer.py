@@ -1,12 +1,12 @@
 """The training loop: simulate, add to the ensembles, update the potential.
 
-A step that leads to a simulation that fails is taken back, and a smaller one is taken. A step that
-only makes the loss worse stays, as its frames are good, but the next one is smaller.
+A step that leads to a simulation that fails, or to a loss that is higher beyond the noise, is
+undone: weights, optimizer and atoms go back to those of the accepted piece (`training.accepted`),
+and a smaller step is taken from there. What decides is in `training.steps`.
 """
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,40 +18,49 @@ from typing import Any
 from diffsim import optimizers
 from diffsim.errors import InputError, ModelError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss
-from diffsim.knots import Array, choose_grid, knot_values_at, spline_coefficients
+from diffsim.knots import Array, choose_grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
 from diffsim.simulation import Frames, System
 from diffsim.simulation.devices import check_device
 from diffsim.targets import RDF
 from diffsim.training.aborts import Aborts
+from diffsim.training.accepted import Accepted
 from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
+    check_protocol,
     check_ranges,
     check_species,
     check_systems,
     check_temperatures,
 )
+from diffsim.training.conclusion import concluding_events
+from diffsim.training.fine_bins import with_merged_bins
+from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.layout import Layout
 from diffsim.training.measurement import (
     chaos_event,
-    latest_series,
-    loss_change,
     measured,
     noise_event,
     temperature_event,
 )
 from diffsim.training.pieces import Simulator
 from diffsim.training.pool import Pool, SerialPool
-from diffsim.training.records import Iteration, Protocol
+from diffsim.training.records import Iteration, Piece, Protocol
 from diffsim.training.simulations import Simulations
+from diffsim.training.steps import (
+    MOST_REJECTED,
+    Verdict,
+    said_of_rejected,
+    said_of_repeated,
+    said_of_shortened,
+    verdict,
+)
 from diffsim.training.validation import Validation
 from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
 
-JUDGED = 0.5  # frames of the latest piece that must be effective for a loss to be trusted
 MOST_FAILURES = 5  # in a row, each after a smaller step
 
 
@@ -121,14 +130,19 @@ class Trainer:
         aborts: Aborts | None = None,
     ) -> None:
         check_systems(systems, validate_every)
+        check_protocol(protocol)
         check_gradient(gradient, optimizer)
+        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
+        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
+        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
+        systems, sizes = at_simulated_size(systems, potential, self.scratch)
+        systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
         if start not in ("pmf", "hnc", "potential"):
             raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
-        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
         check_temperatures(potential, self.systems, self.optimizer)
         ranges = check_ranges(given, float(potential.cutoff))
@@ -136,8 +150,6 @@ class Trainer:
         self.protocol = protocol or Protocol()
         check_device(self.protocol.device)
         self.seed = seed
-        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
-        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
 
         species = tuple(potential.species)
         k_b = boltzmann(potential.units)
@@ -154,7 +166,7 @@ class Trainer:
         pool, aborts = pool or SerialPool(), aborts or {}
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        self._events = ranges  # for the next record
+        self._events = ranges + sizes + merged  # for the next record
         # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
         # of one that depends on temperature at its reference temperature
         self.uncertainty: Array | None = None
@@ -177,14 +189,14 @@ class Trainer:
             )
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
+        self._reached = Accepted(potential, self._simulations, self.ensembles, self.grid)
         self.iteration = 0
-        self.latest: list[Frames] = []
-        self._series: list[Array] = []  # observables of the latest frames, per system
-        self._best: dict[str, Any] | None = None
-        # what the latest piece that went well was simulated with, the optimizer before it made the
-        # next step, and the best weights then
-        self._back: dict[str, Any] | None = None
-        self._failures = 0  # since that piece
+        self.latest: Sequence[Frames] = []  # of the accepted piece, per system
+        self.newest: Piece | None = None  # the same, or one that was rejected since
+        self._failures = 0  # since the newest piece
+        self._rejected = 0  # in a row
+        self._repeats = False  # whether the next piece is one of the accepted potential again
+        self._predicted_decrease: float | None = None  # of the loss, by the last step
         self._chaotic = False
         self.converged = False
 
@@ -259,58 +271,46 @@ class Trainer:
             if not stopped and self.validation.is_due(self.iteration, last=last):
                 record = self._validate(record)
                 stopped = stop is not None and stop() and not last
+            if last:
+                record = self._conclude(record)
             yield record
         self.use_best()
 
     def use_best(self) -> None:
-        """Give the potential the weights of lowest loss among those that frames can judge."""
-        if self._best is not None:
-            self.potential.load_state_dict(self._best)
+        """Give the potential the best weights: of those that were simulated, and the last ones if
+        the frames can tell of them, those of lowest loss."""
+        self._reached.use_best()
 
     @contextmanager
     def at_best(self) -> Iterator[None]:
         """Give the potential its best weights for a while."""
-        present = copy.deepcopy(self.potential.state_dict())
-        self.use_best()
-        try:
+        with self._reached.at_best():
             yield
-        finally:
-            self.potential.load_state_dict(present)
 
     @property
     def best(self) -> dict[str, Any]:
         """Weights of lowest loss, as a state_dict."""
-        return self._best if self._best is not None else self.potential.state_dict()
+        best = self._reached.best
+        return best if best is not None else self.potential.state_dict()
 
     def _iterate(self) -> Iteration:
         began = time.perf_counter()
         idle = self._simulations.seconds_idle
-        coefficients, predicted, retries = self._simulate()
+        newest, predicted, retries = self._simulate()
         simulated = time.perf_counter()
         total = sum(system.weight for system in self.systems)
-        entries = self._measure(coefficients)
+        entries = self._measure(newest)
         value = sum(s.weight * entries[s.name]["loss"] for s in self.systems) / total
-        if self._series:
-            change = loss_change(self.ensembles, self._series)
-            if change.is_rise:
-                self.optimizer.retreat()
-                foreseen = "an unknown loss" if predicted is None else f"{predicted:.4g}"
-                self._events.append(
-                    f"The loss rose from {change.before:.4g} to {change.now:.4g} (standard error "
-                    f"of the difference {change.error:.2g}) where {foreseen} was predicted, so "
-                    "that the next step is smaller; the frames are kept."
-                )
-        self._series = [latest_series(ensemble) for ensemble in self.ensembles]
-        self._judge()
-        self._back = {
-            "potential": copy.deepcopy(self.potential.state_dict()),
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "best": self._best,
-        }
+        accepted, predicted = self._decide(predicted)
+        if accepted:
+            self.latest = newest.frames
         pooled = time.perf_counter()
-        update = self._step()
-        # what is not known along chaotic windows an optimizer may take for exact
-        reached = None if self._chaotic else noise_event(update.info, self.accuracy)
+        self._repeats = self._rejected >= MOST_REJECTED
+        update = self._no_step() if self._repeats else self._step()
+        # a step that was cut short is not small for lack of anything to correct, and what is not
+        # known along chaotic windows an optimizer may take for exact
+        settled = accepted and not self._chaotic
+        reached = noise_event(update.info, self.accuracy) if settled else None
         if reached:
             self.converged = True
             self._events.append(reached)
@@ -332,38 +332,74 @@ class Trainer:
             optimizer={"steps": update.steps, **update.info},
             events=events,
             predicted_loss=predicted,
+            accepted=accepted,
             validation_md_steps=self.validation.md_steps,
         )
 
-    def _values(self) -> list[Array]:
-        """Energies of the present potential at the knots, for each system (P, K)."""
-        temperatures = [system.temperature for system in self.systems]
-        values = knot_values_at(self.potential, self.grid, temperatures)
-        return [energies.detach().numpy() for energies in values]
+    def _decide(self, predicted: float | None) -> tuple[bool, float | None]:
+        """Accept the newest piece of simulation, or undo the step that led to it.
 
-    def _simulate(self) -> tuple[list[Array], float | None, float]:
+        Parameters
+        ----------
+        predicted
+            Its loss by reweighting, if that is known.
+
+        Returns
+        -------
+        Whether it was accepted, and the loss that was predicted, if any was.
+        """
+        change, last = self._reached.change(), self._reached.iteration
+        if change is None or last is None:
+            self._reached.accept(self.iteration, self.optimizer)
+            return True, None
+        decrease = self._predicted_decrease
+        if predicted is None and decrease is not None:
+            predicted = change.predicted(decrease)
+        if self._repeats:
+            if change.is_rise:
+                self._events.append(said_of_repeated(change, last))
+            self._rejected = 0
+            self._reached.accept(self.iteration, self.optimizer, keep_atoms=change.is_rise)
+            return True, predicted
+        found = verdict(change.rise, change.error, decrease)
+        if found is Verdict.UNDO:
+            self._rejected += 1
+            again = self._rejected == MOST_REJECTED
+            self._events.append(said_of_rejected(change, predicted, last, again))
+            self._reached.reject(self.optimizer)
+            return False, predicted
+        if found is Verdict.SHORTEN and decrease is not None:
+            self._events.append(said_of_shortened(change, decrease))
+            self.optimizer.retreat()
+        elif found is Verdict.HOLD:
+            self.optimizer.hold()
+        self._rejected = 0
+        self._reached.accept(self.iteration, self.optimizer)
+        return True, predicted
+
+    def _simulate(self) -> tuple[Piece, float | None, float]:
         """Simulate all systems, and add their frames to the ensembles.
 
         Where that fails, take the last step back, take a smaller one and try again.
 
         Returns
         -------
-        coefficients, predicted, seconds
-            Of the splines that were simulated at last, one per system; their loss as foreseen;
-            wall time of the smaller steps.
+        newest, predicted, seconds
+            What was simulated at last; its loss as reweighting foresees it; wall time of the
+            smaller steps.
         """
         number = self.iteration + 1
         seconds, failures = 0.0, 0
         while True:
             try:
-                values = self._values()
+                values = self._reached.values()
                 coefficients = [spline_coefficients(energies) for energies in values]
-                predicted = self._pooled_loss(coefficients) if self.latest else None
+                predicted = self._reached.pooled_loss(coefficients) if self.latest else None
                 seed = (self.seed, number, self._failures)
-                latest = self._simulations.run(self.grid, values, seed, self.optimizer.frames)
+                frames = self._simulations.run(self.grid, values, seed, self.optimizer.frames)
                 break
             except (SimulationError, ModelError) as error:
-                if self._back is None:
+                if self._reached.iteration is None:
                     raise
                 failures += 1
                 began = time.perf_counter()
@@ -381,42 +417,50 @@ class Trainer:
                     ) from None
         self.iteration = number
         self._failures = 0
-        self._add(latest, coefficients)
-        return coefficients, predicted, seconds
+        self.newest = Piece(frames, coefficients)
+        self._add(self.newest)
+        return self.newest, predicted, seconds
 
-    def _add(self, latest: Sequence[Frames], coefficients: Sequence[Array]) -> None:
-        self.latest = list(latest)
-        for ensemble, frames, c in zip(self.ensembles, latest, coefficients, strict=True):
+    def _add(self, piece: Piece) -> None:
+        for ensemble, frames, c in zip(
+            self.ensembles, piece.frames, piece.coefficients, strict=True
+        ):
             ensemble.add(frames, c)
 
     def _retreat(self) -> None:
-        """Put weights and optimizer back to before the last step, and ask for smaller ones."""
-        assert self._back is not None
+        """Put weights, optimizer and atoms back to before the last step; ask for smaller ones."""
         self._failures += 1
-        self.potential.load_state_dict(self._back["potential"])
-        self._best = self._back["best"]
-        self.optimizer.load_state_dict(copy.deepcopy(self._back["optimizer"]))
-        self.optimizer.retreat()
-        self._back["optimizer"] = copy.deepcopy(self.optimizer.state_dict())
+        self._repeats = False
+        self._reached.go_back(self.optimizer)
 
     def _step(self) -> Update:
         """Update the potential and judge it; make a step to infinite energies smaller."""
         for _ in range(MOST_FAILURES):
             try:
                 update = self.optimizer.update(self.potential, self.grid, self.ensembles)
-                self._judge()
+                self._reached.judge_unsimulated()
                 self.uncertainty = update.uncertainty
+                self._predicted_decrease = update.predicted_decrease
                 return update
             except (SimulationError, ModelError) as error:
                 self._retreat()
                 self._events.append(f"A step was taken back and made smaller: {error}")
+        return self._no_step()
+
+    def _no_step(self) -> Update:
+        """Leave the potential as it is."""
+        self._predicted_decrease = None
         return Update(0, 0.0)
 
-    def _measure(self, coefficients: Sequence[Array]) -> dict[str, dict[str, Any]]:
+    def _measure(self, newest: Piece) -> dict[str, dict[str, Any]]:
         result = {}
         self._chaotic = False
         for ensemble, frames, c, seconds in zip(
-            self.ensembles, self.latest, coefficients, self._simulations.seconds, strict=True
+            self.ensembles,
+            newest.frames,
+            newest.coefficients,
+            self._simulations.seconds,
+            strict=True,
         ):
             system = ensemble.system
             entry = measured(ensemble, frames)
@@ -442,32 +486,18 @@ class Trainer:
             events=record.events + events,
         )
 
-    def _judge(self) -> None:
-        """Keep the present weights if all frames say that they are the best so far."""
-        value = self._pooled_loss()
-        if value is None:
-            return
-        if self._best is not None:
-            with self.at_best():
-                best = self._pooled_loss()
-            if best is not None and best <= value:
-                return
-        self._best = copy.deepcopy(self.potential.state_dict())
-
-    def _pooled_loss(self, coefficients: Sequence[Array] | None = None) -> float | None:
-        """Loss of the systems' splines over all stored frames; None where too few are effective.
-
-        The splines are those of the present weights, if no others are given.
-        """
-        if coefficients is None:
-            coefficients = [spline_coefficients(energies) for energies in self._values()]
-        total = 0.0
-        for ensemble, c in zip(self.ensembles, coefficients, strict=True):
-            state = ensemble.weighted(c)
-            if not state.sample_size >= JUDGED * ensemble.latest_length:
-                return None
-            total += ensemble.system.weight * loss(ensemble, state)[0]
-        return total / sum(system.weight for system in self.systems)
+    def _conclude(self, record: Iteration) -> Iteration:
+        """Add what is to be said of the end of a training."""
+        with self.at_best():
+            events = concluding_events(
+                self.potential,
+                self.grid,
+                self.systems,
+                self.latest,
+                record.systems,
+                self._simulations.densities,
+            )
+        return replace(record, events=record.events + events)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, except the stored frames."""
@@ -475,9 +505,12 @@ class Trainer:
             "iteration": self.iteration,
             **self._simulations.state_dict(),
             "potential": self.potential.state_dict(),
-            "best": self._best,
-            "back": self._back,
+            **self._reached.state_dict(),
+            "accepted": self._reached.iteration,
             "failures": self._failures,
+            "rejected": self._rejected,
+            "repeats": self._repeats,
+            "predicted_decrease": self._predicted_decrease,
             "events": list(self._events),
             "uncertainty": self.uncertainty,
             "converged": self.converged,
@@ -501,28 +534,39 @@ class Trainer:
             system, and the coefficients of the splines (systems, P, K + 2) that they were
             simulated with.
         """
-        if not all(isinstance(replicas, list) for replicas in state["states"]):
-            raise InputError(
-                "The checkpoint is that of an earlier version of diffsim, which knew no replicas. "
-                "Finish the run with that version, or start a new one from its model.pt."
-            )
+        for known, what in (
+            (all(isinstance(replicas, list) for replicas in state["states"]), "replicas"),
+            ("accepted" in state, "steps that are undone"),
+        ):
+            if not known:
+                raise InputError(
+                    "The checkpoint is that of an earlier version of diffsim, which knew no "
+                    f"{what}. Finish the run with that version, or start a new one from its "
+                    "model.pt."
+                )
         self.iteration = state["iteration"]
         self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
-        self._best = state["best"]
-        self._back = state["back"]
         self._failures = state["failures"]
+        self._rejected, self._repeats = state["rejected"], state["repeats"]
+        self._predicted_decrease = state["predicted_decrease"]
         self._events = list(state["events"])
         self.uncertainty = state["uncertainty"]
         # to another accuracy it may not be
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
-        self.grid = state["grid"]
+        self.grid = self._reached.grid = state["grid"]
         self.validation.load_state_dict(state["validation"])
-        for frames, coefficients in pieces:
-            self._add(frames, coefficients)
-        if self.latest:
-            self._series = [latest_series(ensemble) for ensemble in self.ensembles]
+        first = self.iteration - len(pieces) + 1
+        for number, (frames, coefficients) in enumerate(pieces, first):
+            self.newest = Piece(frames, coefficients)
+            self._add(self.newest)
+            if number <= state["accepted"]:
+                self.latest = frames
+            else:
+                for ensemble in self.ensembles:
+                    ensemble.take_back()
+        self._reached.load_state_dict(state)
 
 
 def _cause(error: Exception) -> str:

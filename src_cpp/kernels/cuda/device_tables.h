@@ -30,17 +30,6 @@ struct TablesView {
   __device__ const Table<Real> *of_type(int type) const { return tables + type * (ntypes + 1); }
 };
 
-// Where a squared distance is in a table, as spline_position().
-template <class Real>
-__device__ inline int row_at(const Table<Real> &table, int knots, Real s, Real &t)
-{
-  const Real u = (s - table.s_inner) * table.inv_h + Real(1);
-  const int below = u > Real(0) ? static_cast<int>(u) : 0;
-  const int row = below < knots ? below : knots - 1;
-  t = u - Real(row);
-  return row;
-}
-
 template <class Real>
 class Tables {
  public:
@@ -76,13 +65,12 @@ class Tables {
     for (std::size_t k = 0; k < rows; k++)
       for (int m = 0; m < 4; m++)
         rows_sent[k].q[m] = static_cast<Real>(splines[k / knots_][k % knots_].q[m]);
-    stream.upload(tables_, tables_sent, 0, n);
-    stream.upload(rows_, rows_sent, 0, rows);
+    stream.upload(tables_, 0, tables_sent.data(), n);
+    stream.upload(rows_, 0, rows_sent.data(), rows);
     stream.finish();
   }
 
   TablesView<Real> view() const { return {ntypes_, knots_, tables_.data(), rows_.data()}; }
-  double bytes() const { return tables_.bytes() + rows_.bytes(); }
 
  private:
   int ntypes_ = 0, knots_ = 0;

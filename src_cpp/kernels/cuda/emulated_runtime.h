@@ -25,8 +25,7 @@ enum cudaError_t : std::uint8_t {
   cudaErrorNoDevice,
   cudaErrorInsufficientDriver,
   cudaErrorDevicesUnavailable,
-  cudaErrorNoKernelImageForDevice,
-  cudaErrorInvalidDevice
+  cudaErrorNoKernelImageForDevice
 };
 enum cudaMemcpyKind : std::uint8_t { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 struct cudaDeviceProp {

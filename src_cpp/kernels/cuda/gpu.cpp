@@ -1,9 +1,12 @@
 #include "gpu.h"
 
+#include "../library_folder.h"
+
 #include <dlfcn.h>
 
 #include <array>
 #include <cstdlib>
+#include <vector>
 
 namespace diffsim {
 
@@ -12,15 +15,6 @@ namespace {
 // for tests of the code where there is no GPU
 constexpr const char *LIBRARY_VARIABLE = "DIFFSIM_CUDA_LIBRARY";
 
-std::string own_folder()
-{
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<void *>(&own_folder), &info) || !info.dli_fname) return ".";
-  const std::string path = info.dli_fname;
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 const GpuFunctions &load()
 {
   std::vector<std::string> paths;
@@ -28,7 +22,7 @@ const GpuFunctions &load()
   if (given && *given)
     paths = {given};
   else    // the Python module is beside the folder of the libraries
-    paths = {own_folder() + "/" + GPU_LIBRARY, own_folder() + "/lib/" + GPU_LIBRARY};
+    paths = {library_folder() + "/" + GPU_LIBRARY, library_folder() + "/lib/" + GPU_LIBRARY};
   std::string reason;
   for (const std::string &path : paths) {
     void *const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -47,8 +47,6 @@ class GpuPairs {
   // call to call.
   virtual void add_counts(const Atoms &atoms, const double *special, double *counts,
                           double *virial) = 0;
-
-  virtual double memory_usage() const = 0;    // bytes on the GPU
 };
 
 // What the library offers, as its one function returns it.

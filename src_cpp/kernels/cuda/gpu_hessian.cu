@@ -39,9 +39,9 @@ __global__ void contract(const HessianArguments a)
     const double l[3] = {own_lambda.x - other_lambda.x, own_lambda.y - other_lambda.y,
                          own_lambda.z - other_lambda.z};
     const double along = l[0] * d[0] + l[1] * d[1] + l[2] * d[2];
-    double t;
-    const int row = row_at(table, a.tables.knots, s, t);
-    const Row<double> polynomial = a.tables.rows[table.first_row + row];
+    const SplinePosition at = spline_position(s, table.s_inner, table.inv_h, a.tables.knots);
+    const double t = at.t;
+    const Row<double> polynomial = a.tables.rows[table.first_row + at.row];
     const double *const q = polynomial.q;
     const double to_slope = -2.0 * table.scale * table.inv_h;
     const double of_l = to_slope * (q[1] + t * (q[2] + t * q[3]));
@@ -52,7 +52,7 @@ __global__ void contract(const HessianArguments a)
       atomicAdd(a.gradient + 3 * j + m, -g);
     }
     const std::int64_t pair = unordered_pair(own.type - 1, other.type - 1, a.tables.ntypes);
-    double *const moments = a.moments + (pair * a.tables.knots + row) * MOMENTS;
+    double *const moments = a.moments + (pair * a.tables.knots + at.row) * MOMENTS;
     const double weight = to_slope * along;
     atomicAdd(moments, weight);
     atomicAdd(moments + 1, weight * t);
@@ -64,13 +64,12 @@ __global__ void contract(const HessianArguments a)
 class Hessian : public PairHessian {
  public:
   Hessian(int device, const PairTablesView &tables) :
-      device_(device), ntypes_(tables.ntypes), knots_(tables.knots)
+      device_(device), ntypes_(tables.ntypes), knots_(tables.knots),
+      numbers_(static_cast<std::size_t>(unordered_pairs(tables.ntypes)) * tables.knots * MOMENTS)
   {
     tables_.set(tables, stream_);
-    const std::size_t numbers =
-        static_cast<std::size_t>(unordered_pairs(ntypes_)) * knots_ * MOMENTS;
-    moments_.reserve(numbers);
-    stream_.clear(moments_, numbers);
+    moments_.reserve(numbers_);
+    stream_.clear(moments_, numbers_);
     stream_.finish();
   }
 
@@ -102,17 +101,16 @@ class Hessian : public PairHessian {
   void add_coefficients(double *dc) override
   {
     select_gpu(device_);
-    const std::size_t numbers =
-        static_cast<std::size_t>(unordered_pairs(ntypes_)) * knots_ * MOMENTS;
     Pinned<double> moments;
-    moments.reserve(numbers);
-    stream_.download(moments, moments_, 0, numbers);
+    moments.reserve(numbers_);
+    stream_.download(moments, moments_, 0, numbers_);
     stream_.finish();
     add_moments(ntypes_, knots_, moments.data(), dc);
   }
 
  private:
   int device_, ntypes_, knots_;
+  std::size_t numbers_;    // of the moments
   Stream stream_;
   SlicedList list_;
   Tables<double> tables_;

@@ -56,7 +56,8 @@ __global__ void sum_forces(const ForceArguments<Real, Sum> a)
     const Table<Real> &table = tables[other.type];
     if (!(s < table.s_cutoff)) continue;    // nor if it is no number
     Real t;
-    const Row<Real> row = a.tables.rows[table.first_row + row_at(table, a.tables.knots, s, t)];
+    const int number = spline_row(s, table.s_inner, table.inv_h, a.tables.knots, t);
+    const Row<Real> row = a.tables.rows[table.first_row + number];
     const Real *const q = row.q;
     const Real weight = weight_of(a.special, (entry >> a.list.special_shift) & 3) * table.scale;
     const Real fpair = Real(-2) * weight * table.inv_h * (q[1] + t * (q[2] + t * q[3]));
@@ -128,8 +129,7 @@ __global__ void count_pairs(const CountArguments a)
     const double s = dx * dx + dy * dy + dz * dz;
     const Table<double> &table = tables[other.type];
     if (!(s < table.s_cutoff)) continue;
-    SplinePosition at;
-    at.row = row_at(table, a.tables.knots, s, at.t);
+    const SplinePosition at = spline_position(s, table.s_inner, table.inv_h, a.tables.knots);
     double w[4], dw_dt[4];
     spline_weights(at, w);
     spline_slopes(at, dw_dt);
@@ -179,12 +179,6 @@ class Pairs : public GpuPairs {
   bool add_forces(const Atoms &atoms, const double *special, ForceSums &sums) override;
   void add_counts(const Atoms &atoms, const double *special, double *counts,
                   double *virial) override;
-
-  double memory_usage() const override
-  {
-    return list_.bytes() + tables_.bytes() + exact_tables_.bytes() + places_.bytes() +
-           exact_places_.bytes() + f_.bytes() + tally_.bytes();
-  }
 
  private:
   void start(const Atoms &atoms, const double *special, bool tally);
@@ -253,7 +247,7 @@ void Pairs<Real, Sum>::start(const Atoms &atoms, const double *special, bool tal
   arguments.close = close_.data();
   for (int part = 0; part * FORCE_PART < inum; part++) {
     arguments.first = part * FORCE_PART;
-    arguments.last = inum - arguments.first < FORCE_PART ? inum : arguments.first + FORCE_PART;
+    arguments.last = std::min(arguments.first + FORCE_PART, inum);
     const int atoms_of_part = arguments.last - arguments.first;
     if (tally)
       launch(sum_forces<Real, Sum, true>, atoms_of_part, compute_, arguments);
@@ -288,7 +282,7 @@ bool Pairs<Real, Sum>::add_forces(const Atoms &atoms, const double *special, For
   start(atoms, special, sums.tally);
   for (int part = 0; part * FORCE_PART < inum; part++) {
     copied_[part].finish();
-    const int end = inum - part * FORCE_PART < FORCE_PART ? inum : (part + 1) * FORCE_PART;
+    const int end = std::min((part + 1) * FORCE_PART, inum);
     for (int ii = part * FORCE_PART; ii < end; ii++) {
       double *const to = sums.f + 3 * static_cast<std::int64_t>(ilist[ii]);
       const Sum *const from = f_received_.data() + 3 * static_cast<std::int64_t>(ii);

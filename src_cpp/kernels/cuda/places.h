@@ -106,12 +106,11 @@ class Places {
         stream.finish();    // the parts before are still on their way
         return false;
       }
-      stream.upload(on_gpu_, sent_, begin, size);
+      stream.upload(on_gpu_, begin, sent_.data() + begin, size);
     }
     return true;
   }
   const Place<Real> *data() const { return on_gpu_.data(); }
-  double bytes() const { return on_gpu_.bytes(); }
 
  private:
   Pinned<Place<Real>> sent_;

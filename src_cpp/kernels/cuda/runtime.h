@@ -52,7 +52,6 @@ class Buffer {
 
   Item *data() const { return items_; }
   Item &operator[](std::size_t k) const { return items_[k]; }
-  double bytes() const { return static_cast<double>(capacity_ * sizeof(Item)); }
 
  private:
   void release()
@@ -82,21 +81,12 @@ class Stream {
   Stream(const Stream &) = delete;
   Stream &operator=(const Stream &) = delete;
 
+  // Items of pinned memory, to those from `first` on.
   template <class Item>
-  void upload(const OnGpu<Item> &to, const Pinned<Item> &from, std::size_t first, std::size_t items)
+  void upload(const OnGpu<Item> &to, std::size_t first, const Item *from, std::size_t items)
   {
     if (items == 0) return;
-    check_cuda(cudaMemcpyAsync(to.data() + first, from.data() + first, items * sizeof(Item),
-                               cudaMemcpyHostToDevice, stream_),
-               "data went to it");
-  }
-  // the first items of `from`, to those from `first` on
-  template <class Item>
-  void upload_part(const OnGpu<Item> &to, std::size_t first, const Pinned<Item> &from,
-                   std::size_t items)
-  {
-    if (items == 0) return;
-    check_cuda(cudaMemcpyAsync(to.data() + first, from.data(), items * sizeof(Item),
+    check_cuda(cudaMemcpyAsync(to.data() + first, from, items * sizeof(Item),
                                cudaMemcpyHostToDevice, stream_),
                "data went to it");
   }

@@ -36,9 +36,9 @@ void SlicedList::set(const NeighborPairs &pairs, Stream &stream)
     place_[slice + 1] = place_[slice] + SLICE * longest;
     widest = std::max(widest, SLICE * longest);
   }
-  stream.upload(ilist_, ilist_sent_, 0, inum);
-  stream.upload(numneigh_, numneigh_sent_, 0, inum);
-  stream.upload(first_, first_sent_, 0, slices);
+  stream.upload(ilist_, 0, ilist_sent_.data(), inum);
+  stream.upload(numneigh_, 0, numneigh_sent_.data(), inum);
+  stream.upload(first_, 0, first_sent_.data(), slices);
   upload_entries(pairs, widest, stream);
   // what was sent from may be overwritten from here on
   stream.finish();
@@ -58,7 +58,7 @@ void SlicedList::upload_entries(const NeighborPairs &pairs, std::int64_t widest,
     sent_[turn].finish();
     for (int slice = begin; slice < end; slice++)
       fill(pairs, slice, part_[turn].data() + (place_[slice] - start));
-    stream.upload_part(entries_, start, part_[turn], place_[end] - start);
+    stream.upload(entries_, start, part_[turn].data(), place_[end] - start);
     sent_[turn].record(stream);
     begin = end;
   }

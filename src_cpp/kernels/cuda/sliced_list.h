@@ -47,10 +47,6 @@ class SlicedList {
   SlicedListView view() const;
   // the atoms of the list, on this side
   const std::vector<int> &atoms() const { return atoms_; }
-  double bytes() const
-  {
-    return ilist_.bytes() + numneigh_.bytes() + first_.bytes() + entries_.bytes();
-  }
 
  private:
   void fill(const NeighborPairs &pairs, int slice, int *to) const;

@@ -1,0 +1,151 @@
+"""Reference potentials: what the data do not determine stays where one of them has it.
+
+Corrections of a reference are a Gaussian process, with the amplitude that the residuals ask for. Of
+the directions that they say nothing about, those of a liquid's soft collective modes above all, the
+reference decides; so it has to be physical. Two are known, and the evidence of the residuals
+chooses between them:
+
+- the first potential of the training, as the theory of liquids or the user gives it;
+- the Mie potential, whose parameters are free: few numbers, which any g(r) determines well.
+
+The parameters theta are linear coordinates, u(theta) = u(theta_k) + T (theta - theta_k), about what
+they were found to be so far; their own prior is wide and does not move.
+
+Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), section 2.7 (a mean
+with parameters); MacKay, Neural Computation 4, 415 (1992) (evidence of models).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffsim.knots import Array, Grid
+
+# ln epsilon / kT, ln sigma / (the place where the first potential is kT), n and m
+PRIOR = np.array([0.0, np.log((0.5 * (1.0 + np.sqrt(2.0))) ** (1.0 / 6.0)), 12.0, 6.0])
+SPREAD = np.array([0.7, 0.07, 3.0, 1.0])
+LOWEST = np.array([-4.0, -0.5, 7.0, 3.5])
+HIGHEST = np.array([3.0, 0.5, 40.0, 12.0])
+APART = 1.5  # of the exponents, at least
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A potential with parameters that are to be found.
+
+    Attributes
+    ----------
+    name
+        For metrics and sentences.
+    values
+        Energies of the parts of the potential at the knots, shape (parts, P, K).
+    tangents
+        Their derivatives by the coordinates of the parameters, in units such that these are
+        N(centre, kT^2) before anything is known, shape (parts P K, q).
+    centre
+        Shape (q,).
+    moved
+        The family of potentials at other coordinates (q,) of its parameters, if it is of one.
+    """
+
+    name: str
+    values: Array
+    tangents: Array
+    centre: Array
+    moved: Callable[[Array], MieFamily] | None = None
+
+    def at(self, coordinates: Array) -> Array:
+        """Energies of the parts at coordinates (q,) of the parameters, shape (parts, P, K).
+
+        Not by the tangents: a wall that moves is not linear.
+        """
+        if self.moved is None:
+            return self.values
+        return self.moved(coordinates).energies(len(self.values))
+
+
+def mie(r: Array, parameters: Array, cutoff: float) -> Array:
+    """u(r) = C epsilon ((sigma/r)^n - (sigma/r)^m) less that at the cutoff, shape (K,).
+
+    Parameters
+    ----------
+    r
+        Distances, shape (K,).
+    parameters
+        epsilon, sigma, n and m.
+    cutoff
+        Where u is zero.
+
+    Source: G. Mie, Ann. Phys. 316, 657 (1903).
+    """
+    epsilon, sigma, n, m = parameters
+    depth = epsilon * n / (n - m) * (n / m) ** (m / (n - m))
+
+    def u(x: Array | float) -> Array:
+        return np.asarray(depth * ((sigma / x) ** n - (sigma / x) ** m))
+
+    return u(r) - u(cutoff)
+
+
+@dataclass(frozen=True)
+class MieFamily:
+    """The Mie potentials of all pairs, and where in their parameters a training is.
+
+    Attributes
+    ----------
+    grid
+        The knots.
+    kt
+        Thermal energy.
+    contact
+        Where the first potential of each pair is kT, shape (P,).
+    theta
+        The present parameters in the coordinates of `PRIOR`, shape (P, 4).
+    """
+
+    grid: Grid
+    kt: float
+    contact: Array
+    theta: Array
+
+    @classmethod
+    def of(cls, grid: Grid, kt: float, contact: Array) -> MieFamily:
+        """The family at the middle of its prior."""
+        return cls(grid, kt, np.asarray(contact), np.tile(PRIOR, (len(contact), 1)))
+
+    def reference(self, parts: int) -> Reference:
+        """The potential linearised about the present parameters."""
+        size, q = self.theta.size // 4 * self.grid.knots, self.theta.size
+        values = self.energies(parts)
+        tangents = np.zeros((parts * size, q))
+        for pair, theta in enumerate(self.theta):
+            rows = slice(pair * self.grid.knots, (pair + 1) * self.grid.knots)
+            for k, spread in enumerate(SPREAD):
+                step = np.zeros(4)
+                step[k] = 0.05 * spread
+                slope = self._energies(pair, theta + step) - self._energies(pair, theta - step)
+                tangents[rows, 4 * pair + k] = slope / (0.1 * self.kt)
+        centre = self.kt * ((PRIOR - self.theta) / SPREAD).ravel()
+        return Reference("mie", values, tangents, centre, self.moved)
+
+    def energies(self, parts: int) -> Array:
+        """Of the parts at the knots, shape (parts, P, K); further parts are zero."""
+        values = np.zeros((parts, len(self.theta), self.grid.knots))
+        values[0] = [self._energies(pair, theta) for pair, theta in enumerate(self.theta)]
+        return values
+
+    def moved(self, coordinates: Array) -> MieFamily:
+        """With the parameters at the coordinates (q,) of `reference`, as far as they make sense."""
+        theta = self.theta + SPREAD * coordinates.reshape(-1, 4) / self.kt
+        theta = np.clip(theta, LOWEST, HIGHEST)
+        theta[:, 3] = np.minimum(theta[:, 3], theta[:, 2] - APART)
+        return replace(self, theta=theta)
+
+    def _energies(self, pair: int, theta: Array) -> Array:
+        parameters = np.array(
+            [self.kt * np.exp(theta[0]), self.contact[pair] * np.exp(theta[1]), theta[2], theta[3]]
+        )
+        return mie(self.grid.distances(pair), parameters, self.grid.cutoff)

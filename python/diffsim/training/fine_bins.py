@@ -1,0 +1,59 @@
+"""Fine bins of the systems' distribution functions, merged before a training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from diffsim.optimizers import GaussNewton, Optimizer, create
+from diffsim.simulation import System
+from diffsim.targets import RDF
+from diffsim.targets.rdf_merging import merge_bins, width_that_tells
+from diffsim.training.config import Config
+
+
+def with_merged_bins(
+    systems: Sequence[System], optimizer: Optimizer, cutoff: float
+) -> tuple[list[System], list[str]]:
+    """Systems whose distribution functions have bins as wide as what is learned allows.
+
+    Gauss-Newton, whose cost they are, knows the correlation length of what it learns; for other
+    optimizers the bins stay what they are.
+
+    Returns
+    -------
+    systems, sentences
+        A sentence about each target that was changed.
+    """
+    if not isinstance(optimizer, GaussNewton):
+        return list(systems), []
+    merged, sentences = [], []
+    for system in systems:
+        rdfs = [target for target in system.targets if isinstance(target, RDF)]
+        if not rdfs:
+            merged.append(system)
+            continue
+        width = width_that_tells(rdfs, optimizer.length)
+        targets = []
+        for target in system.targets:
+            if isinstance(target, RDF):
+                wider = merge_bins(target, width, cutoff)
+                if wider is not target:
+                    before, now = (float(np.diff(each.edges)[-1]) for each in (target, wider))
+                    sentences.append(
+                        f"The bins of the target g(r) of {'-'.join(target.pair)} of system "
+                        f"'{system.name}', {before:g} wide, were merged into bins of {now:g}: "
+                        "nothing finer is learned of the potential."
+                    )
+                target = wider
+            targets.append(target)
+        merged.append(replace(system, targets=targets))
+    return merged, sentences
+
+
+def as_trained(systems: Sequence[System], config: Config, cutoff: float) -> list[System]:
+    """Systems that a configuration describes, with the bins that its training has."""
+    optimizer = create(config.optimizer.name, **config.optimizer.options)
+    return with_merged_bins(systems, optimizer, cutoff)[0]

@@ -1,0 +1,190 @@
+"""Whether the numbers of a training are plausible: functions that return sentences or parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffsim.knots import Array
+
+ATMOSPHERE = {
+    "real": 1.0,
+    "metal": 1.01325,
+    "si": 101325.0,
+    "cgs": 1.01325e6,
+    "electron": 101325.0,
+    "micro": 101.325,
+    "nano": 0.101325,
+}
+"""One atmosphere in LAMMPS's unit of pressure, for each style of units that has one."""
+
+HIGH_PRESSURE = 1000.0  # atmospheres
+HIGH_RATIO = 15.0  # pressure over that of an ideal gas, where units have no atmosphere
+FLOATED = 0.02  # of a density, relative
+PEAK = 3.0  # of a distribution function
+SHALLOW = 0.1  # kT: less is no well
+MET = 2.0  # standard errors of a number; noise of a curve, as a variance
+BLOWN = 10.0  # chi squared
+ROSE = 1.5  # loss of the last iteration over that of the first
+FALLS = 0.9  # loss of three iterations over that of the three before
+
+
+def floated(name: str, start: float, end: float) -> str | None:
+    """A sentence where the density of a system floated away from that of its script.
+
+    Parameters
+    ----------
+    name
+        Of a system whose density is no target.
+    start, end
+        Densities as the script makes the atoms, and of the last iteration.
+    """
+    if not abs(end / start - 1.0) > FLOATED:
+        return None
+    return (
+        f"The density of system '{name}' floated from {start:.4g}, as its script makes it, to "
+        f"{end:.4g}, and no target holds it: what was learned belongs to the density at the end. "
+        f"If that is not the real one, give it as a target ('density: {start:.4g}'), or train at "
+        "constant volume."
+    )
+
+
+def high_pressure(name: str, units: str, pressure: float, ideal: float) -> str | None:
+    """A sentence where the pressure of a system is that of no ordinary liquid.
+
+    Parameters
+    ----------
+    name
+        Of a system whose pressure is no target.
+    units
+        LAMMPS's style of units.
+    pressure, ideal
+        Of the system, and that of an ideal gas of its density and temperature.
+    """
+    if units in ATMOSPHERE:
+        atmospheres = pressure / ATMOSPHERE[units]
+        if not abs(atmospheres) > HIGH_PRESSURE:
+            return None
+        found = f"{atmospheres:,.0f} atm"
+    else:
+        if not abs(pressure) > HIGH_RATIO * ideal:
+            return None
+        found = f"{pressure:.4g}, {pressure / ideal:.0f} times that of an ideal gas"
+    return (
+        f"The pressure of system '{name}' is {found}. A g(r) hardly determines it: if the real one "
+        "is another, give it as a target ('pressure: ...')."
+    )
+
+
+def without_well(pair: str, u: Array, g: Array, kt: float) -> str | None:
+    """A sentence where a potential attracts nowhere, though g(r) has a peak of a dense liquid.
+
+    Parameters
+    ----------
+    pair
+        Names of the species.
+    u
+        The potential at increasing distances up to the cutoff, where it is zero, (K,).
+    g
+        The target, (n,).
+    kt
+        Thermal energy.
+    """
+    if not g.max() >= PEAK or u.min() < -SHALLOW * kt:
+        return None
+    return (
+        f"The potential of {pair} attracts nowhere, though g(r) has a peak of {g.max():.2g}. Dense "
+        "repulsive particles have such a g(r), and so has a liquid whose attraction g(r) did not "
+        "tell: give the pressure as a target to know."
+    )
+
+
+def still_falls(losses: Sequence[float]) -> bool:
+    """Whether the losses of consecutive iterations still fall at their end.
+
+    Judged by the last three against the three before; of fewer than six by the last two.
+    """
+    if len(losses) < 2:
+        return True
+    last = min(3, len(losses) // 2)
+    now, before = losses[-last:], losses[-2 * last : -last]
+    return bool(np.mean(now) < FALLS * np.mean(before))
+
+
+def blown_up(losses: Sequence[float], chi_square: float | None) -> str | None:
+    """Why the end of a training is no result, as a clause; None where it may be one.
+
+    Parameters
+    ----------
+    losses
+        Of all iterations.
+    chi_square
+        Of the residual, where the optimizer knows it.
+    """
+    if not np.isfinite(losses[-1]):
+        return "the last loss is not finite"
+    if chi_square is not None and not chi_square < BLOWN:
+        return f"chi squared of the residual is {chi_square:.3g} instead of 1"
+    if losses[-1] > ROSE * losses[0]:
+        return f"the loss ended at {losses[-1]:.3g}, above the {losses[0]:.3g} that it began with"
+    return None
+
+
+def largest_deviation(where: Array, deviation: Array, error: Array) -> tuple[float, float] | None:
+    """Place and size, in standard errors, of the largest deviation of a curve.
+
+    Parameters
+    ----------
+    where, deviation, error
+        Places, deviations from the target, and their standard errors, each (n,). Places of no
+        error, as inside of the core, do not count.
+
+    Returns
+    -------
+    The place and the signed deviation over its error; None if no place counts.
+    """
+    known = error > 0.0
+    if not known.any():
+        return None
+    ratio = deviation[known] / error[known]
+    at = int(np.argmax(np.abs(ratio)))
+    return float(where[known][at]), float(ratio[at])
+
+
+def misfits(entry: Mapping[str, Any], targets: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Targets of a system that are met and those that are not, each in words.
+
+    Parameters
+    ----------
+    entry
+        What `measurement.measured` says of the system.
+    targets
+        The system's.
+
+    Returns
+    -------
+    met, missed
+    """
+    met: list[str] = []
+    missed: list[str] = []
+    curves = iter(zip(entry["rdf_mse"], entry["noise"], strict=True))
+    for target in targets:
+        label = target.label
+        if label in entry["values"]:
+            value, error = entry["values"][label]
+            wanted, given = float(target.values[0]), target.errors
+            error = float(np.hypot(error, 0.0 if given is None else given[0]))
+            fits = abs(value - wanted) <= MET * error
+            words = f"{label} {value:.4g} (target {wanted:.4g}, error {error:.2g})"
+        else:
+            curve = entry["curves"].get(label)
+            mse, noise = (curve["mse"], curve["noise"]) if curve else next(curves)
+            fits = mse <= MET * noise
+            words = f"{label} off by {mse**0.5:.2g} (noise {noise**0.5:.2g})"
+            largest = entry.get("largest", {}).get(label)
+            if largest:
+                words += f", most at {largest[0]:.4g}: {largest[1]:+.1f} errors"
+        (met if fits else missed).append(words)
+    return met, missed
