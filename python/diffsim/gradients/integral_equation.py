@@ -82,15 +82,15 @@ def indirect_derivative(width: float, g: Array, density: Array) -> Callable[[Arr
 
     dH - dC with dC = (1 + H)^-1 dH (1 + H)^-1; arguments as `hnc_potential`.
     """
-    forward, inverse = _transform(g.shape[1], width)
+    forward, inverse = transform(g.shape[1], width)
     root = np.sqrt(density)
-    values, vectors = _eigen((g - 1.0) @ forward.T, root)
-    inverted = _function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
+    values, vectors = eigen((g - 1.0) @ forward.T, root)
+    inverted = function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
 
     def derivative(dh: Array) -> Array:
-        d_matrices = _matrices(dh @ forward.T, root)
+        d_matrices = matrices(dh @ forward.T, root)
         return np.asarray(
-            _of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
+            of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
         )
 
     return derivative

@@ -60,6 +60,8 @@ class Response:
         Of the observables in a frame, shape (O, O).
     errors
         Standard errors of the targets, shape (O,); zero where they are exact.
+    common_errors
+        Errors that all values of a curve have together, as of an unknown norm, shape (O,).
     noise
         Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
         see `error_of_averages`.
@@ -84,6 +86,7 @@ class Response:
     g: Array
     covariance: Array
     errors: Array
+    common_errors: Array
     noise: Array
     energy: Array
     independent_frames: float
@@ -203,6 +206,9 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         g=fluid.g.ravel()[bins],
         covariance=observed,
         errors=given,
+        common_errors=np.concatenate(
+            [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
+        )[chosen],
         noise=error,
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,

@@ -15,9 +15,9 @@ def error_scale(ensemble: Ensemble) -> Array:
     """Scale e_b of each observable in the loss, shape (O,).
 
     Where at least one target of the system has error bars, e_b^2 = (target's error)^2 + (error of
-    the latest piece's average)^2, so that a loss of about one means agreement within the noise;
-    a target without is exact. Where none has, a deviation that counts as large (`Target.scale`):
-    one for distribution functions.
+    the latest piece's average)^2 + (misfit that the optimizer found)^2, so that a loss of about one
+    means agreement within the noise; a target without error bars has the misfit only. Where none
+    has, a deviation that counts as large (`Target.scale`): one for distribution functions.
     """
     without = all(target.errors is None for target in ensemble.targets)
     scales = []
@@ -31,6 +31,7 @@ def error_scale(ensemble: Ensemble) -> Array:
         else:
             given = 0.0 if target.errors is None else target.errors
             noise = np.hypot(given, ensemble.latest_error[part])
+            noise = np.hypot(noise, ensemble.tolerance[part])
             scales.append(np.maximum(noise, NOISELESS * scale))
     return np.concatenate(scales)
 

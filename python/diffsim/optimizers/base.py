@@ -53,6 +53,18 @@ class Optimizer(Protocol):
         """See the class."""
         ...
 
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
+        """Take note of potentials that the data may leave in place where they say nothing.
+
+        Called once, before the first update.
+
+        Parameters
+        ----------
+        potentials
+            Energies at the knots by name, shape (P, K).
+        """
+        ...
+
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Change the potential in place, as far as the stored frames support it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -67,6 +67,9 @@ class FirstOrder:
         self._share = 1.0  # of the learning rate of the options
         self._torch: torch.optim.Optimizer | None = None
         self._state: dict[str, Any] | None = None
+
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
+        """Nothing: such steps know no prior."""
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""

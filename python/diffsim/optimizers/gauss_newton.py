@@ -37,7 +37,7 @@ determines u).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,6 +125,11 @@ class GaussNewton:
         self._amplitude = 0.0  # the largest of all updates
         self._discrepancies: dict[str, Discrepancy] = {}  # found last, by the reference's name
         self._theta: Array | None = None  # of the Mie reference
+        self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
+
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
+        """References beside the Mie potentials; the first potential by default."""
+        self._anchors = dict(potentials)
 
     @property
     def frames(self) -> int:
@@ -194,6 +199,8 @@ class GaussNewton:
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
+        for ensemble, model in zip(ensembles, solution.models, strict=True):
+            ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
         # to the potential as it was fitted, which its form may have kept from the correction
         decrease = predicted_decrease(
             ensembles, solution.models, solution.without_trust(), before, values
@@ -219,7 +226,7 @@ class GaussNewton:
         if self._start is None:
             self._start = values
         if self._prior is None:
-            self._prior = Prior.of(grid, self._start, kt, self.length)
+            self._prior = Prior.of(grid, self._start, kt, self.length, self._anchors)
             if self._theta is not None:
                 self._prior = self._prior.at(self._theta)
 
@@ -399,6 +406,7 @@ class GaussNewton:
             "frames": self._frames,
             "discrepancies": self._discrepancies,
             "theta": self._theta,
+            "anchors": self._anchors,
             "trust": self._trust.state_dict(),
         }
 
@@ -408,6 +416,7 @@ class GaussNewton:
         self._amplitude = state["amplitude"]
         self._discrepancies = dict(state["discrepancies"])
         self._theta = state["theta"]
+        self._anchors = state["anchors"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._prior = None
@@ -434,38 +443,50 @@ class Prior:
         Of the knots, shape (P, K): walls count as little as in the fit of the potential.
     family
         Of the Mie reference.
+    anchors
+        Other references, by name, shape (parts, P, K) each.
     """
 
     start: Array
     contact: Sequence[float]
     basis: Array
     weights: Array
-    family: MieFamily | None
+    family: MieFamily
+    anchors: Mapping[str, Array]
 
     @classmethod
-    def of(cls, grid: Grid, start: Array, kt: float, length: float) -> Prior:
-        """The prior about a first potential (parts, P, K)."""
+    def of(
+        cls,
+        grid: Grid,
+        start: Array,
+        kt: float,
+        length: float,
+        anchors: Mapping[str, Array] | None,
+    ) -> Prior:
+        """The prior about a first potential (parts, P, K), and others (P, K) of its first part."""
         contact = contact_distances(grid, start[0], kt)
         basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
         weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        return cls(start, contact, basis, weights, MieFamily.of(grid, kt, np.array(contact)))
+        family = MieFamily.of(grid, kt, np.array(contact))
+        if anchors is None:
+            return cls(start, contact, basis, weights, family, {"start": start})
+        whole = {}
+        for name, values in anchors.items():
+            whole[name] = np.zeros_like(start)
+            whole[name][0] = values
+        return cls(start, contact, basis, weights, family, whole)
 
     def at(self, theta: Array) -> Prior:
         """The prior with the reference's parameters where they were found."""
-        assert self.family is not None
         return replace(self, family=replace(self.family, theta=theta))
 
     def references(self) -> list[Reference]:
         """Those that are compared."""
-        first = Reference(
-            "start", self.start, np.zeros((self.start.size, 0)), np.zeros(0)
-        )
-        import os
-        if os.environ.get("REF") == "start" or self.family is None:
-            return [first]
-        if os.environ.get("REF") == "mie":
-            return [self.family.reference(len(self.start))]
-        return [first, self.family.reference(len(self.start))]
+        fixed = [
+            Reference(name, values, np.zeros((values.size, 0)), np.zeros(0))
+            for name, values in self.anchors.items()
+        ]
+        return [*fixed, self.family.reference(len(self.start))]
 
 
 @dataclass(frozen=True)

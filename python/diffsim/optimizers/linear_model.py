@@ -177,11 +177,20 @@ class LinearModel:
         result = source.covariance * np.outer(scale, scale)
         if not discrepancy.of_frames:
             result = np.diag(np.diag(result))
-        for curve in np.unique(self.source.curve[self.source.curve >= 0]):
-            rows = np.flatnonzero(self.source.curve == curve)
-            result[np.ix_(rows, rows)] += discrepancy.covariance(
-                self.source.place[rows], self.source.slope[rows], self.length
+        for curve in np.unique(source.curve[source.curve >= 0]):
+            rows = np.flatnonzero(source.curve == curve)
+            together = source.common_errors[rows]
+            result[np.ix_(rows, rows)] += np.outer(together, together) + discrepancy.covariance(
+                source.place[rows], source.slope[rows], self.length
             )
+        return result
+
+    def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
+        """Standard errors of the targets beside those given, of all O observables of an ensemble."""
+        source = self.source
+        result = np.zeros(size)
+        found = np.diag(self._error_of_data(discrepancy)) - source.errors**2
+        result[source.observables] = np.sqrt(np.maximum(found, 0.0))
         return result
 
     def _error_of_response(self, step: Array) -> Array:

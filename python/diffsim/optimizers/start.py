@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,31 @@ def fit_hypernetted_chain(
     return events
 
 
+def hypernetted_chain(
+    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+) -> Callable[[Grid], Array] | None:
+    """The potentials of the hypernetted chain approximation as a function of a grid, (P, K).
+
+    None where a system has none, or a pair of species no target.
+    """
+    indirect = []
+    for ensemble, density in zip(ensembles, densities, strict=True):
+        found = _indirect(ensemble, density, potential.cutoff)
+        if isinstance(found, str):
+            return None
+        indirect.append(found)
+    species = tuple(potential.species)
+    known = _known_curves(species, ensembles, indirect)
+    if not all(known):
+        return None
+
+    def energies(grid: Grid) -> Array:
+        values, weights = _average(grid, known)
+        return np.where(weights > 0.0, values, 0.0)
+
+    return energies
+
+
 def _indirect(
     ensemble: Ensemble, density: Mapping[str, float], cutoff: float
 ) -> list[Array | float] | str:
@@ -203,31 +228,15 @@ def _fit_curves(
     to first order where that is the average of the systems'; the entropic part is fitted to zero.
     """
     species = tuple(potential.species)
-    pairs = species_pairs(len(species))
-    curves: list[list[tuple[RDF, float, Array | float]]] = [[] for _ in pairs]
-    for ensemble, given in zip(ensembles, indirect, strict=True):
-        for target, gamma in zip(_rdfs(ensemble), given, strict=True):
-            a, b = sorted(species.index(name) for name in target.pair)
-            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta, gamma))
-
-    inner = [WITHOUT_TARGET * potential.cutoff for _ in pairs]
+    curves = _known_curves(species, ensembles, indirect)
+    inner = [WITHOUT_TARGET * potential.cutoff for _ in curves]
     for pair, known in enumerate(curves):
         if known:
             inner[pair] = WALL * min(
                 float(target.r[_first_seen(target, potential.cutoff)]) for target, _, _ in known
             )
     grid = Grid(species, potential.units, potential.cutoff, tuple(inner), KNOTS)
-    values, weights = np.zeros((2, len(pairs), KNOTS))
-    for pair, known in enumerate(curves):
-        if known:
-            r = grid.distances(pair)
-            curves_at = np.array(
-                [potential_of_mean_force(t, kt, r, grid.cutoff, gamma) for t, kt, gamma in known]
-            )
-            covered = np.isfinite(curves_at)
-            weights[pair] = covered.any(axis=0)
-            total = np.where(covered, curves_at, 0.0).sum(axis=0)
-            values[pair] = total / np.maximum(covered.sum(axis=0), 1)
+    values, weights = _average(grid, curves)
     if not weights.any():
         return
     kt = min(1.0 / ensemble.beta for ensemble in ensembles)
@@ -235,6 +244,41 @@ def _fit_curves(
     fit_values(first, grid, values, kt, FIT_ITERATIONS, weights)
     for part, _ in others:
         fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
+
+
+Curve = tuple[RDF, float, Array | float]
+"""A target, the thermal energy, and the indirect correlation at its distances."""
+
+
+def _known_curves(
+    species: tuple[str, ...],
+    ensembles: Sequence[Ensemble],
+    indirect: Sequence[Sequence[Array | float]],
+) -> list[list[Curve]]:
+    """What the systems say of each pair of species."""
+    pairs = species_pairs(len(species))
+    curves: list[list[Curve]] = [[] for _ in pairs]
+    for ensemble, given in zip(ensembles, indirect, strict=True):
+        for target, gamma in zip(_rdfs(ensemble), given, strict=True):
+            a, b = sorted(species.index(name) for name in target.pair)
+            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta, gamma))
+    return curves
+
+
+def _average(grid: Grid, curves: Sequence[Sequence[Curve]]) -> tuple[Array, Array]:
+    """Averages of kT (h - c - ln g) at the knots, and where they are known, (P, K) each."""
+    values, weights = np.zeros((2, len(curves), grid.knots))
+    for pair, known in enumerate(curves):
+        if known:
+            r = grid.distances(pair)
+            at_knots = np.array(
+                [potential_of_mean_force(t, kt, r, grid.cutoff, gamma) for t, kt, gamma in known]
+            )
+            covered = np.isfinite(at_knots)
+            weights[pair] = covered.any(axis=0)
+            total = np.where(covered, at_knots, 0.0).sum(axis=0)
+            values[pair] = total / np.maximum(covered.sum(axis=0), 1)
+    return values, weights
 
 
 def _seen(target: RDF) -> NDArray[np.bool_]:

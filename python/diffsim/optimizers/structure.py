@@ -6,7 +6,7 @@ These methods look at the latest piece of simulation only, and at no other targe
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,6 +220,9 @@ class Classical:
 
     def __init__(self) -> None:
         self._trust = Trust()
+
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
+        """Nothing: such steps know no prior."""
 
     def next_rate(self) -> float:
         """The rate for the update that begins."""

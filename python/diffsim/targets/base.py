@@ -97,6 +97,11 @@ class Target(Protocol):
         """Standard errors of the values, shape (n,); None means exact."""
         ...
 
+    def common_error(self, atoms: int) -> FloatArray:
+        """Standard error that all values have together, as of an unknown norm, shape (n,); `atoms`
+        is the number of the simulated ones."""
+        ...
+
     @property
     def value_weights(self) -> FloatArray:
         """Weights of the values in the loss, shape (n,)."""
@@ -195,6 +200,10 @@ class Scalar:
     def errors(self) -> FloatArray | None:
         """The error, shape (1,), or None."""
         return None if self.error is None else np.array([self.error])
+
+    def common_error(self, atoms: int) -> FloatArray:
+        """None beside its own, shape (1,)."""
+        return np.zeros(1)
 
     @property
     def value_weights(self) -> FloatArray:

@@ -138,6 +138,10 @@ class RDF:
         """The errors of g, shape (n,), or None."""
         return self.error
 
+    def common_error(self, atoms: int) -> FloatArray:
+        """g / N where the norm is not known, else zero, shape (n,)."""
+        return np.zeros_like(self.g) if self.norm_is_known else self.g / atoms
+
     @property
     def value_weights(self) -> FloatArray:
         """The target's weight times those of its bins, shape (n,)."""

@@ -205,6 +205,10 @@ class WindowAverage:
         """Those of the target, shape (n,), or None."""
         return self.target.errors
 
+    def common_error(self, atoms: int) -> FloatArray:
+        """None beside those of the target, shape (n,)."""
+        return np.zeros(len(self.values))
+
     @property
     def value_weights(self) -> FloatArray:
         """Those of the target, shape (n,)."""

@@ -255,11 +255,12 @@ class Config(Section):
     optimizer: OptimizerConfig = Field(
         default=OptimizerConfig(name="gauss-newton"), description="the optimizer of the potential"
     )
-    start: Literal["pmf", "hnc", "potential"] = Field(
-        default="hnc",
-        description="where the training starts: at the potential of mean force, at that of the "
-        "hypernetted chain approximation, or at the potential as it is constructed or read, the "
-        "default with `potential.file`",
+    start: Literal["mie", "hnc", "pmf", "potential"] = Field(
+        default="mie",
+        description="where the training starts: at the Mie potential whose fluid has the g(r) of "
+        "the targets, at the potential of the hypernetted chain approximation, at that of mean "
+        "force (each followed by the next where it does not exist), or at the potential as it is "
+        "constructed or read, the default with `potential.file`",
     )
     iterations: Annotated[Integer, Field(gt=0)] = Field(
         default=10, description="the number of times that the systems are simulated, at most"

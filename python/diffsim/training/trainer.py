@@ -20,7 +20,7 @@ from diffsim.errors import InputError, ModelError, SimulationError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, choose_grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
-from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
+from diffsim.optimizers.first_potential import begin
 from diffsim.simulation import Frames, System
 from diffsim.simulation.devices import check_device
 from diffsim.targets import RDF
@@ -61,6 +61,7 @@ from diffsim.training.validation import Validation
 from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
 
+STARTS = ("mie", "hnc", "pmf", "potential")
 MOST_FAILURES = 5  # in a row, each after a smaller step
 
 
@@ -80,9 +81,10 @@ class Trainer:
     protocol
         Lengths of the simulations.
     start
-        ``"hnc"``: from the potential of the hypernetted chain approximation, fitted to the
-        potential, or where a system has none from that of mean force; ``"pmf"``: from that of mean
-        force; ``"potential"``: as it is.
+        ``"mie"``: from the Mie potential whose fluid has the structure of the targets, or where
+        there is none as ``"hnc"``: from the potential of the hypernetted chain approximation,
+        fitted to the potential, or where a system has none from that of mean force; ``"pmf"``: from
+        that of mean force; ``"potential"``: as it is.
     tolerance
         Of the simulated spline against the potential, relative, as in ``pair_style diffsim``. The
         gradient is that of the spline itself, whatever the tolerance.
@@ -119,7 +121,7 @@ class Trainer:
         systems: Sequence[System],
         optimizer: str | Optimizer = "gauss-newton",
         protocol: Protocol | None = None,
-        start: str = "hnc",
+        start: str = "mie",
         tolerance: float = 1e-4,
         seed: int = 1,
         scratch: Path | None = None,
@@ -139,8 +141,8 @@ class Trainer:
         systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
-        if start not in ("pmf", "hnc", "potential"):
-            raise InputError(f"The start is '{start}'; it must be 'pmf', 'hnc' or 'potential'.")
+        if start not in STARTS:
+            raise InputError(f"The start is '{start}'; it must be one of {', '.join(STARTS)}.")
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
         check_accuracy(accuracy, self.optimizer)
@@ -181,14 +183,13 @@ class Trainer:
                 "No system has a distribution function as a target: the training starts from the "
                 "potential as it is."
             )
-        if known and start == "pmf":
-            fit_mean_force(potential, [ensemble for ensemble, _ in known])
-        elif known and start == "hnc":
-            self._events += fit_hypernetted_chain(
-                potential, [ensemble for ensemble, _ in known], [density for _, density in known]
-            )
+        first = begin(
+            potential, [ensemble for ensemble, _ in known], [density for _, density in known], start
+        )
+        self._events += first.events
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
+        self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
         self._reached = Accepted(potential, self._simulations, self.ensembles, self.grid)
         self.iteration = 0
         self.latest: Sequence[Frames] = []  # of the accepted piece, per system
@@ -517,6 +518,7 @@ class Trainer:
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
+            "tolerances": [ensemble.tolerance for ensemble in self.ensembles],
             "validation": self.validation.state_dict(),
         }
 
@@ -556,6 +558,8 @@ class Trainer:
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]
+        for ensemble, tolerance in zip(self.ensembles, state["tolerances"], strict=True):
+            ensemble.tolerance = tolerance
         self.validation.load_state_dict(state["validation"])
         first = self.iteration - len(pieces) + 1
         for number, (frames, coefficients) in enumerate(pieces, first):

@@ -1,0 +1,150 @@
+"""Where a training begins, and which potentials its corrections may be anchored to.
+
+Three first guesses are known: a Mie potential whose fluid has the measured structure, the inversion
+of the hypernetted chain, and the potential of mean force. The first one is chosen where it predicts
+the targets, as a few parameters amplify no error of a curve; the second where it exists; the
+potential of mean force elsewhere. What is not chosen may still be what the evidence prefers later
+(`diffsim.optimizers.reference`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from diffsim.gradients.ensemble import Ensemble
+from diffsim.knots import Array, Grid, knot_values
+from diffsim.optimizers.family import REPULSIONS, MieParameters, mie_from_rdf
+from diffsim.optimizers.projection import fit_values
+from diffsim.optimizers.start import (
+    FIT_ITERATIONS,
+    KNOTS,
+    WALL,
+    fit_hypernetted_chain,
+    fit_mean_force,
+    hypernetted_chain,
+)
+from diffsim.potentials import linear_parts
+from diffsim.targets import RDF
+
+WITHIN = 0.05  # of the range of exponents: nearer to its ends a fluid is no Mie fluid
+
+
+@dataclass(frozen=True)
+class Begin:
+    """How a training begins.
+
+    Attributes
+    ----------
+    events
+        Sentences on what was chosen.
+    anchors
+        Potentials, as functions of the grid with values (P, K), that corrections may be anchored to
+        next to the Mie potentials, by name.
+    """
+
+    events: list[str] = field(default_factory=list)
+    anchors: Mapping[str, Callable[[Grid], Array]] = field(default_factory=dict)
+
+
+def begin(
+    potential: Any,
+    ensembles: Sequence[Ensemble],
+    densities: Sequence[Mapping[str, float]],
+    start: str,
+) -> Begin:
+    """Fit a potential to a first guess.
+
+    Parameters
+    ----------
+    potential
+        Changed in place.
+    ensembles
+        Those with distribution functions as targets.
+    densities
+        Number density of each species, of every one of them.
+    start
+        ``"mie"``, ``"hnc"``, ``"pmf"``, each followed by the next where it does not exist, or
+        ``"potential"``: as it is.
+
+    Raises
+    ------
+    InputError
+        If no g(r) is known below the cutoff.
+    """
+
+    def as_it_is(grid: Grid) -> Array:
+        (first, _), *_ = linear_parts(potential, [])
+        return np.asarray(knot_values(first, grid).detach().numpy())
+
+    present = {"start": as_it_is}
+    if start == "potential" or not ensembles:
+        return Begin(anchors=present)
+    if start == "pmf":
+        fit_mean_force(potential, ensembles)
+        return Begin(anchors=present)
+    if start == "mie":
+        found = _mie(potential, ensembles, densities)
+        if isinstance(found, MieParameters):
+            _fit_mie(potential, found, min(1.0 / each.beta for each in ensembles))
+            event = (
+                f"The training starts from a Mie potential, whose fluid has the g(r) of the targets to "
+                f"{found.misfit:.2g} by the theory of liquids: epsilon = {found.epsilon:.4g}, "
+                f"sigma = {found.sigma:.4g}, exponents {found.n:.3g} and {found.m:g}."
+            )
+            curve = hypernetted_chain(potential, ensembles, densities)
+            return Begin([event], {} if curve is None else {"hnc": curve})
+    events = fit_hypernetted_chain(potential, ensembles, densities)
+    return Begin(events, present)
+
+
+def _mie(
+    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+) -> MieParameters | None:
+    """The Mie potential whose fluid has the structure of all systems, if there is one."""
+    if len(potential.species) != 1:
+        return None
+    found = []
+    for ensemble, density in zip(ensembles, densities, strict=True):
+        if ensemble.system.intermolecular:
+            return None
+        for target in ensemble.system.targets:
+            if not isinstance(target, RDF):
+                continue
+            each = mie_from_rdf(
+                target.r,
+                target.g,
+                1.0 / ensemble.beta,
+                float(potential.cutoff),
+                density=sum(density.values()),
+            )
+            margin = WITHIN * (REPULSIONS[1] - REPULSIONS[0])
+            if each.source != "structure" or not (
+                REPULSIONS[0] + margin < each.n < REPULSIONS[1] - margin
+            ):
+                return None
+            found.append(each)
+    if not found:
+        return None
+    return MieParameters(
+        float(np.exp(np.mean([np.log(each.epsilon) for each in found]))),
+        float(np.exp(np.mean([np.log(each.sigma) for each in found]))),
+        float(np.mean([each.n for each in found])),
+        found[0].m,
+        "structure",
+        max(each.misfit or 0.0 for each in found),
+    )
+
+
+def _fit_mie(potential: Any, parameters: MieParameters, kt: float) -> None:
+    """Fit a potential, or its part at the reference temperature, to a Mie potential."""
+    inner = WALL * parameters.sigma
+    grid = Grid(tuple(potential.species), potential.units, potential.cutoff, (inner,), KNOTS)
+    values = parameters.energy(grid.distances(0), grid.cutoff)[None, :]
+    (first, _), *others = linear_parts(potential, [])
+    fit_values(first, grid, values, kt, FIT_ITERATIONS)
+    for part, _ in others:
+        fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
