@@ -199,6 +199,14 @@ def test_a_failed_command_leaves_its_last_words():
     assert judging.status_of(log) == {"status": 1, "message": "Error: The box is too small."}
 
 
+def test_a_training_that_was_stopped_on_its_way_has_not_ended(tmp_path):
+    assert not training.has_ended(tmp_path)
+    (tmp_path / training.LOG).write_text(LOG.removesuffix("status: 0\n"))
+    assert not training.has_ended(tmp_path)
+    (tmp_path / training.LOG).write_text(LOG)
+    assert training.has_ended(tmp_path)
+
+
 def learned(*added):
     """A run that learned Lennard-Jones, and for each pair a constant beside it."""
     fluid = FLUIDS["trimers" if len(added) == 3 else "lj"]

@@ -23,7 +23,7 @@ from diffsim.simulation import Frames, Recording, System, simulate
 from diffsim.targets import RDF
 from hardship_cases.cases import CASES, Case
 from hardship_cases.fluids import Fluid
-from hardship_cases.training import RESULT, STATUS
+from hardship_cases.training import LOG, RESULT, STATUS
 from hardship_cases.truths import Array, Mie, pairs_of
 
 POINTS = 1000  # of each pair, where potentials are compared
@@ -97,7 +97,7 @@ def read_result(path: Path) -> Result:
 
 def judge(case: Case, seed: int, folder: Path) -> Result:
     """Measure everything that can be measured of a run, finished or not."""
-    log = (folder / "train.log").read_text(errors="replace")
+    log = (folder / LOG).read_text(errors="replace")
     found: dict[str, Any] = status_of(log)
     found["said"], found["notes"] = notes(log)
     if not (folder / "run" / "model.pt").exists():

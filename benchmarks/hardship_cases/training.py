@@ -6,7 +6,7 @@ The folder of a run holds
     train.log            what the command printed
     run/                 its run directory
     judge.log            what the judging printed
-    result.json          written last: a run without it is made again
+    result.json          written last
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from diffsim.targets import RDF, write_rdf
 from hardship_cases.cases import SIMULATION, Case
 from hardship_cases.damages import Curve
 
-RESULT = "result.json"
+RESULT, LOG = "result.json", "train.log"
 STATUS = "status: "  # of the command, in the last line of train.log
 
 
@@ -86,20 +86,33 @@ def write_target(case: Case, pair: tuple[str, str], seed: int, folder: Path) -> 
 
 
 def train(case: Case, seed: int, folder: Path) -> None:
-    """Train and judge in a new folder; nothing where this is done already."""
+    """Train and judge in a folder, as far as that is not done already.
+
+    A training that was stopped on its way begins again; one that ended is only judged.
+    """
     if (folder / RESULT).exists():
         return
-    if folder.exists():
-        shutil.rmtree(folder)  # of a run that was stopped on its way
-    folder.mkdir(parents=True)
-    config = write_input(case, seed, folder)
-    command = [sys.executable, "-m", "diffsim.cli.main", "train", str(config)]
-    status = logged([*command, "--out", str(folder / "run")], folder / "train.log")
-    with (folder / "train.log").open("a") as log:
-        log.write(f"{STATUS}{status}\n")
+    if not has_ended(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        config = write_input(case, seed, folder)
+        command = [sys.executable, "-m", "diffsim.cli.main", "train", str(config)]
+        status = logged([*command, "--out", str(folder / "run")], folder / LOG)
+        with (folder / LOG).open("a") as log:
+            log.write(f"{STATUS}{status}\n")
     judge = [sys.executable, "-m", "hardship_cases.judging", case.name, str(seed), str(folder)]
-    if logged(judge, folder / "judge.log"):
-        print(f"{case.name}, seed {seed}: not judged; see {folder / 'judge.log'}", file=sys.stderr)
+    failed = logged(judge, folder / "judge.log")
+    words = f"not judged; see {folder / 'judge.log'}" if failed else "done"
+    print(f"{case.name}, seed {seed}: {words}", file=sys.stderr, flush=True)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the training in a folder ended, well or not."""
+    log = folder / LOG
+    if not log.exists():
+        return False
+    return log.read_text(errors="replace").rstrip().rpartition("\n")[2].startswith(STATUS)
 
 
 def logged(command: list[str], log: Path) -> int:
