@@ -9,6 +9,7 @@ The cases are entries of hardship_cases/cases.py, their targets were made by har
 """
 
 import argparse
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +52,14 @@ def main() -> None:
     if arguments.table is not None:
         show(finished(arguments.table, names))
         return
+    missing = {CASES[name].of for name in names if not CASES[name].fluid.is_made}
+    if missing:
+        print(
+            "Some cases are left out, as their targets are not there. Make them first: "
+            f"python benchmarks/hardship_targets.py {' '.join(sorted(missing))}",
+            file=sys.stderr,
+        )
+        names = [name for name in names if CASES[name].of not in missing]
     with tempfile.TemporaryDirectory() as temporary:
         out = (arguments.out or Path(temporary)).absolute()
         tasks = [

@@ -88,6 +88,11 @@ class Fluid:
         which = "" if len(self.species) == 1 else f"_{pair[0]}-{pair[1]}"
         return TARGETS / f"{self.name}{which}.csv"
 
+    @property
+    def is_made(self) -> bool:
+        """Whether its targets are there."""
+        return all(self.target(pair).is_file() for pair in self.pairs)
+
 
 LIQUID = SYSTEMS / "in.liquid"
 SIX = mixed(
