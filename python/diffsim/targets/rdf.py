@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames
 
 FloatArray = NDArray[np.float64]
+
+FEWEST_POINTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +123,20 @@ class RDF:
         edges = bin_edges(self.r, name)
         edges.flags.writeable = False
         object.__setattr__(self, "edges", edges)
+
+    def within(self, reach: float) -> RDF:
+        """The same up to a distance: bins that end beyond it are left out; all are kept where fewer
+        than three would be left."""
+        kept = int(np.sum(self.edges[1:] <= reach))
+        if kept == len(self.r) or kept < FEWEST_POINTS:
+            return self
+        return replace(
+            self,
+            r=self.r[:kept],
+            g=self.g[:kept],
+            error=None if self.error is None else self.error[:kept],
+            bin_weights=None if self.bin_weights is None else self.bin_weights[:kept],
+        )
 
     @property
     def label(self) -> str:
@@ -374,8 +390,8 @@ def _check_points(
 
 
 def _check_curve(r: FloatArray, g: FloatArray, name: str) -> None:
-    if r.size < 3:
-        raise InputError(f"{name} must have at least 3 points, but it has {r.size}.")
+    if r.size < FEWEST_POINTS:
+        raise InputError(f"{name} must have at least {FEWEST_POINTS} points, but it has {r.size}.")
     if not np.any(g > 0.0):
         raise InputError(
             f"{name} is zero everywhere, so there is nothing to learn from it; check the columns "

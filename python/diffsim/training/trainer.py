@@ -43,6 +43,7 @@ from diffsim.training.measurement import (
     noise_event,
     temperature_event,
 )
+from diffsim.training.pieces import said_of_ends
 from diffsim.training.pool import Pool, SerialPool
 from diffsim.training.preparation import check_start, fit_start, simulators_of
 from diffsim.training.records import Iteration, Piece, Protocol
@@ -141,7 +142,9 @@ class Trainer:
 
         ordered = self.systems + [system for system in systems if system.validation]
         simulators = simulators_of(ordered, potential, self.protocol, self.scratch)
+        ends = said_of_ends(ordered, [simulator.system for simulator in simulators])
         simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
+        self.systems = [simulator.system for simulator in simulators]
         k_b, species = boltzmann(potential.units), tuple(potential.species)
         along = gradient == "adjoint"
         self.ensembles = [Ensemble(s, k_b, species, potential.cutoff, along) for s in self.systems]
@@ -149,7 +152,7 @@ class Trainer:
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
         first = fit_start(start, potential, given, simulators)
-        told = ranges + sizes + merged + first.events
+        told = ranges + sizes + merged + ends + first.events
         self._from_structure = start != "potential" and bool(first.anchors)
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
