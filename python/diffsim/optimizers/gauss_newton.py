@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -357,7 +357,7 @@ class GaussNewton:
             "start": self._start,
             "amplitude": self._amplitude,
             "frames": self._frames,
-            "discrepancies": self._discrepancies,
+            "discrepancies": {name: asdict(each) for name, each in self._discrepancies.items()},
             "theta": self._theta,
             "anchors": self._anchors,
             "trust": self._trust.state_dict(),
@@ -367,7 +367,9 @@ class GaussNewton:
         """Take up a state that `state_dict` returned."""
         self._start, self._frames = state["start"], state["frames"]
         self._amplitude = state["amplitude"]
-        self._discrepancies = dict(state["discrepancies"])
+        self._discrepancies = {
+            name: Discrepancy(**each) for name, each in state["discrepancies"].items()
+        }
         self._theta = state["theta"]
         self._anchors = state["anchors"]
         self._trust.load_state_dict(state["trust"])

@@ -225,7 +225,7 @@ def _event(
         else "Compressibility and change with the density are those of the integral equation"
     )
     return (
-        f"The target g(r) of system '{system.name}' are brought to the {units:g} {kind} that are "
+        f"The targets g(r) of system '{system.name}' are brought to the {units:g} {kind} that are "
         f"simulated, with N (N - 1) pairs, which changes their ends by a factor of 1 plus: "
         f"{', '.join(described)}. {assumed}."
     )
