@@ -52,7 +52,7 @@ from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joi
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
-from diffsim.optimizers.solution import Solution, solve_about
+from diffsim.optimizers.solution import FULL_TRUST, Solution, solve_about
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
@@ -90,7 +90,7 @@ class GaussNewton:
 
     def __init__(
         self,
-        trust: float = 0.55,
+        trust: float = FULL_TRUST,
         length: float = 0.12,
         min_ess: float = 0.5,
         max_steps: int = 4,

@@ -30,6 +30,7 @@ NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
+FULL_TRUST = 0.55  # kT: standard deviation of a full step
 LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
 
 
@@ -174,7 +175,14 @@ def solve_about(
     )
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total
-    correction = (design.columns[:, : n - q] @ total[: n - q]).reshape(values.shape)
+
+    def energies(coordinates: Array) -> Array:
+        corrections = design.columns[:, : n - q] @ coordinates[: n - q]
+        return np.asarray(reference.at(coordinates[n - q :]) + corrections.reshape(values.shape))
+
+    # what is not smooth in the present potential, as the ripples of a network, goes with a full
+    # step, and stays with one that the trust hardly lets be one
+    stays = 1.0 - min(1.0, trust / (FULL_TRUST * kt) ** 2)
     return Solution(
         reference,
         design,
@@ -182,5 +190,5 @@ def solve_about(
         alternatives,
         total,
         total - present,
-        reference.at(total[n - q :]) + correction,
+        energies(total) + stays * (values - energies(present)),
     )
