@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
@@ -167,14 +168,20 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     # the frames do, with the weight that they have beside the theory; where there is none, with
     # the weight that they give themselves.
     z = _fluctuating(ensemble, bins)
-    rest = np.where(rows.by_frames, rows.series - z @ rows.linear.T, 0.0)
+    by_frames = np.flatnonzero(rows.by_frames)
+    without_theory = rows.without_theory[by_frames]
+    linear = csr_array(rows.linear)  # a target's bin holds few of those in which pairs are counted
+    rest = rows.series[:, by_frames] - z @ rows.linear[by_frames].T
     rest_with_z = reweighting.covariance(at.weights, rest, z)
     rest_with_rest = reweighting.covariance(at.weights, rest, rest)
-    told = share_told(rest_with_z, np.diag(rest_with_rest), covariance, n_independent)
-    rest_with_z *= np.where(rows.without_theory, told, share)[:, None]
-    cross = rows.linear @ covariance + rest_with_z
-    observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
-    observed += shrunk(rest_with_rest, rows.without_theory, n_independent)
+    if len(by_frames):
+        told = share_told(rest_with_z, np.diag(rest_with_rest), covariance, n_independent)
+        rest_with_z *= np.where(without_theory, told, share)[:, None]
+    cross = linear @ covariance
+    cross[by_frames] += rest_with_z
+    observed = np.asarray((linear @ cross.T).T)
+    observed[:, by_frames] += linear @ rest_with_z.T
+    observed[np.ix_(by_frames, by_frames)] += shrunk(rest_with_rest, without_theory, n_independent)
 
     varies = np.diag(observed) > 0.0
     chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable & varies)
@@ -489,13 +496,13 @@ def _rows(
         if isinstance(target, RDF):
             left_out = known.bins.sum(axis=1) - known.bins[:, bins].sum(axis=1)
             usable[columns] = np.abs(left_out) < 1e-9
-    jacobian = at.jacobian
-    kind = jacobian != 0.0
+    jacobian = csr_array(at.jacobian)  # of most observables a single number
+    kind = (jacobian != 0.0).astype(np.intp)
     return _Rows(
         linear=jacobian @ linear,
         explicit=jacobian @ explicit,
-        series=ensemble.observed(at.coefficients) @ jacobian.T,
-        usable=~(kind @ ~usable),
-        by_frames=kind @ by_frames,
-        without_theory=kind @ without_theory,
+        series=np.asarray((jacobian @ ensemble.observed(at.coefficients).T).T),
+        usable=kind @ ~usable == 0,
+        by_frames=kind @ by_frames > 0,
+        without_theory=kind @ without_theory > 0,
     )

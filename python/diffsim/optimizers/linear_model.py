@@ -130,7 +130,7 @@ class LinearModel:
         at_bins = to_bins @ basis
         at_reference = cls(
             source,
-            source.matrix @ at_bins + source.explicit @ coefficients,
+            _response(source, at_bins, coefficients),
             source.residual,
             source.pressure @ at_bins + source.pressure_explicit @ coefficients,
             at_bins,
@@ -218,6 +218,15 @@ class LinearModel:
         noise = self.error_of_averages(step) + self.data_errors.covariance(discrepancy)
         factor = cholesky(with_jitter(noise * np.outer(self.scale, self.scale)), lower=True)
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
+
+
+def _response(source: Response, at_bins: Array, coefficients: Array) -> Array:
+    """Change of the observables by corrections, given in bins and as coefficients, (B, m)."""
+    # of a pair most corrections are zero, and few observables depend on the potential explicitly
+    response = np.asarray((csr_array(at_bins.T) @ source.matrix.T).T)
+    depends = source.explicit.any(axis=1)
+    response[depends] += source.explicit[depends] @ coefficients
+    return response
 
 
 def chi_square(models: Sequence[LinearModel], discrepancy: Discrepancy) -> float:
