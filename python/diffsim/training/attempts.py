@@ -150,24 +150,30 @@ class Attempts:
         if change is None or last is None:
             self._reached.accept(number, optimizer)
             return True, None
-        if predicted is None and self._predicted_decrease is not None:
-            predicted = change.predicted(self._predicted_decrease)
+        decrease = self._predicted_decrease
+        if decrease is not None:
+            decrease = self._reached.in_units_of(change, decrease)
+            predicted = change.predicted(decrease) if predicted is None else predicted
         keep_atoms = False
         if self._repeats:
             keep_atoms = change.is_rise
             if keep_atoms:
                 self.events.append(said_of_repeated(change, last))
-        elif not self._keep(change, last, optimizer, predicted):
+        elif not self._keep(change, last, optimizer, decrease, predicted):
             return False, predicted
         self._rejected, self._repeats = 0, False
         self._reached.accept(number, optimizer, keep_atoms)
         return True, predicted
 
     def _keep(
-        self, change: LossChange, last: int, optimizer: Optimizer, predicted: float | None
+        self,
+        change: LossChange,
+        last: int,
+        optimizer: Optimizer,
+        decrease: float | None,
+        predicted: float | None,
     ) -> bool:
         """Whether the last step stays; tell the optimizer how long the next one may be."""
-        decrease = self._predicted_decrease
         found = verdict(change.rise, change.error, decrease)
         if found is Verdict.UNDO:
             self._rejected += 1
