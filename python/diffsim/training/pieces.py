@@ -35,6 +35,8 @@ class Simulator:
         Their number.
     density
         Number density of each species, as the script makes the atoms.
+    bonds
+        Number of bonds.
     protocol
         Lengths of the pieces.
     scratch
@@ -47,6 +49,7 @@ class Simulator:
     reach: float
     atoms: int
     density: Mapping[str, float]
+    bonds: int
     protocol: Protocol
     scratch: Path
 
@@ -65,7 +68,8 @@ class Simulator:
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
         system = within_half(system, box.half_width)
         bins, reach = rdf_bins(system, potential.cutoff, box)
-        return cls(system, index, bins, reach, box.atoms, box.density, protocol, scratch)
+        known = (bins, reach, box.atoms, box.density, box.bonds)
+        return cls(system, index, *known, protocol, scratch)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""

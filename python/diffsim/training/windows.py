@@ -120,7 +120,7 @@ class WindowSimulator(Simulator):
         _check_memory(system, box.atoms, length)
         kt = boltzmann(potential.units) * system.temperature
         species = tuple(potential.species)
-        known = (bins, reach, box.atoms, box.density)
+        known = (bins, reach, box.atoms, box.density, box.bonds)
         return cls(system, index, *known, protocol, scratch, length, kt, species)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
