@@ -61,6 +61,8 @@ class Response:
         Of the observables in a frame, shape (O, O).
     errors
         Standard errors of the targets, shape (O,); zero where they are exact.
+    from_frames
+        Whether the targets are known to be averages over frames of a simulation, shape (O,).
     common_errors
         Errors that all values of a curve have together, as of an unknown norm, shape (O,).
     noise
@@ -90,6 +92,7 @@ class Response:
     g: Array
     covariance: Array
     errors: Array
+    from_frames: NDArray[np.bool_]
     common_errors: Array
     noise: Array
     pressure: Array
@@ -221,6 +224,9 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         g=fluid.g.ravel()[bins],
         covariance=observed,
         errors=given,
+        from_frames=np.concatenate(
+            [np.full(len(target.values), target.from_frames) for target in ensemble.targets]
+        )[chosen],
         common_errors=np.concatenate(
             [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
         )[chosen],

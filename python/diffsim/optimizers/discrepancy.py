@@ -31,7 +31,6 @@ SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
 
 NEGLIGIBLE = 0.03  # weight of an alternative
-SMALLEST_GAIN = 1.0  # of the logarithm of the evidence, for a part to be believed
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,7 @@ class DataErrors:
         errors: Array,
         common: Array,
         correlations: Array,
+        from_frames: NDArray[np.bool_],
         curve: NDArray[np.intp],
         places: Array,
         slopes: Array,
@@ -98,6 +98,8 @@ class DataErrors:
             shape (B,).
         correlations
             Of the observables in frames, shape (B, B).
+        from_frames
+            Which observables are known to be averages over frames, shape (B,).
         curve, places, slopes
             Index of the curve or -1, place on its axis, slope g' there, shape (B,).
         length
@@ -107,9 +109,11 @@ class DataErrors:
         same = (curve[:, None] == curve[None, :]) * is_curve
         together = same * np.outer(common, common)
         apart = (places[:, None] - places[None, :]) / length
+        of_frames = correlations * np.outer(errors, errors)
+        known = np.outer(from_frames, from_frames) | np.eye(len(errors), dtype=bool)
         return cls(
-            together + correlations * np.outer(errors, errors),
-            together + np.diag(errors**2),
+            together + of_frames,
+            together + np.where(known, of_frames, 0.0),
             is_curve,
             (2.0 * length * slopes) ** 2 * is_curve,
             same * np.exp(-0.5 * apart**2),
@@ -185,6 +189,8 @@ class Alternatives:
         best: Discrepancy,
         evidence: Callable[[Discrepancy], float],
         solve: Callable[[Discrepancy, float | None], Correction],
+        doubt: float,
+        search: bool,
     ) -> Alternatives:
         """All sizes of the smooth part that count, next to the most probable other parts.
 
@@ -196,10 +202,24 @@ class Alternatives:
             Logarithm of the evidence of the residuals for a discrepancy.
         solve
             See the class.
+        doubt
+            Logarithm of the odds against a smooth part.
+        search
+            Whether there may be a part that is not in `best`.
         """
+        if not search and best.smooth == 0.0:
+            return cls(
+                best,
+                solve(best, None),
+                np.ones(1),
+                [solve(best, None)],
+                [best],
+                solve,
+                evidence(best),
+            )
         tried = [best.with_size("smooth", float(size)) for size in SIZES]
-        prior = np.where(SIZES > 0.0, 0.5 / (len(SIZES) - 1), 0.5)
-        found = np.array([evidence(each) for each in tried]) + np.log(prior)
+        prior = np.where(SIZES > 0.0, -doubt - np.log(len(SIZES) - 1), 0.0)
+        found = np.array([evidence(each) for each in tried]) + prior
         total = float(logsumexp(found))
         weights = np.exp(found - total)
         kept = np.flatnonzero(weights > NEGLIGIBLE)
@@ -248,7 +268,7 @@ class Alternatives:
 
 
 def most_probable(
-    start: Discrepancy, evidence: Callable[[Discrepancy], float], sweeps: int
+    start: Discrepancy, evidence: Callable[[Discrepancy], float], doubt: float, sweeps: int
 ) -> Discrepancy:
     """The sizes of maximal evidence, one part after the other.
 
@@ -258,16 +278,18 @@ def most_probable(
         Where the search begins.
     evidence
         Logarithm of the evidence of the residuals.
+    doubt
+        Logarithm of the odds against each part.
     sweeps
         Over the parts.
     """
     best = start
     frames, independent = (replace(best, of_frames=choice) for choice in (True, False))
-    best = independent if evidence(independent) > evidence(frames) + SMALLEST_GAIN else frames
+    best = independent if evidence(independent) > evidence(frames) + doubt else frames
     for _ in range(sweeps):
         for name in ("rough", "place", "smooth"):
             tried = [best.with_size(name, float(size)) for size in SIZES]
             found = np.array([evidence(each) for each in tried])
             k = int(np.argmax(found))
-            best = tried[k if found[k] > found[0] + SMALLEST_GAIN else 0]
+            best = tried[k if found[k] > found[0] + doubt else 0]
     return best

@@ -80,15 +80,14 @@ def begin(
         (first, _), *_ = linear_parts(potential, [])
         return np.asarray(knot_values(first, grid).detach().numpy())
 
-    present = {"start": as_it_is}
     if start == "potential" or not ensembles:
-        return Begin(anchors=present)
+        return Begin(anchors={"given": as_it_is})
     if start == "pmf":
         fit_mean_force(potential, ensembles)
-        return Begin(anchors=present)
+        return Begin(anchors={"pmf": as_it_is})
     if start == "mie":
         found = _mie(potential, ensembles, densities)
-        if isinstance(found, MieParameters):
+        if found is not None:
             _fit_mie(potential, found, min(1.0 / each.beta for each in ensembles))
             event = (
                 "The training starts from a Mie potential, whose fluid has the g(r) of the targets "
@@ -98,7 +97,7 @@ def begin(
             curve = hypernetted_chain(potential, ensembles, densities)
             return Begin([event], {} if curve is None else {"hnc": curve})
     events = fit_hypernetted_chain(potential, ensembles, densities)
-    return Begin(events, present)
+    return Begin(events, {"hnc": as_it_is})
 
 
 def _mie(

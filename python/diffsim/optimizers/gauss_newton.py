@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.linear_response import linear_response
+from diffsim.gradients.linear_response import Response, linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.discrepancy import Discrepancy
@@ -62,6 +62,8 @@ FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
+FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
+CLEARLY = 3.0  # of the logarithm of the evidence
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
@@ -114,6 +116,9 @@ class GaussNewton:
         self._amplitude = 0.0  # the largest of all updates
         self._discrepancies: dict[str, Discrepancy] = {}  # found last, by the reference's name
         self._theta: Array | None = None  # of the Mie reference
+        self._reference: str | None = None  # that was chosen last
+        self._deviation = np.inf  # mean square of the residuals of curves, in the last update
+        self._stalled = False  # whether it once stopped falling
         self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
 
     def anchor(self, potentials: Mapping[str, Array]) -> None:
@@ -214,7 +219,8 @@ class GaussNewton:
         if self._grid is not None and (self._grid != grid or other):  # of another training
             self._start = self._prior = self._theta = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
-            self._discrepancies = {}
+            self._discrepancies, self._reference = {}, None
+            self._deviation, self._stalled = np.inf, False
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -244,6 +250,8 @@ class GaussNewton:
             for ensemble, state in zip(ensembles, states, strict=True)
         ]
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
+        if chosen is None:
+            self._watch(responses)
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         solutions = []
         for reference in self._prior.references():
@@ -276,10 +284,18 @@ class GaussNewton:
                     trust,
                     self._amplitude,
                     first,
-                    chosen is None,
+                    chosen is None and self._stalled,
                 )
             )
-        best = max(solutions, key=lambda each: each.alternatives.log_evidence)
+        # the present reference stays unless another one is clearly better
+        best = max(
+            solutions,
+            key=lambda each: (
+                each.alternatives.log_evidence
+                + (CLEARLY if each.reference.name == self._reference else 0.0)
+            ),
+        )
+        self._reference = best.reference.name
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
@@ -287,6 +303,17 @@ class GaussNewton:
                 self._prior = self._prior.at(self._theta)
         rivals = {each.reference.name: each.alternatives.log_evidence for each in solutions}
         return replace(best, rivals=rivals)
+
+    def _watch(self, responses: Sequence[Response]) -> None:
+        """Whether the residuals of curves still fall by themselves.
+
+        As long as they do, what the response does not explain is that it is not linear. Only what
+        stays may be a misfit of the data.
+        """
+        squares = [part.residual[part.curve >= 0] ** 2 for part in responses]
+        found = float(np.mean(np.concatenate([*squares, np.zeros(1)])))
+        self._stalled |= found > FALLS * self._deviation
+        self._deviation = found
 
     def _report(
         self, solution: Solution, moved: Array, factors: Array, kt: float
@@ -333,6 +360,7 @@ class GaussNewton:
             "correction": float(np.sqrt(np.mean(changes**2))),
             "uncertainty": float(np.sqrt(np.mean(left**2))),
             "rough_misfit": solution.discrepancy.rough,
+            "independent_errors": float(not solution.discrepancy.of_frames),
             "misfit_of_place": solution.discrepancy.place,
             "smooth_misfit": solution.discrepancy.smooth,
             **{f"evidence_{name}": value for name, value in solution.rivals.items()},
@@ -360,6 +388,9 @@ class GaussNewton:
             "discrepancies": {name: asdict(each) for name, each in self._discrepancies.items()},
             "theta": self._theta,
             "anchors": self._anchors,
+            "reference": self._reference,
+            "deviation": self._deviation,
+            "stalled": self._stalled,
             "trust": self._trust.state_dict(),
         }
 
@@ -372,6 +403,8 @@ class GaussNewton:
         }
         self._theta = state["theta"]
         self._anchors = state["anchors"]
+        self._reference = state["reference"]
+        self._deviation, self._stalled = state["deviation"], state["stalled"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._prior = None

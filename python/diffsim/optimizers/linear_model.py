@@ -158,7 +158,8 @@ class LinearModel:
         """Parts of the covariance of the errors of the targets.
 
         Error bars of a curve that was made from frames as well have the correlations of frames, in
-        which the soft modes are nearly without noise; those of a measurement are independent.
+        which the soft modes are nearly without noise; those of a measurement are independent. Where
+        it is not known which it is, the evidence tells.
         """
         source = self.source
         spread = np.sqrt(np.diag(source.covariance))
@@ -166,11 +167,19 @@ class LinearModel:
             source.errors,
             source.common_errors,
             source.covariance / np.outer(spread, spread),
+            source.from_frames,
             source.curve,
             source.place,
             source.slope,
             self.length,
         )
+
+    @property
+    def errors_are_known(self) -> bool:
+        """Whether all curves come from simulations, with their errors."""
+        source = self.source
+        on_curves = source.curve >= 0
+        return bool(np.all(source.from_frames[on_curves]) and np.any(source.errors[on_curves] > 0))
 
     def error_of_averages(self, step: Array) -> Array:
         """Covariance of the errors of averages and response, shape (B, B), for the solution.

@@ -10,7 +10,13 @@ import numpy as np
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.correction import contact_distances, correction_basis, prior_magnitude
 from diffsim.optimizers.projection import SOFTENING
-from diffsim.optimizers.reference import MieFamily, Reference
+from diffsim.optimizers.reference import (
+    ERROR_OF_THEORY,
+    SMOOTHNESS_OF_ERROR,
+    THEORIES,
+    MieFamily,
+    Reference,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,9 @@ class Prior:
         Contact distances, shape (P,).
     basis
         Smooth corrections of a part at the knots, shape (P K, m).
+    soft
+        What a theory may be wrong by at the knots of a part, for coordinates of variance kT^2,
+        shape (P K, q).
     weights
         Of the knots, shape (P, K): walls count as little as in the fit of the potential.
     family
@@ -36,6 +45,7 @@ class Prior:
     start: Array
     contact: Sequence[float]
     basis: Array
+    soft: Array
     weights: Array
     family: MieFamily
     anchors: Mapping[str, Array]
@@ -53,14 +63,17 @@ class Prior:
         contact = contact_distances(grid, start[0], kt)
         basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
         weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
+        soft = ERROR_OF_THEORY * correction_basis(
+            grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR
+        )
         family = MieFamily.of(grid, kt, np.array(contact))
         if anchors is None:
-            return cls(start, contact, basis, weights, family, {"start": start})
+            return cls(start, contact, basis, soft, weights, family, {"start": start})
         whole = {}
         for name, values in anchors.items():
             whole[name] = np.zeros_like(start)
             whole[name][0] = values
-        return cls(start, contact, basis, weights, family, whole)
+        return cls(start, contact, basis, soft, weights, family, whole)
 
     def at(self, theta: Array) -> Prior:
         """The prior with the reference's parameters where they were found."""
@@ -68,8 +81,9 @@ class Prior:
 
     def references(self) -> list[Reference]:
         """Those that are compared."""
-        fixed = [
-            Reference(name, values, np.zeros((values.size, 0)), np.zeros(0))
-            for name, values in self.anchors.items()
-        ]
+        fixed = []
+        for name, values in self.anchors.items():
+            tangents = np.zeros((values.size, self.soft.shape[1] if name in THEORIES else 0))
+            tangents[: len(self.soft), :] = self.soft[:, : tangents.shape[1]]
+            fixed.append(Reference(name, values, tangents, np.zeros(tangents.shape[1])))
         return [*fixed, self.family.reference(len(self.start))]

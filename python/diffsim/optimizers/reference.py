@@ -5,7 +5,8 @@ the directions that they say nothing about, those of a liquid's soft collective 
 reference decides; so it has to be physical. Two are known, and the evidence of the residuals
 chooses between them:
 
-- the first potential of the training, as the theory of liquids or the user gives it;
+- a potential that the theory of liquids gives, or the user; what a theory is wrong by is mostly
+  smooth, along the soft modes, and smooth functions with a wide prior are its parameters;
 - the Mie potential, whose parameters are free: few numbers, which any g(r) determines well.
 
 The parameters theta are linear coordinates, u(theta) = u(theta_k) + T (theta - theta_k), about what
@@ -24,12 +25,18 @@ import numpy as np
 
 from diffsim.knots import Array, Grid
 
-# ln epsilon / kT, ln sigma / (the place where the first potential is kT), n and m
-PRIOR = np.array([0.0, np.log((0.5 * (1.0 + np.sqrt(2.0))) ** (1.0 / 6.0)), 12.0, 6.0])
-SPREAD = np.array([0.7, 0.07, 3.0, 1.0])
-LOWEST = np.array([-4.0, -0.5, 7.0, 3.5])
-HIGHEST = np.array([3.0, 0.5, 40.0, 12.0])
-APART = 1.5  # of the exponents, at least
+# ln epsilon / kT, ln sigma / (the place where the first potential is kT), and n
+PRIOR = np.array([0.0, np.log((0.5 * (1.0 + np.sqrt(2.0))) ** (1.0 / 6.0)), 12.0])
+SPREAD = np.array([0.7, 0.07, 3.0])
+LOWEST = np.array([-4.0, -0.5, 7.5])
+HIGHEST = np.array([3.0, 0.5, 40.0])
+ATTRACTION = 6.0  # m, that of dispersion: with it free n and m can hardly be told apart
+STRIDE = 0.3  # kT: standard deviation of a step of a parameter's coordinate
+THEORIES = ("hnc", "pmf")
+"""References by a theory: the hypernetted chain, and the potential of mean force."""
+
+ERROR_OF_THEORY = 0.5  # kT: standard deviation of what a theory is wrong by
+SMOOTHNESS_OF_ERROR = 0.6  # contact distances: its correlation length
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,10 @@ class Reference:
     def at(self, coordinates: Array) -> Array:
         """Energies of the parts at coordinates (q,) of the parameters, shape (parts, P, K).
 
-        Not by the tangents: a wall that moves is not linear.
+        Those of a family not by the tangents: a wall that moves is not linear.
         """
         if self.moved is None:
-            return self.values
+            return self.values + (self.tangents @ coordinates).reshape(self.values.shape)
         return self.moved(coordinates).energies(len(self.values))
 
 
@@ -103,7 +110,7 @@ class MieFamily:
     contact
         Where the first potential of each pair is kT, shape (P,).
     theta
-        The present parameters in the coordinates of `PRIOR`, shape (P, 4).
+        The present parameters in the coordinates of `PRIOR`, shape (P, 3).
     """
 
     grid: Grid
@@ -118,16 +125,16 @@ class MieFamily:
 
     def reference(self, parts: int) -> Reference:
         """The potential linearised about the present parameters."""
-        size, q = self.theta.size // 4 * self.grid.knots, self.theta.size
+        size, q = len(self.theta) * self.grid.knots, self.theta.size
         values = self.energies(parts)
         tangents = np.zeros((parts * size, q))
         for pair, theta in enumerate(self.theta):
             rows = slice(pair * self.grid.knots, (pair + 1) * self.grid.knots)
             for k, spread in enumerate(SPREAD):
-                step = np.zeros(4)
+                step = np.zeros(len(SPREAD))
                 step[k] = 0.05 * spread
                 slope = self._energies(pair, theta + step) - self._energies(pair, theta - step)
-                tangents[rows, 4 * pair + k] = slope / (0.1 * self.kt)
+                tangents[rows, len(SPREAD) * pair + k] = slope / (0.1 * self.kt)
         centre = self.kt * ((PRIOR - self.theta) / SPREAD).ravel()
         return Reference("mie", values, tangents, centre, self.moved)
 
@@ -139,13 +146,10 @@ class MieFamily:
 
     def moved(self, coordinates: Array) -> MieFamily:
         """With the parameters at the coordinates (q,) of `reference`, as far as they make sense."""
-        theta = self.theta + SPREAD * coordinates.reshape(-1, 4) / self.kt
-        theta = np.clip(theta, LOWEST, HIGHEST)
-        theta[:, 3] = np.minimum(theta[:, 3], theta[:, 2] - APART)
-        return replace(self, theta=theta)
+        theta = self.theta + SPREAD * coordinates.reshape(-1, len(SPREAD)) / self.kt
+        return replace(self, theta=np.clip(theta, LOWEST, HIGHEST))
 
     def _energies(self, pair: int, theta: Array) -> Array:
-        parameters = np.array(
-            [self.kt * np.exp(theta[0]), self.contact[pair] * np.exp(theta[1]), theta[2], theta[3]]
-        )
+        epsilon, sigma = self.kt * np.exp(theta[0]), self.contact[pair] * np.exp(theta[1])
+        parameters = np.array([epsilon, sigma, theta[2], ATTRACTION])
         return mie(self.grid.distances(pair), parameters, self.grid.cutoff)

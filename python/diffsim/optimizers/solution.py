@@ -24,10 +24,11 @@ from diffsim.optimizers.discrepancy import (
 )
 from diffsim.optimizers.linear_model import Design, LinearModel, joint
 from diffsim.optimizers.prior import Prior
-from diffsim.optimizers.reference import Reference
+from diffsim.optimizers.reference import STRIDE, Reference
 
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
+KNOWN_ERRORS, UNKNOWN_ERRORS = 5.0, 1.0  # logarithm of the odds against each part of a misfit
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FULL_TRUST = 0.55  # kT: standard deviation of a full step
@@ -132,6 +133,7 @@ def solve_about(
     size = np.sqrt(weights @ design.columns**2 / weights.sum())
     bound = np.full(n, trust)
     bound[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
+    bound[n - q :] = np.minimum(bound[n - q :], (STRIDE * kt) ** 2)
     response = np.concatenate([model.response for model in models])
     residual = np.concatenate([model.residual for model in models])
     centre = reference.centre if q else None
@@ -139,6 +141,7 @@ def solve_about(
     of_smooth, known = smooth @ smooth.T, kt**2 * of_parameters @ of_parameters.T
     deviation = residual - of_parameters @ reference.centre
 
+    doubt = KNOWN_ERRORS if all(model.errors_are_known for model in models) else UNKNOWN_ERRORS
     # weights of the targets are in the errors
     scale = np.concatenate([model.scale for model in models])
     data = joint_errors([model.data_errors for model in models]).scaled(scale)
@@ -165,13 +168,13 @@ def solve_about(
         found = solved(averages, discrepancy)
         if search and iteration == DISCREPANCY_AT:
             expected = averages + known + found.amplitude * of_smooth
-            discrepancy = most_probable(discrepancy, partial(evidence, expected), SWEEPS)
+            discrepancy = most_probable(discrepancy, partial(evidence, expected), doubt, SWEEPS)
             found = solved(averages, discrepancy)
         total = 0.5 * (total + found.total)
     averages = of_averages(total - present)
     expected = averages + known + found.amplitude * of_smooth
     alternatives = Alternatives.of(
-        discrepancy, partial(evidence, expected), partial(solved, averages)
+        discrepancy, partial(evidence, expected), partial(solved, averages), doubt, search
     )
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total

@@ -97,6 +97,12 @@ class Target(Protocol):
         """Standard errors of the values, shape (n,); None means exact."""
         ...
 
+    @property
+    def from_frames(self) -> bool:
+        """Whether the values are averages over frames of a simulation, as far as is known: errors
+        of such averages are correlated as those of the training are."""
+        ...
+
     def common_error(self, atoms: int) -> FloatArray:
         """Standard error that all values have together, as of an unknown norm, shape (n,); `atoms`
         is the number of the simulated ones."""
@@ -200,6 +206,11 @@ class Scalar:
     def errors(self) -> FloatArray | None:
         """The error, shape (1,), or None."""
         return None if self.error is None else np.array([self.error])
+
+    @property
+    def from_frames(self) -> bool:
+        """Nothing else is known."""
+        return True
 
     def common_error(self, atoms: int) -> FloatArray:
         """None beside its own, shape (1,)."""

@@ -158,6 +158,12 @@ class RDF:
         """The errors of g, shape (n,), or None."""
         return self.error
 
+    @property
+    def from_frames(self) -> bool:
+        """Whether the number of atoms is known and finite."""
+        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
+        return all(number is not None and np.isfinite(number) for number in numbers)
+
     def common_error(self, atoms: int) -> FloatArray:
         """g / N where the norm is not known, else zero, shape (n,)."""
         return np.zeros_like(self.g) if self.norm_is_known else self.g / atoms

@@ -205,6 +205,11 @@ class WindowAverage:
         """Those of the target, shape (n,), or None."""
         return self.target.errors
 
+    @property
+    def from_frames(self) -> bool:
+        """Motion is known from simulations."""
+        return True
+
     def common_error(self, atoms: int) -> FloatArray:
         """None beside those of the target, shape (n,)."""
         return np.zeros(len(self.values))
