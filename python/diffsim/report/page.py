@@ -221,22 +221,24 @@ def systems_table(run: RunRecord) -> Table:
         rows.append(
             [
                 _lines([system.name, *(["(validation)"] if system.validation else [])]),
-                number(int(system.iterations[-1])) if len(system.iterations) else "not yet",
-                _last(system.loss),
+                number(int(system.iterations[system.place]))
+                if len(system.iterations)
+                else "not yet",
+                _latest(system, system.loss),
                 _lines([each.label for each in found]),
                 _lines([number(each.mse) for each in found]),
                 _lines([number(each.noise) for each in found]),
-                _last(system.ess),
-                _last(system.pressure),
-                _last(system.kinetic_temperature),
+                _latest(system, system.ess),
+                _latest(system, system.pressure),
+                _latest(system, system.kinetic_temperature),
                 number(float(system.temperature)),
             ]
         )
     return Table("Systems and the functions that are their targets", head, rows)
 
 
-def _last(values: Any) -> Cell:
-    return number(float(values[-1]) if len(values) else math.nan)
+def _latest(system: SystemRecord, values: Any) -> Cell:
+    return number(float(values[system.place]) if len(values) else math.nan)
 
 
 def numbers_table(run: RunRecord) -> Iterator[Table]:
@@ -278,7 +280,7 @@ def _comparable(run: RunRecord) -> Iterator[tuple[str, Cell]]:
         for target in system.numbers:
             yield f"{system.name}: {target.label}", with_error(target.value, target.error)
         if system.target_pressure is None:
-            yield f"{system.name}: pressure", _last(system.pressure)
+            yield f"{system.name}: pressure", _latest(system, system.pressure)
 
 
 def _beside_noise(deviation: Deviation) -> Cell:

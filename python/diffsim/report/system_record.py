@@ -102,7 +102,7 @@ class SystemRecord:
     rdf_mse, rdf_noise
         Means over its distribution functions, shape (n,); NaN where it has none.
     deviations, numbers
-        Of its targets in the last of these iterations.
+        Of its targets in the iteration at `place`.
     curves
         Functions in the simulation of the iteration `curves_of`.
     """
@@ -122,6 +122,12 @@ class SystemRecord:
     numbers: Sequence[Number]
     curves: Sequence[Curve]
     curves_of: int | None
+
+    @property
+    def place(self) -> int:
+        """Of the last iteration whose step was not undone, among `iterations`."""
+        known = self.iterations.tolist()
+        return known.index(self.curves_of) if self.curves_of in known else len(known) - 1
 
     @property
     def target_pressure(self) -> Number | None:
