@@ -28,6 +28,7 @@ from diffsim.targets import (
     window_averages,
 )
 from diffsim.training.config import load_config
+from diffsim.training.config_targets import TargetConfig
 from diffsim.training.run import run_training
 from diffsim.training.trainer import Trainer
 
@@ -443,6 +444,7 @@ def test_long_windows_claim_no_accuracy(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "first", "words"),
     [
+        (VACF, "0,0.993", ["value 0.993 at the time zero", "Divide"]),
         (VACF, "0,3.0", ["value 3 at the time zero", "vacf is 1", "Divide", "compute vacf"]),
         (MSD, "0,1.0", ["value 1 at the time zero", "msd is 0"]),
     ],
@@ -453,6 +455,17 @@ def test_a_file_that_is_wrong_at_the_time_zero(tmp_path, kind, first, words):
         kind.from_file(tmp_path / "curve.csv", "A")
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_range_of_times(tmp_path):
+    (tmp_path / "curve.csv").write_text("0,0.9999\n" + "".join(f"{t},0.5\n" for t in range(1, 9)))
+    np.testing.assert_array_equal(VACF.from_file(tmp_path / "curve.csv", "A").time, range(1, 9))
+    kept = VACF.from_file(tmp_path / "curve.csv", "A", range=(2.0, 5.0))
+    np.testing.assert_array_equal(kept.time, [2, 3, 4, 5])
+    with pytest.raises(InputError, match="times from 1 to 8, but none in the range from 20 to 50"):
+        VACF.from_file(tmp_path / "curve.csv", "A", range=(20.0, 50.0))
+    keys = {"vacf": tmp_path / "curve.csv", "species": "A", "range": [0.0, 3.0]}
+    np.testing.assert_array_equal(TargetConfig.model_validate(keys).load().time, [1, 2, 3])
 
 
 def test_a_window_that_does_not_fit_into_memory(tmp_path):

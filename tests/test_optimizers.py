@@ -413,15 +413,15 @@ def test_a_step_of_gauss_newton(sampled):
         return largest, after[1] / before[1], after[2] / before[2]
 
     known: list[tuple[float, float]] = []
-    tiny, small, large = step(0.001), step(0.01), step(0.55)
+    tiny, short, small, large = step(0.0001), step(0.001), step(0.01), step(0.55)
     assert small[0] < 0.6 * large[0]
-    # where the trust alone decides, the step goes with its square; measured: a 51st
-    assert tiny[0] < 0.04 * small[0]
-    # what the frames know does not depend on the step that is dared, but where it leads is less
-    # certain the farther it goes: the response has errors
+    # where the trust alone decides, the step goes with its square; measured: a 98th
+    assert tiny[0] < 0.02 * short[0]
+    # the fluid is one of a Mie potential, next to whose parameters hardly anything is to be
+    # corrected; and where a step leads is less certain the farther it goes: the response has errors
     amplitudes, uncertainties = np.array(known).T
-    assert amplitudes == pytest.approx(np.full(3, amplitudes[0]))
-    assert uncertainties[0] < uncertainties[1] < uncertainties[2] < 3.0 * uncertainties[0]
+    assert amplitudes.max() < 1e-3
+    assert np.all(np.diff(uncertainties) > 0.0) and uncertainties[-1] < 3.0 * uncertainties[0]
     assert large[0] < 3 * 0.55
     # measured: 0.58, and 0.42 of an error of 0.16
     assert small[1] < 0.8

@@ -20,6 +20,7 @@ from diffsim.training.plausibility import (
     largest_deviation,
     misfits,
     still_falls,
+    stretched,
     without_well,
 )
 from diffsim.training.progress import Progress
@@ -53,6 +54,16 @@ def test_potentials_without_a_well():
     assert "attracts nowhere" in (without_well("A-A", u, g, 1.0) or "")
     assert without_well("A-A", u, 0.7 * g, 1.0) is None
     assert without_well("A-A", np.array([5.0, -0.5, 0.0]), g, 1.0) is None
+
+
+def test_a_time_axis_in_another_unit():
+    t = 0.02 * np.arange(1, 41)
+    z = np.exp(-2.0 * t) * np.cos(6.0 * t)
+    slower = np.exp(-t) * np.cos(3.0 * t)  # its times are twice as long
+    assert "multiplied by about 0.5" in (stretched("vacf A", t, slower, z) or "")
+    assert "multiplied by about 2" in (stretched("vacf A", t, z, slower) or "")
+    assert stretched("vacf A", t, z, np.exp(-2.2 * t) * np.cos(6.1 * t)) is None
+    assert stretched("vacf A", t, np.exp(-8.0 * t), z) is None  # another shape
 
 
 def test_losses_that_fall_and_those_that_do_not():

@@ -17,8 +17,9 @@ from diffsim.gradients.integral_equation import (
     hnc_response,
     indirect_correlation,
 )
+from diffsim.knots import choose_grid
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
-from diffsim.potentials import BSpline, LennardJones
+from diffsim.potentials import BSpline, LennardJones, create
 from diffsim.targets import RDF
 from test_potentials import energies
 from test_statistics import (
@@ -221,13 +222,33 @@ def test_what_falls_back_to_the_potential_of_mean_force_says_why(
     kept = (low < CURVE.r) & (high > CURVE.r)
     target = RDF(CURVE.r[kept], CURVE.g[kept], ("A", "A"))
     state = ensemble(tmp_path, 1.0, [target], ("A", "B"))
-    chain, mean_force = (LennardJones(["A", "B"], CUTOFF) for _ in range(2))
+    chain, mean_force = (BSpline(["A", "B"], CUTOFF) for _ in range(2))
     (event,) = fit_hypernetted_chain(chain, [state], [density])
     assert event.startswith("System 'state' starts from the potential of mean force instead")
     assert event.endswith(".") and "\n" not in event
     assert re.search(reason, event), event
     fit_mean_force(mean_force, [state])
-    assert chain.log_epsilon.tolist() == mean_force.log_epsilon.tolist()
+    assert chain.coefficients.tolist() == mean_force.coefficients.tolist()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 4.0), (1.0, 4.0), (0.0, 2.0), (0.0, 2.5)])
+@pytest.mark.parametrize("form", ["lennard-jones", "mie", "morse", "buckingham"])
+def test_a_closed_form_starts_from_the_structure_whatever_the_range(tmp_path, form, low, high):
+    """In another unit of length and energy than those of the defaults, and whatever they are."""
+    kept = (low < CURVE.r) & (high > CURVE.r)
+    length, kt = 3.4, 0.238
+    target = RDF(length * CURVE.r[kept], CURVE.g[kept], ("A", "A"))
+    state = ensemble(tmp_path, kt, [target])
+    given = {"morse": {"d0": 1, "alpha": 1, "r0": 1}, "buckingham": {"a": 1, "rho": 1, "c": 1}}
+    potential = create(
+        form, species=["A"], cutoff=CUTOFF * length, units="real", **given.get(form, {})
+    )
+    assert fit_hypernetted_chain(potential, [state], [{"A": 0.7 / length**3}]) == []
+    r = np.linspace(0.95, 2.0, 500)
+    u = energies(potential, length * r).detach().numpy() / kt
+    assert u.min() == pytest.approx(lj(r).min(), rel=0.15)
+    assert r[np.argmin(u)] == pytest.approx(2 ** (1 / 6), rel=0.02)
+    choose_grid(potential, 1e-3)  # and can be simulated
 
 
 def test_a_training_knows_the_density_and_reports_in_its_first_iteration(tmp_path):

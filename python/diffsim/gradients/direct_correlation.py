@@ -3,8 +3,8 @@
 The Ornstein-Zernike equation gives c from h = g - 1 at once, but where the fluid is hardly
 compressible the structure factor S = 1 + rho h(k) is small at small k, and an error of g of a
 thousandth, if it is that of many bins, is as large as S(0) itself: the norm of the curve, its range
-or its digits then decide the potential. What is known of c helps: where the potential is zero, beyond the
-cutoff, the hypernetted chain closure has
+or its digits then decide the potential. What is known of c helps: where the potential is zero,
+beyond the cutoff, the hypernetted chain closure has
 
     c = h - ln(1 + h),
 
@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from diffsim.gradients.integral_equation import (
     eigen,
     function,
-    matrices,
     of_pairs,
     transform,
 )

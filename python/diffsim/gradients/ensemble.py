@@ -93,7 +93,7 @@ class Ensemble:
             [target.value_weights for target in system.targets]
         )
         self.latest_error = np.zeros(len(self.target))  # of the latest piece's averages, (O,)
-        # standard errors of the targets beside those that they are given, as the optimizer finds, (O,)
+        # errors of the targets beside those that they are given, as the optimizer finds, (O,)
         self.tolerance = np.zeros(len(self.target))
         self._coefficients: list[Array] = []
         self._lengths: list[int] = []

@@ -50,6 +50,7 @@ RESIDUAL = 1e-9  # of h - c at another density
 ITERATIONS = 20  # at most, of g at infinite N with the size of its box
 INCOMPRESSIBLE = 1.0  # D of a fluid with S(0) = 0, whose composition does not fluctuate either
 FARTHEST = 100.0  # in kT: there is no solution nearby
+MIXED = 3  # of these, that go into the next
 SETTLED = 1e-3  # of D, where these have converged
 
 
@@ -194,17 +195,27 @@ def correction(
     D, shape (P, B); or None where the integral equation has no solution (see `hnc_continuation` and
     `first_order`) or the iteration does not converge, in boxes of a few atoms.
     """
-    factor = np.full_like(g, 1.0 + INCOMPRESSIBLE / atoms)
+    present = np.full_like(g, INCOMPRESSIBLE)
+    answers: list[Array] = []
+    errors: list[Array] = []
     for _ in range(ITERATIONS):
-        large = hnc_continuation(width, g / factor, density, known)
+        factor = 1.0 + present / atoms
+        large = hnc_continuation(width, g / factor, density, known) if factor.min() > 0.0 else None
         found = None if large is None else first_order(width, large, density)
         if found is None:
             return None
-        before, factor = factor, 1.0 + found / atoms
-        if not factor.min() > 0.0:
-            return None
-        if np.all(np.abs(factor - before) <= SETTLED / np.asarray(atoms)):
+        error = found - present
+        if np.all(np.abs(error) / atoms <= SETTLED / np.asarray(atoms)):
             return found
+        # an error of the tail comes back smaller by about the share of the box that g covers: the
+        # mixture of the answers whose errors are least (Anderson, J. ACM 12, 547 (1965)) is better
+        answers, errors = [*answers[-MIXED:], found], [*errors[-MIXED:], error]
+        present = found
+        if len(errors) > 1:
+            steps = np.array([(error - other).ravel() for other in errors[:-1]]).T
+            shares = np.linalg.lstsq(steps, error.ravel(), rcond=None)[0]
+            for share, other in zip(shares, answers[:-1], strict=True):
+                present = present - share * (found - other)
     return None
 
 

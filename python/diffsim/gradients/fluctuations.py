@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cholesky, lapack, solve_triangular, svdvals
 from scipy.special import gammaln
 
-from diffsim.gradients.integral_equation import hnc_response
+from diffsim.gradients.integral_equation import hnc_fluctuations
 from diffsim.knots import Array
 
 STRENGTHS = np.geomspace(1.0, 1e4, 41)  # of the prior, in samples
@@ -52,18 +53,26 @@ def theoretical_covariance(
     -------
     Shape (n, n), symmetric, positive definite.
     """
-    size = g.size
-    units = np.zeros((size, len(kept)))
-    units[kept, np.arange(len(kept))] = 1.0
-    response = hnc_response(width, g, density, units.reshape(*g.shape, len(kept)))
-    covariance = -response.reshape(size, -1)[kept] / counts_per_g.ravel()[kept]
+    covariance = hnc_fluctuations(width, g, density, kept) / counts_per_g.ravel()[kept]
     covariance = 0.5 * (covariance + covariance.T)
     # shot noise g / c alone is the covariance of an ideal gas; a theory that fails must not make a
     # combination of bins noiseless
     ideal = np.sqrt(g.ravel()[kept] / counts_per_g.ravel()[kept])
-    values, vectors = np.linalg.eigh(covariance / np.outer(ideal, ideal))
+    relative = covariance / np.outer(ideal, ideal)
+    if _is_positive(relative - SMALLEST * np.eye(len(kept))):
+        return np.asarray(covariance)
+    values, vectors = np.linalg.eigh(relative)
     values = np.maximum(values, SMALLEST)
     return np.asarray((vectors * values) @ vectors.T * np.outer(ideal, ideal))
+
+
+def _is_positive(matrix: Array) -> bool:
+    """Whether a symmetric matrix is positive definite: a small part of what eigenvalues cost."""
+    try:
+        cholesky(matrix, lower=True, check_finite=False)
+    except LinAlgError:
+        return False
+    return True
 
 
 def with_variances_of_modes(prior: Array, sample: Array, n: float) -> tuple[Array, float]:
@@ -97,15 +106,15 @@ def with_variances_of_modes(prior: Array, sample: Array, n: float) -> tuple[Arra
     if not collective.any():
         return prior, np.inf
     scaled = modes[:, collective] / spread[:, None]
-    ratio = np.einsum("ai,ab,bi->i", scaled, sample, scaled) / variances[collective]
+    ratio = np.sum(scaled * (sample @ scaled), axis=0) / variances[collective]
     degrees = STRENGTHS + 2.0
     likelihood = len(ratio) * (
         gammaln(0.5 * (degrees + n)) - gammaln(0.5 * degrees) + 0.5 * degrees * np.log(STRENGTHS)
     ) - 0.5 * (degrees + n) * np.log(STRENGTHS[:, None] + n * ratio).sum(axis=1)
     k = STRENGTHS[int(np.argmax(likelihood))]
-    variances[collective] *= (k + n * ratio) / (k + n)
-    back = modes * spread[:, None]
-    return np.asarray((back * variances) @ back.T), float(k + n)
+    change = variances[collective] * ((k + n * ratio) / (k + n) - 1.0)
+    back = modes[:, collective] * spread[:, None]
+    return np.asarray(prior + (back * change) @ back.T), float(k + n)
 
 
 def posterior_covariance(
@@ -135,9 +144,11 @@ def posterior_covariance(
     Source: Gelman et al., Bayesian Data Analysis (2013), section 3.6.
     """
     p = len(prior)
-    factor = np.linalg.cholesky(prior if theory is None else theory)
-    white = np.linalg.solve(factor, np.linalg.solve(factor, sample).T)
-    values = np.maximum(np.linalg.eigvalsh(0.5 * (white + white.T)), 0.0)
+    factor = cholesky(prior if theory is None else theory, lower=True)
+    # as many eigenvalues as there are samples are not zero
+    white = solve_triangular(factor, _root(sample), lower=True)
+    values = np.zeros(p)
+    values[: white.shape[1]] = svdvals(white) ** 2
     degrees = STRENGTHS + p + 1.0
     half = 0.5 * np.arange(p)  # ln Gamma_p(x) = sum_j ln Gamma(x - j / 2), up to a constant
     gammas = gammaln(0.5 * (degrees + n)[:, None] - half) - gammaln(0.5 * degrees[:, None] - half)
@@ -148,3 +159,11 @@ def posterior_covariance(
     )
     strength = STRENGTHS[int(np.argmax(likelihood))]
     return (strength * prior + n * sample) / (strength + n), float(strength + n)
+
+
+def _root(sample: Array) -> Array:
+    """R with R R^T a positive semidefinite matrix, of as many columns as it has directions."""
+    factor, order, rank, _ = lapack.dpstrf(sample, lower=1)
+    root = np.empty((len(sample), rank))
+    root[order - 1] = np.tril(factor)[:, :rank]
+    return root

@@ -28,6 +28,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dct
+from scipy.linalg import LinAlgError, cho_solve, cholesky, inv, solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from diffsim.knots import Array
@@ -89,9 +91,7 @@ def indirect_derivative(width: float, g: Array, density: Array) -> Callable[[Arr
 
     def derivative(dh: Array) -> Array:
         d_matrices = matrices(dh @ forward.T, root)
-        return np.asarray(
-            of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T
-        )
+        return np.asarray(of_pairs(d_matrices - inverted @ d_matrices @ inverted, root) @ inverse.T)
 
     return derivative
 
@@ -181,10 +181,53 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
     -------
     dg, shape (P, B, m).
     """
+    matrix, scale = _inverse_response(width, g, density)
+    source = (np.sqrt(g) * scale)[:, :, None] * beta_du
+    found = solve(matrix, source.reshape(len(matrix), -1), assume_a="sym")
+    return np.asarray(-(np.sqrt(g) / scale)[:, :, None] * found.reshape(beta_du.shape))
+
+
+def hnc_fluctuations(width: float, g: Array, density: Array, kept: NDArray[np.intp]) -> Array:
+    """Change of distribution functions in some bins with the potentials in these, (n, n).
+
+    What `hnc_response` finds for a unit change of beta u in each of the bins `kept`, indices among
+    the P B, with the sign of the fluctuations: -dg_a / d(beta u_b).
+
+    That of a stable fluid has a positive definite inverse, of which all other bins are eliminated
+    by its Cholesky factorisation: their response, the larger part, is never computed.
+    """
+    matrix, scale = _inverse_response(width, g, density)
+    flat = g.ravel()
+    other = np.ones(len(flat), dtype=bool)
+    other[kept] = False
+    order = np.concatenate(
+        [np.flatnonzero(other & (flat > 0.0)), kept]
+    )  # where g is zero, it stays
+    n = len(kept)
+    matrix = matrix[np.ix_(order, order)]
+    try:
+        factor = cholesky(matrix, lower=True, check_finite=False)[-n:, -n:]
+    except LinAlgError:
+        inverse = inv(matrix, check_finite=False)[-n:, -n:]
+    else:
+        inverse = cho_solve((factor, True), np.eye(n), check_finite=False)
+    root, scale = np.sqrt(flat[kept]), scale.ravel()[kept]
+    return np.asarray((root / scale)[:, None] * inverse * (root * scale))
+
+
+def _inverse_response(width: float, g: Array, density: Array) -> tuple[Array, Array]:
+    """Symmetric matrix A and scale t, (P B, P B) and (P, B), of the response of g.
+
+        t dh = -g^1/2 A^-1 g^1/2 t beta du,    A = 1 - g^1/2 t T t^-1 g^1/2
+
+    with the change T dh of the indirect correlation h - c. The scale t_ab = r (rho_a rho_b m)^1/2,
+    where m is one for pairs of one species and two for others, makes T symmetric. In the distance
+    it is a product of sines, summed over k: cosines of the sum and of the difference of distances.
+    """
     pairs = species_pairs(len(density))
     n_bins = g.shape[1]
     r = (np.arange(n_bins) + 0.5) * width
-    forward, inverse = transform(n_bins, width)
+    forward, _ = transform(n_bins, width)
 
     start = TAPER * r[-1]
     taper = np.where(r < start, 1.0, np.cos(0.5 * np.pi * (r - start) / (r[-1] - start)) ** 2)
@@ -193,20 +236,30 @@ def hnc_response(width: float, g: Array, density: Array, beta_du: Array) -> Arra
     values, vectors = eigen(h_k, root)
     inverted = function(vectors, 1.0 / np.maximum(1.0 + values, SMALLEST))
 
-    # gamma = h - c; d gamma = T dh; (1 - g T) dh = -g beta du
-    size = len(pairs) * n_bins
-    operator = np.eye(size)
+    bins = np.arange(n_bins)
+    difference, total = np.abs(bins[:, None] - bins), bins[:, None] + bins + 1
+    root_g = np.sqrt(g)
+    matrix = np.empty((len(pairs) * n_bins,) * 2)
     for p, (a, b) in enumerate(pairs):
-        for q, (c, d) in enumerate(pairs):
-            dc = inverted[:, a, c] * inverted[:, d, b]
+        for q, (c, d) in enumerate(pairs[: p + 1]):
+            d_gamma = -inverted[:, a, c] * inverted[:, d, b]
             if c != d:
-                dc = dc + inverted[:, a, d] * inverted[:, c, b]
-            dc = dc * (root[c] * root[d] / (root[a] * root[b]))
-            d_gamma = (1.0 if p == q else 0.0) - dc
+                d_gamma -= inverted[:, a, d] * inverted[:, c, b]
+            if a != b and c == d:
+                d_gamma *= np.sqrt(2.0)
+            elif a == b and c != d:
+                d_gamma *= np.sqrt(0.5)
+            if p == q:
+                d_gamma += 1.0
+            # 2 / n_k sum_i d_gamma(k_i) sin(k_i r) sin(k_i r'), k_i = (i + 1/2) pi / (n_k width)
+            cosines = dct(d_gamma, type=2) / (2.0 * len(d_gamma))
+            block = root_g[p][:, None] * (cosines[total] - cosines[difference]) * root_g[q]
             rows, columns = (slice(i * n_bins, (i + 1) * n_bins) for i in (p, q))
-            operator[rows, columns] -= g[p][:, None] * (inverse @ (d_gamma[:, None] * forward))
-    source = -(g[:, :, None] * beta_du).reshape(size, -1)
-    return np.asarray(np.linalg.solve(operator, source).reshape(beta_du.shape))
+            matrix[rows, columns] = block
+            matrix[columns, rows] = block.T
+    matrix[np.diag_indices_from(matrix)] += 1.0
+    weights = [root[a] * root[b] * (1.0 if a == b else np.sqrt(2.0)) for a, b in pairs]
+    return matrix, np.outer(weights, r)
 
 
 def matrices(h_k: Array, root: Array) -> Array:

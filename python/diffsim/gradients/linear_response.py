@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
@@ -22,7 +23,7 @@ from diffsim.gradients.fluctuations import (
 )
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Fluid
+from diffsim.targets import RDF, Fluid, Pressure
 
 NEAR = 0.1  # kT: potentials in which a fluid fluctuates alike
 SEEN = 0.1  # of g, where the distance of two potentials is looked at
@@ -65,6 +66,9 @@ class Response:
     noise
         Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
         see `error_of_averages`.
+    pressure, pressure_explicit
+        Change of the pressure with the potentials in bins by the change of the ensemble, shape
+        (n,), and with the spline's coefficients in the given ensemble, shape (P (K + 2),).
     energy
         Matrix E with Var(beta dU) = du E du per frame, shape (n, n).
     independent_frames
@@ -88,6 +92,8 @@ class Response:
     errors: Array
     common_errors: Array
     noise: Array
+    pressure: Array
+    pressure_explicit: Array
     energy: Array
     independent_frames: float
     worth: float
@@ -162,14 +168,20 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     # the frames do, with the weight that they have beside the theory; where there is none, with
     # the weight that they give themselves.
     z = _fluctuating(ensemble, bins)
-    rest = np.where(rows.by_frames, rows.series - z @ rows.linear.T, 0.0)
+    by_frames = np.flatnonzero(rows.by_frames)
+    without_theory = rows.without_theory[by_frames]
+    linear = csr_array(rows.linear)  # a target's bin holds few of those in which pairs are counted
+    rest = rows.series[:, by_frames] - z @ rows.linear[by_frames].T
     rest_with_z = reweighting.covariance(at.weights, rest, z)
     rest_with_rest = reweighting.covariance(at.weights, rest, rest)
-    told = share_told(rest_with_z, np.diag(rest_with_rest), covariance, n_independent)
-    rest_with_z *= np.where(rows.without_theory, told, share)[:, None]
-    cross = rows.linear @ covariance + rest_with_z
-    observed = cross @ rows.linear.T + rows.linear @ rest_with_z.T
-    observed += shrunk(rest_with_rest, rows.without_theory, n_independent)
+    if len(by_frames):
+        told = share_told(rest_with_z, np.diag(rest_with_rest), covariance, n_independent)
+        rest_with_z *= np.where(without_theory, told, share)[:, None]
+    cross = linear @ covariance
+    cross[by_frames] += rest_with_z
+    observed = np.asarray((linear @ cross.T).T)
+    observed[:, by_frames] += linear @ rest_with_z.T
+    observed[np.ix_(by_frames, by_frames)] += shrunk(rest_with_rest, without_theory, n_independent)
 
     varies = np.diag(observed) > 0.0
     chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable & varies)
@@ -180,6 +192,9 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             "unit of length of the targets."
         )
     n = len(bins)
+    pressure = Pressure(0.0)
+    told = pressure.fluctuation(fluid, ensemble.species).bins[0, bins]
+    explicit = pressure.explicit(ensemble.latest_frames)
     cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
     error = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
     given = np.concatenate(
@@ -210,6 +225,8 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
         )[chosen],
         noise=error,
+        pressure=-ensemble.beta * (told @ covariance[:n, :n]) * counts_per_g,
+        pressure_explicit=explicit.reshape(len(explicit), -1).mean(axis=0),
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
         worth=worth,
@@ -418,8 +435,8 @@ def _sample(
 
         m_k = n_k (1 - o_k) / (1 + (d_k / d)^2)
 
-    with the overlap o_k of its frames, the root mean square d_k of the change of the potential where
-    there are pairs, and d = `NEAR` kT.
+    with the overlap o_k of its frames, the root mean square d_k of the change of the potential
+    where there are pairs, and d = `NEAR` kT.
     """
     total = n_independent * reweighting.covariance(at.weights, z, z)
     n = n_independent
@@ -479,13 +496,13 @@ def _rows(
         if isinstance(target, RDF):
             left_out = known.bins.sum(axis=1) - known.bins[:, bins].sum(axis=1)
             usable[columns] = np.abs(left_out) < 1e-9
-    jacobian = at.jacobian
-    kind = jacobian != 0.0
+    jacobian = csr_array(at.jacobian)  # of most observables a single number
+    kind = (jacobian != 0.0).astype(np.intp)
     return _Rows(
         linear=jacobian @ linear,
         explicit=jacobian @ explicit,
-        series=ensemble.observed(at.coefficients) @ jacobian.T,
-        usable=~(kind @ ~usable),
-        by_frames=kind @ by_frames,
-        without_theory=kind @ without_theory,
+        series=np.asarray((jacobian @ ensemble.observed(at.coefficients).T).T),
+        usable=kind @ ~usable == 0,
+        by_frames=kind @ by_frames > 0,
+        without_theory=kind @ without_theory > 0,
     )

@@ -29,6 +29,9 @@ class Update:
     predicted_decrease
         By how much the loss should be lower than that of the latest piece, both without what noise
         adds to them; None where the optimizer does not say.
+    pressure_errors
+        Standard deviation of the pressure of each system at constant volume that the targets leave;
+        None where the optimizer knows none.
     """
 
     steps: int
@@ -36,6 +39,7 @@ class Update:
     info: Mapping[str, float] = field(default_factory=dict)
     uncertainty: Array | None = None
     predicted_decrease: float | None = None
+    pressure_errors: Sequence[float] | None = None
 
 
 class Optimizer(Protocol):

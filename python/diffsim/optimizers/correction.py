@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.sparse import csr_array
 
 from diffsim.knots import Array, Grid
 
@@ -116,14 +117,27 @@ class Correction:
         """
         factor = cholesky(with_jitter(noise), lower=True)
         variances = prior_variances(len(self.total), self.parameters, amplitude, self.kt)
-        prior = ((basis @ self.left_out) ** 2) @ variances
-        data = ((basis @ self.solution @ factor) ** 2).sum(axis=1)
+        rows = csr_array(basis)  # most corrections are of another pair
+        prior = ((rows @ self.left_out) ** 2) @ variances
+        data = ((rows @ (self.solution @ factor)) ** 2).sum(axis=1)
         return np.asarray(np.sqrt(prior + data))
 
 
 def prior_variances(size: int, parameters: int, amplitude: float, kt: float) -> Array:
     """The diagonal of P: a for smooth corrections, kT^2 for the parameters of a reference, (m,)."""
     return np.concatenate([np.full(size - parameters, amplitude), np.full(parameters, kt**2)])
+
+
+def log_evidence(deviation: Array, covariance: Array) -> float:
+    """Logarithm of the probability of deviations d (B,) with the covariance A (B, B),
+
+        ln p(d) = -d^T A^-1 d / 2 - ln det A / 2
+
+    but for a constant of their number.
+    """
+    factor = cholesky(with_jitter(covariance), lower=True)
+    y = solve_triangular(factor, deviation, lower=True)
+    return float(-0.5 * y @ y - np.log(np.diag(factor)).sum())
 
 
 def most_probable_correction(
@@ -246,7 +260,7 @@ def coordinates(
     m = basis.shape[1]
     scaled = weights * m / (tolerance**2 * weights.sum())
     stiffness = np.ones(m) if variances is None else kt**2 / variances
-    normal = basis.T @ (scaled[:, None] * basis) + np.diag(stiffness)
+    normal = csr_array(basis.T) @ (scaled[:, None] * basis) + np.diag(stiffness)
     return kt * np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change / kt)))
 
 

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
 from diffsim.knots import Array
@@ -28,7 +30,7 @@ from diffsim.optimizers.correction import Correction
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
 
-NEGLIGIBLE = 1e-2  # weight of an alternative
+NEGLIGIBLE = 0.03  # weight of an alternative
 SMALLEST_GAIN = 1.0  # of the logarithm of the evidence, for a part to be believed
 
 
@@ -49,12 +51,100 @@ class Discrepancy:
     smooth: float = 0.0
     of_frames: bool = True
 
-    def covariance(self, places: Array, slopes: Array, length: float) -> Array:
-        """D of a curve with the slopes g' (n,) at places (n,), shape (n, n), with the correlation
-        length l."""
+    def with_size(self, name: str, size: float) -> Discrepancy:
+        """The same with another size of one of the three parts."""
+        sizes = {"rough": self.rough, "place": self.place, "smooth": self.smooth} | {name: size}
+        return Discrepancy(**sizes, of_frames=self.of_frames)
+
+
+@dataclass(frozen=True)
+class DataErrors:
+    """Parts of the covariance of the errors of targets, of all observables of a system.
+
+    Attributes
+    ----------
+    of_frames, independent
+        Standard errors that are given, with the correlations of frames and without, and what all
+        values of a curve have together, shape (B, B) each.
+    rough, place
+        Variances for a_r = 1 and a_x = 1, shape (B,).
+    smooth
+        Covariance for a_s = 1, shape (B, B).
+    """
+
+    of_frames: Array
+    independent: Array
+    rough: Array
+    place: Array
+    smooth: Array
+
+    @classmethod
+    def of(
+        cls,
+        errors: Array,
+        common: Array,
+        correlations: Array,
+        curve: NDArray[np.intp],
+        places: Array,
+        slopes: Array,
+        length: float,
+    ) -> DataErrors:
+        """Those of one system.
+
+        Parameters
+        ----------
+        errors, common
+            Standard errors that are given, and those that all values of a curve have together,
+            shape (B,).
+        correlations
+            Of the observables in frames, shape (B, B).
+        curve, places, slopes
+            Index of the curve or -1, place on its axis, slope g' there, shape (B,).
+        length
+            l.
+        """
+        is_curve = (curve >= 0).astype(np.float64)
+        same = (curve[:, None] == curve[None, :]) * is_curve
+        together = same * np.outer(common, common)
         apart = (places[:, None] - places[None, :]) / length
-        rough = self.rough**2 + (2.0 * self.place * length * slopes) ** 2
-        return np.diag(rough) + self.smooth**2 * np.exp(-0.5 * apart**2)
+        return cls(
+            together + correlations * np.outer(errors, errors),
+            together + np.diag(errors**2),
+            is_curve,
+            (2.0 * length * slopes) ** 2 * is_curve,
+            same * np.exp(-0.5 * apart**2),
+        )
+
+    def scaled(self, factors: Array) -> DataErrors:
+        """Those of observables in other units, shape (B,) of the factors."""
+        square = np.outer(factors, factors)
+        return DataErrors(
+            self.of_frames * square,
+            self.independent * square,
+            self.rough * factors**2,
+            self.place * factors**2,
+            self.smooth * square,
+        )
+
+    def covariance(self, found: Discrepancy) -> Array:
+        """Of the errors with a discrepancy, shape (B, B)."""
+        result = self.of_frames if found.of_frames else self.independent
+        result = result + found.smooth**2 * self.smooth
+        result[np.diag_indices_from(result)] += (
+            found.rough**2 * self.rough + found.place**2 * self.place
+        )
+        return np.asarray(result)
+
+
+def joint_errors(parts: Sequence[DataErrors]) -> DataErrors:
+    """Those of several systems, which are independent."""
+    return DataErrors(
+        block_diag(*[part.of_frames for part in parts]),
+        block_diag(*[part.independent for part in parts]),
+        np.concatenate([part.rough for part in parts]),
+        np.concatenate([part.place for part in parts]),
+        block_diag(*[part.smooth for part in parts]),
+    )
 
 
 @dataclass(frozen=True)
@@ -91,23 +181,36 @@ class Alternatives:
 
     @classmethod
     def of(
-        cls, best: Discrepancy, solve: Callable[[Discrepancy, float | None], Correction]
+        cls,
+        best: Discrepancy,
+        evidence: Callable[[Discrepancy], float],
+        solve: Callable[[Discrepancy, float | None], Correction],
     ) -> Alternatives:
-        """All sizes of the smooth part, next to the most probable other parts."""
-        tried = [replace(best, smooth=float(size)) for size in SIZES]
-        found = [solve(each, None) for each in tried]
+        """All sizes of the smooth part that count, next to the most probable other parts.
+
+        Parameters
+        ----------
+        best
+            The most probable discrepancy.
+        evidence
+            Logarithm of the evidence of the residuals for a discrepancy.
+        solve
+            See the class.
+        """
+        tried = [best.with_size("smooth", float(size)) for size in SIZES]
         prior = np.where(SIZES > 0.0, 0.5 / (len(SIZES) - 1), 0.5)
-        evidence = np.array([each.log_evidence for each in found]) + np.log(prior)
-        total = float(logsumexp(evidence))
-        weights = np.exp(evidence - total)
-        kept = weights > NEGLIGIBLE
-        first = int(np.argmax(weights))
+        found = np.array([evidence(each) for each in tried]) + np.log(prior)
+        total = float(logsumexp(found))
+        weights = np.exp(found - total)
+        kept = np.flatnonzero(weights > NEGLIGIBLE)
+        corrections = [solve(tried[k], None) for k in kept]
+        first = int(np.argmax(weights[kept]))
         return cls(
-            tried[first],
-            found[first],
+            tried[kept[first]],
+            corrections[first],
             weights[kept] / weights[kept].sum(),
-            [each for each, keep in zip(found, kept, strict=True) if keep],
-            [each for each, keep in zip(tried, kept, strict=True) if keep],
+            corrections,
+            [tried[k] for k in kept],
             solve,
             total,
         )
@@ -145,7 +248,7 @@ class Alternatives:
 
 
 def most_probable(
-    start: Discrepancy, evidence: Callable[[Discrepancy], float], sweeps: int = 2
+    start: Discrepancy, evidence: Callable[[Discrepancy], float], sweeps: int
 ) -> Discrepancy:
     """The sizes of maximal evidence, one part after the other.
 
@@ -159,12 +262,11 @@ def most_probable(
         Over the parts.
     """
     best = start
-    both = [replace(best, of_frames=choice) for choice in (True, False)]
-    found = [evidence(each) for each in both]
-    best = both[1 if found[1] > found[0] + SMALLEST_GAIN else 0]
+    frames, independent = (replace(best, of_frames=choice) for choice in (True, False))
+    best = independent if evidence(independent) > evidence(frames) + SMALLEST_GAIN else frames
     for _ in range(sweeps):
         for name in ("rough", "place", "smooth"):
-            tried = [replace(best, **{name: float(size)}) for size in SIZES]
+            tried = [best.with_size(name, float(size)) for size in SIZES]
             found = np.array([evidence(each) for each in tried])
             k = int(np.argmax(found))
             best = tried[k if found[k] > found[0] + SMALLEST_GAIN else 0]

@@ -7,15 +7,19 @@ not amplified, as it is where a whole function is sought.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from diffsim.errors import InputError
+from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.mie_structure import mie_shape, mie_structure
 from diffsim.knots import Array
+from diffsim.species import species_pairs
+from diffsim.targets import RDF
 
 SMOOTHING = 0.01  # of the cutoff: width of the Gaussian that noise of single bins is averaged with
 PEAKED = 1.2  # of g: a first peak as high as this crosses one steeply, where the potential is zero
@@ -169,6 +173,72 @@ def mie_from_rdf(
     if np.sum(seen) < FEWEST:
         return first
     return _from_estimate(fit, r[seen], estimate[seen]) or first
+
+
+def first_guess(
+    potential: Any,
+    ensembles: Sequence[Ensemble],
+    densities: Sequence[Mapping[str, float]] | None,
+) -> dict[int, MieParameters]:
+    """Begin at the Mie potentials that the targets suggest.
+
+    The structure counts in systems with one species, whose density is known, and without bonds.
+
+    Parameters
+    ----------
+    potential
+        With a method ``first_guess(pair, find)``, as `potentials.closed_form.ClosedForm` has it;
+        changed in place.
+    ensembles
+        Temperatures and targets.
+    densities
+        Number density of each species, of every system, where they are known.
+
+    Returns
+    -------
+    What was found, by the index of the pair: those that have a target.
+    """
+    species = tuple(potential.species)
+    curves: dict[int, list[tuple[RDF, float, float | None]]] = {}
+    for k, ensemble in enumerate(ensembles):
+        held = [] if densities is None else [d for d in densities[k].values() if d > 0.0]
+        alone = len(held) == 1 and not ensemble.system.intermolecular
+        for target in (t for t in ensemble.system.targets if isinstance(t, RDF)):
+            a, b = sorted(species.index(name) for name in target.pair)
+            entry = (target, 1.0 / ensemble.beta, held[0] if alone else None)
+            curves.setdefault(species_pairs(len(species)).index((a, b)), []).append(entry)
+    wells: dict[int, MieParameters] = {}
+    for pair, known in curves.items():
+
+        def find(n: float | None, m: float, pair: int = pair, known: Any = known) -> MieParameters:
+            wells[pair] = mean_parameters(
+                [
+                    mie_from_rdf(t.r, t.g, kt, potential.cutoff, density=density, n=n, m=m)
+                    for t, kt, density in known
+                ]
+            )
+            return wells[pair]
+
+        potential.first_guess(pair, find)
+    return wells
+
+
+def mean_parameters(found: Sequence[MieParameters]) -> MieParameters:
+    """One potential of several systems: the means of ln epsilon, ln sigma and n.
+
+    Those of the structure are averaged where there are any, as they know more; the source is what
+    decided in all of the systems, or "peak".
+    """
+    best = [p for p in found if p.source == "structure"] or list(found)
+    misfits = [p.misfit for p in best if p.misfit is not None]
+    return MieParameters(
+        float(np.exp(np.mean([np.log(p.epsilon) for p in best]))),
+        float(np.exp(np.mean([np.log(p.sigma) for p in best]))),
+        float(np.mean([p.n for p in best])),
+        best[0].m,
+        found[0].source if len({p.source for p in found}) == 1 else "peak",
+        max(misfits, default=None),
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import loss_gradient
-from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
+from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Update, check_option
 
 # need a function that evaluates the loss again, sparse gradients, or are no optimizer
@@ -74,7 +74,9 @@ class FirstOrder:
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         optimizer = self._optimizer(potential)
-        if optimizer.param_groups[0]["params"][0] is not next(iter(potential.parameters())):
+        if optimizer.param_groups[0]["params"][0] is not next(
+            p for p in potential.parameters() if p.requires_grad
+        ):
             raise InputError(
                 f"This optimizer ({self.name}) belongs to another potential; make a new one for "
                 "each."

@@ -91,8 +91,8 @@ def begin(
         if isinstance(found, MieParameters):
             _fit_mie(potential, found, min(1.0 / each.beta for each in ensembles))
             event = (
-                f"The training starts from a Mie potential, whose fluid has the g(r) of the targets to "
-                f"{found.misfit:.2g} by the theory of liquids: epsilon = {found.epsilon:.4g}, "
+                "The training starts from a Mie potential, whose fluid has the g(r) of the targets "
+                f"to {found.misfit:.2g} by the theory of liquids: epsilon = {found.epsilon:.4g}, "
                 f"sigma = {found.sigma:.4g}, exponents {found.n:.3g} and {found.m:g}."
             )
             curve = hypernetted_chain(potential, ensembles, densities)

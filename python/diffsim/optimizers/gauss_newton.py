@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -47,33 +47,22 @@ from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.linear_response import linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
-from diffsim.optimizers.correction import (
-    Correction,
-    contact_distances,
-    coordinates,
-    correction_basis,
-    most_probable_correction,
-    prior_magnitude,
-    prior_variances,
-)
-from diffsim.optimizers.discrepancy import Alternatives, Discrepancy, most_probable
+from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joint
 from diffsim.optimizers.prediction import predicted_decrease
-from diffsim.optimizers.projection import SOFTENING, fit_values, has_few_weights
-from diffsim.optimizers.reference import MieFamily, Reference
+from diffsim.optimizers.prior import Prior
+from diffsim.optimizers.projection import fit_values, has_few_weights
+from diffsim.optimizers.solution import FULL_TRUST, Solution, solve_about
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
-NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 SEEN = 0.1  # of g: bins that count in what is reported
-SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
-DISCREPANCY_AT = (2, 6)  # of the noise iterations: when the error of the response is known
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
@@ -101,7 +90,7 @@ class GaussNewton:
 
     def __init__(
         self,
-        trust: float = 0.55,
+        trust: float = FULL_TRUST,
         length: float = 0.12,
         min_ess: float = 0.5,
         max_steps: int = 4,
@@ -161,7 +150,9 @@ class GaussNewton:
         assert self._prior is not None
 
         steps, seconds = 0, 0.0
-        before = values
+        decrease = 0.0
+        before = previous = values
+        chosen: str | None = None
         began = time.perf_counter()
         while True:
             states = [
@@ -180,8 +171,8 @@ class GaussNewton:
                 if not ensemble.of_windows
             ]
             sample_size = min(asked or [state.sample_size for state in states])
-            solution = self._solve(ensembles, states, grid, values, factors, kt)
-            corrected = solution.values
+            solution = self._solve(ensembles, states, grid, values, factors, kt, chosen)
+            corrected, chosen = solution.values, solution.reference.name
             seconds += time.perf_counter() - began
             for part, energies, of_systems in zip(parts, corrected, factors.T, strict=True):
                 told = None
@@ -196,24 +187,26 @@ class GaussNewton:
             values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
+            # to the potential as it was fitted, which its form may have kept from the correction
+            for ensemble, model in zip(ensembles, solution.models, strict=True):
+                ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
+            asked_for = solution.without_trust()
+            decrease += predicted_decrease(ensembles, solution.models, asked_for, previous, values)
+            previous = values
             spread = max(model.energy_spread(solution.step) for model in solution.models)
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
-        for ensemble, model in zip(ensembles, solution.models, strict=True):
-            ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
-        # to the potential as it was fitted, which its form may have kept from the correction
-        decrease = predicted_decrease(
-            ensembles, solution.models, solution.without_trust(), before, values
-        )
         self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
-        info, uncertainty = self._report(solution, corrected - before, factors, kt)
+        info, uncertainty, pressures = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
         share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease)
+        return Update(
+            steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease, pressures
+        )
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
@@ -238,8 +231,13 @@ class GaussNewton:
         values: Array,
         factors: Array,
         kt: float,
+        chosen: str | None,
     ) -> Solution:
-        """The correction of the reference that the residuals make more probable."""
+        """The correction of the reference that the residuals make more probable.
+
+        With the name of a reference that was chosen, on the same frames, neither references nor
+        discrepancies are compared again.
+        """
         assert self._prior is not None
         responses = [
             linear_response(ensemble, state, grid)
@@ -249,6 +247,8 @@ class GaussNewton:
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         solutions = []
         for reference in self._prior.references():
+            if chosen not in (None, reference.name):
+                continue
             design = Design.of(self._prior.basis, reference.tangents, len(values), grid)
             models = [
                 LinearModel.of(
@@ -263,7 +263,22 @@ class GaussNewton:
                 )
                 for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
             ]
-            solutions.append(self._solve_about(reference, design, models, values, kt))
+            first = self._discrepancies.get(reference.name, Discrepancy())
+            trust = (self.trust * self._trust.share * kt) ** 2
+            solutions.append(
+                solve_about(
+                    self._prior,
+                    reference,
+                    design,
+                    models,
+                    values,
+                    kt,
+                    trust,
+                    self._amplitude,
+                    first,
+                    chosen is None,
+                )
+            )
         best = max(solutions, key=lambda each: each.alternatives.log_evidence)
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
@@ -273,74 +288,11 @@ class GaussNewton:
         rivals = {each.reference.name: each.alternatives.log_evidence for each in solutions}
         return replace(best, rivals=rivals)
 
-    def _solve_about(
-        self,
-        reference: Reference,
-        design: Design,
-        models: Sequence[LinearModel],
-        values: Array,
-        kt: float,
-    ) -> Solution:
-        """The most probable correction of a reference, with the discrepancy of most evidence."""
-        assert self._prior is not None
-        n, q = design.columns.shape[1], reference.tangents.shape[1]
-        amplitude = max(self._amplitude, 1e-3 * kt**2)
-        change = (values - reference.values).ravel()
-        weights = np.tile(self._prior.weights.ravel(), len(values))
-        present = coordinates(
-            design.columns,
-            change,
-            weights,
-            SMOOTH,
-            kt,
-            prior_variances(n, q, amplitude, kt) * kt**2 / amplitude,
-        )
-        # a step of the reference's parameters is as long as the change of the function that it makes
-        size = np.sqrt(weights @ design.columns**2 / weights.sum())
-        trust = np.full(n, (self.trust * self._trust.share * kt) ** 2)
-        trust[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
-        response = np.concatenate([model.response for model in models])
-        residual = np.concatenate([model.residual for model in models])
-        centre = reference.centre if q else None
-        discrepancy = self._discrepancies.get(reference.name, Discrepancy())
-
-        def proposed(
-            step: Array, present_discrepancy: Discrepancy, amplitude: float | None = None
-        ) -> Correction:
-            noise = joint([model.solved_with(step, present_discrepancy) for model in models])
-            return most_probable_correction(
-                response, residual, noise, present, kt, trust, centre, amplitude
-            )
-
-        total = present
-        # the error of the response depends on the step: iterate
-        for iteration in range(NOISE_ITERATIONS):
-            step = total - present
-            if iteration in DISCREPANCY_AT:
-                discrepancy = most_probable(
-                    discrepancy, lambda each, step=step: proposed(step, each).log_evidence
-                )
-            total = 0.5 * (total + proposed(step, discrepancy).total)
-        alternatives = Alternatives.of(
-            discrepancy, lambda each, a=None: proposed(total - present, each, a)
-        )
-        # what the iteration has not yet reached is left to the next one
-        total = total + alternatives.total - alternatives.best.total
-        smooth = (design.columns[:, : n - q] @ total[: n - q]).reshape(values.shape)
-        return Solution(
-            reference,
-            design,
-            models,
-            alternatives,
-            total,
-            total - present,
-            reference.at(total[n - q :]) + smooth,
-        )
-
     def _report(
         self, solution: Solution, moved: Array, factors: Array, kt: float
-    ) -> tuple[dict[str, float], Array]:
-        """Numbers for the metrics, and the standard deviation of the first part at the knots.
+    ) -> tuple[dict[str, float], Array, list[float]]:
+        """Numbers for the metrics, and the standard deviations of the first part at the knots and
+        of the systems' pressures.
 
         The prior of what is not known is that of the largest correction of the training: that the
         last residual was small says little of the directions that the frames do not see. Nor does a
@@ -369,9 +321,10 @@ class GaussNewton:
             return joint([model.noise(solution.step, discrepancy) for model in models])
 
         knots = moved[0].size
-        rows = np.concatenate([seen, solution.design.columns[:knots]])
-        left = solution.alternatives.standard_deviation(rows, noise, amplitude)
-        left, at_knots = left[: len(seen)], left[len(seen) :]
+        of_pressures = np.array([model.pressure for model in models])
+        rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
+        found = solution.alternatives.standard_deviation(rows, noise, amplitude)
+        left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
         info = {
             "prior_amplitude": correction.amplitude,
             "trust": self.trust * self._trust.share,
@@ -384,7 +337,7 @@ class GaussNewton:
             "smooth_misfit": solution.discrepancy.smooth,
             **{f"evidence_{name}": value for name, value in solution.rivals.items()},
         }
-        return info, at_knots
+        return info, at_knots, pressures.tolist()
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -404,7 +357,7 @@ class GaussNewton:
             "start": self._start,
             "amplitude": self._amplitude,
             "frames": self._frames,
-            "discrepancies": self._discrepancies,
+            "discrepancies": {name: asdict(each) for name, each in self._discrepancies.items()},
             "theta": self._theta,
             "anchors": self._anchors,
             "trust": self._trust.state_dict(),
@@ -414,7 +367,9 @@ class GaussNewton:
         """Take up a state that `state_dict` returned."""
         self._start, self._frames = state["start"], state["frames"]
         self._amplitude = state["amplitude"]
-        self._discrepancies = dict(state["discrepancies"])
+        self._discrepancies = {
+            name: Discrepancy(**each) for name, each in state["discrepancies"].items()
+        }
         self._theta = state["theta"]
         self._anchors = state["anchors"]
         self._trust.load_state_dict(state["trust"])
@@ -425,98 +380,3 @@ class GaussNewton:
 def _part_values(parts: Sequence[Any], grid: Grid) -> Array:
     """Energies of the parts of a potential at the knots, shape (parts, P, K)."""
     return np.array([knot_values(part, grid).detach().numpy() for part in parts])
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is thought of the potential before anything is known; made once for a training.
-
-    Attributes
-    ----------
-    start
-        Energies of the first potential at the knots, shape (parts, P, K).
-    contact
-        Contact distances, shape (P,).
-    basis
-        Smooth corrections of a part at the knots, shape (P K, m).
-    weights
-        Of the knots, shape (P, K): walls count as little as in the fit of the potential.
-    family
-        Of the Mie reference.
-    anchors
-        Other references, by name, shape (parts, P, K) each.
-    """
-
-    start: Array
-    contact: Sequence[float]
-    basis: Array
-    weights: Array
-    family: MieFamily
-    anchors: Mapping[str, Array]
-
-    @classmethod
-    def of(
-        cls,
-        grid: Grid,
-        start: Array,
-        kt: float,
-        length: float,
-        anchors: Mapping[str, Array] | None,
-    ) -> Prior:
-        """The prior about a first potential (parts, P, K), and others (P, K) of its first part."""
-        contact = contact_distances(grid, start[0], kt)
-        basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
-        weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        family = MieFamily.of(grid, kt, np.array(contact))
-        if anchors is None:
-            return cls(start, contact, basis, weights, family, {"start": start})
-        whole = {}
-        for name, values in anchors.items():
-            whole[name] = np.zeros_like(start)
-            whole[name][0] = values
-        return cls(start, contact, basis, weights, family, whole)
-
-    def at(self, theta: Array) -> Prior:
-        """The prior with the reference's parameters where they were found."""
-        return replace(self, family=replace(self.family, theta=theta))
-
-    def references(self) -> list[Reference]:
-        """Those that are compared."""
-        fixed = [
-            Reference(name, values, np.zeros((values.size, 0)), np.zeros(0))
-            for name, values in self.anchors.items()
-        ]
-        return [*fixed, self.family.reference(len(self.start))]
-
-
-@dataclass(frozen=True)
-class Solution:
-    """The correction of a reference, and what it was found with."""
-
-    reference: Reference
-    design: Design
-    models: Sequence[LinearModel]
-    alternatives: Alternatives
-    total: Array
-    step: Array
-    values: Array
-    rivals: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def discrepancy(self) -> Discrepancy:
-        """The most probable one."""
-        return self.alternatives.discrepancy
-
-    def without_trust(self) -> Array:
-        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
-        correction = self.alternatives.best
-        centre = np.zeros(len(self.total))
-        centre[len(centre) - correction.parameters :] = self.reference.centre
-        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
-        asked = self.design.columns @ (centre + correction.solution @ residual)
-        return self.reference.values + asked.reshape(self.values.shape)
-
-    @property
-    def parameters(self) -> Array:
-        """Coordinates of the reference's parameters, shape (q,)."""
-        return self.total[len(self.total) - self.alternatives.best.parameters :]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
@@ -17,7 +18,7 @@ from scipy.sparse import csr_array
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
 from diffsim.optimizers.correction import with_jitter
-from diffsim.optimizers.discrepancy import Discrepancy
+from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
 from diffsim.species import species_pairs
 
 
@@ -40,7 +41,9 @@ class Design:
     def of(cls, smooth: Array, tangents: Array, parts: int, grid: Grid) -> Design:
         """Of smooth corrections (P K, m) of each part, and the reference's tangents."""
         columns = np.concatenate([np.kron(np.eye(parts), smooth), tangents], axis=1)
-        of_pairs = np.ascontiguousarray(columns.T).reshape(-1, len(columns) // grid.knots, grid.knots)
+        of_pairs = np.ascontiguousarray(columns.T).reshape(
+            -1, len(columns) // grid.knots, grid.knots
+        )
         coefficients = np.stack(
             [spline_coefficients(column).ravel() for column in of_pairs], axis=1
         )
@@ -62,6 +65,8 @@ class LinearModel:
         M, shape (B, m).
     residual
         y, of the reference by the linear response, shape (B,).
+    pressure
+        Change of the system's pressure by x, at constant volume, shape (m,).
     at_bins
         Change of the system's potential in the bins of `source` by x, shape (n, m).
     factor
@@ -77,6 +82,7 @@ class LinearModel:
     source: Response
     response: Array
     residual: Array
+    pressure: Array
     at_bins: Array
     factor: Array
     to_bins: csr_array
@@ -124,8 +130,9 @@ class LinearModel:
         at_bins = to_bins @ basis
         at_reference = cls(
             source,
-            source.matrix @ at_bins + source.explicit @ coefficients,
+            _response(source, at_bins, coefficients),
             source.residual,
+            source.pressure @ at_bins + source.pressure_explicit @ coefficients,
             at_bins,
             factor,
             to_bins,
@@ -138,58 +145,54 @@ class LinearModel:
         """Change of the observables with those of the parts at the knots, (parts, P, K) -> (B,)."""
         of_system = np.tensordot(self.factor, energies, 1)
         by_fluctuations = self.source.matrix @ (self.to_bins @ of_system.ravel())
-        return by_fluctuations + self.source.explicit @ spline_coefficients(of_system).ravel()
+        explicit = self.source.explicit @ spline_coefficients(of_system).ravel()
+        return np.asarray(by_fluctuations + explicit)
 
     def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step of x costs in effective sample size."""
         change = self.at_bins @ step
         return float(change @ self.source.energy @ change)
 
-    def solved_with(self, step: Array, discrepancy: Discrepancy) -> Array:
-        """Covariance of the residual's error that a correction is solved with, shape (B, B).
-
-        It is proportional to the covariance of the observables, but for the discrepancy; see
-        `diffsim.optimizers.gauss_newton` for why. Weights of the targets are in it.
-        """
-        error = self._error_of_residual(discrepancy) + self._error_of_response(step)
-        return np.asarray(error * np.outer(self.scale, self.scale))
-
-    def noise(self, step: Array, discrepancy: Discrepancy) -> Array:
-        """Covariance of the residual's error as it is, shape (B, B)."""
-        return np.asarray(
-            self.source.noise + self._error_of_response(step) + self._error_of_data(discrepancy)
-        )
-
-    def _error_of_residual(self, discrepancy: Discrepancy) -> Array:
-        """Of averages and targets, proportional to the covariance of the observables."""
-        source = self.source
-        averages = source.covariance / source.independent_frames
-        return np.asarray(averages + self._error_of_data(discrepancy))
-
-    def _error_of_data(self, discrepancy: Discrepancy) -> Array:
-        """Of the targets: their standard errors and the discrepancy of all curves, shape (B, B).
+    @cached_property
+    def data_errors(self) -> DataErrors:
+        """Parts of the covariance of the errors of the targets.
 
         Error bars of a curve that was made from frames as well have the correlations of frames, in
         which the soft modes are nearly without noise; those of a measurement are independent.
         """
         source = self.source
-        scale = source.errors / np.sqrt(np.diag(source.covariance))
-        result = source.covariance * np.outer(scale, scale)
-        if not discrepancy.of_frames:
-            result = np.diag(np.diag(result))
-        for curve in np.unique(source.curve[source.curve >= 0]):
-            rows = np.flatnonzero(source.curve == curve)
-            together = source.common_errors[rows]
-            result[np.ix_(rows, rows)] += np.outer(together, together) + discrepancy.covariance(
-                source.place[rows], source.slope[rows], self.length
-            )
-        return result
+        spread = np.sqrt(np.diag(source.covariance))
+        return DataErrors.of(
+            source.errors,
+            source.common_errors,
+            source.covariance / np.outer(spread, spread),
+            source.curve,
+            source.place,
+            source.slope,
+            self.length,
+        )
+
+    def error_of_averages(self, step: Array) -> Array:
+        """Covariance of the errors of averages and response, shape (B, B), for the solution.
+
+        It is proportional to the covariance of the observables; see `diffsim.optimizers
+        .gauss_newton` for why.
+        """
+        source = self.source
+        return np.asarray(
+            source.covariance / source.independent_frames + self._error_of_response(step)
+        )
+
+    def noise(self, step: Array, discrepancy: Discrepancy) -> Array:
+        """Covariance of the residual's error as it is, shape (B, B)."""
+        averages = self.source.noise + self._error_of_response(step)
+        return np.asarray(averages + self.data_errors.covariance(discrepancy))
 
     def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
-        """Standard errors of the targets beside those given, of all O observables of an ensemble."""
+        """Errors of the targets beside those that they are given, of all observables, (O,)."""
         source = self.source
         result = np.zeros(size)
-        found = np.diag(self._error_of_data(discrepancy)) - source.errors**2
+        found = np.diag(self.data_errors.covariance(discrepancy)) - source.errors**2
         result[source.observables] = np.sqrt(np.maximum(found, 0.0))
         return result
 
@@ -199,9 +202,11 @@ class LinearModel:
 
     def chi_square(self, discrepancy: Discrepancy) -> float:
         """y^T S^-1 y of the present potential's residuals, without the weights of the targets."""
-        residual = self.source.residual
-        factor = cho_factor(with_jitter(self._error_of_residual(discrepancy)), lower=True)
-        return float(residual @ cho_solve(factor, residual))
+        source = self.source
+        noise = source.covariance / source.independent_frames
+        noise = noise + self.data_errors.covariance(discrepancy)
+        factor = cho_factor(with_jitter(noise), lower=True)
+        return float(source.residual @ cho_solve(factor, source.residual))
 
     def told(self, grid: Grid, step: Array, discrepancy: Discrepancy) -> Array:
         """What the frames tell of the system's energies at the knots, in standard deviations,
@@ -210,8 +215,18 @@ class LinearModel:
         for row, explicit in zip(at_knots, self.source.explicit, strict=True):
             if explicit.any():
                 row += values_gradient(explicit.reshape(-1, grid.knots + 2)).ravel()
-        factor = cholesky(with_jitter(self.solved_with(step, discrepancy)), lower=True)
+        noise = self.error_of_averages(step) + self.data_errors.covariance(discrepancy)
+        factor = cholesky(with_jitter(noise * np.outer(self.scale, self.scale)), lower=True)
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
+
+
+def _response(source: Response, at_bins: Array, coefficients: Array) -> Array:
+    """Change of the observables by corrections, given in bins and as coefficients, (B, m)."""
+    # of a pair most corrections are zero, and few observables depend on the potential explicitly
+    response = np.asarray((csr_array(at_bins.T) @ source.matrix.T).T)
+    depends = source.explicit.any(axis=1)
+    response[depends] += source.explicit[depends] @ coefficients
+    return response
 
 
 def chi_square(models: Sequence[LinearModel], discrepancy: Discrepancy) -> float:

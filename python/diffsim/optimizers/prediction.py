@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.loss import error_scale
 from diffsim.knots import Array

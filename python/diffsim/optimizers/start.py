@@ -13,8 +13,9 @@ from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.integral_equation import hnc_continuation, indirect_correlation
 from diffsim.knots import Array, Grid
+from diffsim.optimizers.family import first_guess
 from diffsim.optimizers.projection import fit_values
-from diffsim.potentials import linear_parts
+from diffsim.potentials import ClosedForm, linear_parts
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
@@ -102,7 +103,8 @@ def fit_hypernetted_chain(
     pairs are never found to the cutoff, and there is a solution of `hnc_continuation`: for
     Lennard-Jones at rho = 0.7 and T = 1 with a cutoff of 2.5 targets to 2.6 have one, to 2.5 not;
     a dilute fluid needs no more than the cutoff. The other systems contribute their potentials of
-    mean force.
+    mean force. A closed form with a well, such as Lennard-Jones, starts from the Mie fluid that has
+    the structure of the targets instead, where there is one (`family.mie_from_rdf`).
 
     Parameters
     ----------
@@ -135,8 +137,8 @@ def fit_hypernetted_chain(
             indirect.append([0.0] * len(_rdfs(ensemble)))
         else:
             indirect.append(found)
-    _fit_curves(potential, ensembles, indirect)
-    return events
+    has_structure = _fit_curves(potential, ensembles, indirect, densities)
+    return [] if has_structure else events
 
 
 def hypernetted_chain(
@@ -220,9 +222,16 @@ def _rdfs(ensemble: Ensemble) -> list[RDF]:
 
 
 def _fit_curves(
-    potential: Any, ensembles: Sequence[Ensemble], indirect: Sequence[Sequence[Array | float]]
-) -> None:
+    potential: Any,
+    ensembles: Sequence[Ensemble],
+    indirect: Sequence[Sequence[Array | float]],
+    densities: Sequence[Mapping[str, float]] | None = None,
+) -> bool:
     """Fit a potential to the average over systems of kT (h - c - ln g), h - c as `indirect`.
+
+    One with a `first_guess` begins at the Mie potential that the targets suggest. With densities,
+    where that has the structure of the targets, and the potential is a closed form, this takes the
+    place of the curve, and the result is true: few parameters are better known from g(r) itself.
 
     Of one that depends on temperature this is the part at the reference temperature, which is right
     to first order where that is the average of the systems'; the entropic part is fitted to zero.
@@ -238,12 +247,22 @@ def _fit_curves(
     grid = Grid(species, potential.units, potential.cutoff, tuple(inner), KNOTS)
     values, weights = _average(grid, curves)
     if not weights.any():
-        return
+        return False
     kt = min(1.0 / ensemble.beta for ensemble in ensembles)
     (first, _), *others = linear_parts(potential, [])
+    wells = first_guess(first, ensembles, densities) if hasattr(first, "first_guess") else {}
+    has_structure = isinstance(first, ClosedForm) and all(
+        pair in wells and wells[pair].source == "structure"
+        for pair, known in enumerate(curves)
+        if known
+    )
+    if has_structure:
+        for pair, well in wells.items():
+            values[pair] = well.energy(grid.distances(pair), grid.cutoff)
     fit_values(first, grid, values, kt, FIT_ITERATIONS, weights)
     for part, _ in others:
         fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
+    return has_structure
 
 
 Curve = tuple[RDF, float, Array | float]

@@ -15,6 +15,7 @@ from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential, pair_index
 from diffsim.potentials.bspline import BSpline
 from diffsim.potentials.buckingham import Buckingham
+from diffsim.potentials.closed_form import ClosedForm
 from diffsim.potentials.embedding import Embedding
 from diffsim.potentials.mie import LennardJones, Mie
 from diffsim.potentials.model_file import ScriptedPotential, check_model, load
@@ -34,6 +35,7 @@ __all__ = [
     "UNITS",
     "BSpline",
     "Buckingham",
+    "ClosedForm",
     "Embedding",
     "LennardJones",
     "Mie",
@@ -53,8 +55,18 @@ __all__ = [
 ]
 
 
+WALLS = ("mie", "lennard-jones")
+"""Forms that keep atoms apart whatever a bounded network adds."""
+
+NETWORKS = ("neural", "embedding")
+
+
 def _create_sum(*, terms: Any, **shared: Any) -> Sum:
-    """Sum of the potentials that ``terms`` describe; see ``create``."""
+    """Sum of the potentials that ``terms`` describe; see ``create``.
+
+    A network beside a form of `WALLS` has no wall of its own, and is zero at first, unless it is
+    given a ``sigma`` or ``wall``.
+    """
     if not isinstance(terms, list) or not all(
         isinstance(term, Mapping) and "form" in term for term in terms
     ):
@@ -62,7 +74,12 @@ def _create_sum(*, terms: Any, **shared: Any) -> Sum:
             "terms of a sum must be a list of mappings, each with the key 'form' and the options "
             f"of that form; found {terms!r}."
         )
-    return Sum(*(create(**{**shared, **term}) for term in terms))
+    walled = any(term["form"] in WALLS for term in terms)
+    defaults = [
+        {"wall": False} if walled and term["form"] in NETWORKS and "sigma" not in term else {}
+        for term in terms
+    ]
+    return Sum(*(create(**{**shared, **d, **t}) for d, t in zip(defaults, terms, strict=True)))
 
 
 FORMS: dict[str, Callable[..., PairPotential]] = {

@@ -1,12 +1,14 @@
 """The Buckingham (exp-6) potential."""
 
-from __future__ import annotations
+# Without "from __future__ import annotations": torch.jit reads the classes' annotations below and
+# cannot resolve them from strings.
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 
-from diffsim.potentials.closed_form import ClosedForm
+from diffsim.potentials.closed_form import Bounds, ClosedForm, Well
 from diffsim.potentials.options import PairValues
 
 
@@ -30,6 +32,8 @@ class Buckingham(ClosedForm):
         Length on which the repulsion decays, in distance units: likewise.
     c
         Strength of the dispersion, in energy times distance^6 units: likewise.
+    fixed, bounds
+        See ``ClosedForm``.
 
     Attributes
     ----------
@@ -42,6 +46,8 @@ class Buckingham(ClosedForm):
         If an argument is not as described.
     """
 
+    NAMES = ("a", "rho", "c")
+
     def __init__(
         self,
         species: Sequence[str],
@@ -51,13 +57,31 @@ class Buckingham(ClosedForm):
         a: PairValues,
         rho: PairValues,
         c: PairValues,
+        fixed: Sequence[str] = (),
+        bounds: Bounds | None = None,
     ) -> None:
-        super().__init__(species, cutoff, units)
-        self.log_a = self.log_parameter("a", a)
-        self.log_rho = self.log_parameter("rho", rho)
-        self.log_c = self.log_parameter("c", c)
+        super().__init__(species, cutoff, units, fixed, bounds)
+        self.log_a, self.a_of = self.parameter("a", a)
+        self.log_rho, self.rho_of = self.parameter("rho", rho)
+        self.log_c, self.c_of = self.parameter("c", c)
 
     def formula(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy before the shift; see ``ClosedForm.formula``."""
-        repulsion = self.log_a.exp()[pair] * torch.exp(-r / self.log_rho.exp()[pair])
-        return repulsion - self.log_c.exp()[pair] / r**6
+        a, rho, c = self.a_of(self.log_a), self.rho_of(self.log_rho), self.c_of(self.log_c)
+        energy: torch.Tensor = a[pair] * torch.exp(-r / rho[pair]) - c[pair] / r**6
+        return energy
+
+    @torch.jit.unused
+    def first_guess(self, pair: int, find: Callable[[float | None, float], Well]) -> None:
+        """Set a pair to the well's depth, place and curvature; see ``ClosedForm.first_guess``.
+
+        With z = r_0/rho, ``u = epsilon [6 exp(z (1 - r/r_0)) - z (r_0/r)^6] / (z - 6)`` has its
+        minimum at r_0, and the curvature ``6 n epsilon / r_0^2`` of the n-6 potential for
+        ``z^2 - (n + 7) z + 6 n = 0``.
+        """
+        well = find(None, 6.0)
+        z = 0.5 * (well.n + 7.0 + math.sqrt((well.n + 7.0) ** 2 - 24.0 * well.n))
+        depth = well.epsilon / (z - 6.0)
+        self.set_values(self.log_a, self.a_of, {pair: 6.0 * depth * math.exp(z)})
+        self.set_values(self.log_rho, self.rho_of, {pair: well.minimum / z})
+        self.set_values(self.log_c, self.c_of, {pair: depth * z * well.minimum**6})

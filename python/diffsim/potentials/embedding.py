@@ -13,6 +13,7 @@ from diffsim.potentials.neural import (
     NetworkOnWall,
     basis_centers,
     check_hidden,
+    end_at_zero,
     perceptron,
     radial_basis,
 )
@@ -43,7 +44,7 @@ class Embedding(NetworkOnWall):
         Number of Gaussians between 0 and the cutoff; at least 2.
     size
         Length of the embeddings; at least 1.
-    sigma, energy_scale
+    sigma, energy_scale, wall
         See ``NetworkOnWall``.
     seed
         Seed of the initial weights and embeddings. torch's global generator is neither read nor
@@ -77,8 +78,9 @@ class Embedding(NetworkOnWall):
         sigma: PairValues | None = None,
         energy_scale: PairValues | None = None,
         seed: int = 0,
+        wall: bool = True,
     ) -> None:
-        super().__init__(species, cutoff, units, sigma, energy_scale)
+        super().__init__(species, cutoff, units, sigma, energy_scale, wall)
         widths = check_hidden(hidden)
         check_count("n_basis", n_basis, minimum=2)
         check_count("size", size, minimum=1)
@@ -93,6 +95,8 @@ class Embedding(NetworkOnWall):
         self.register_buffer("centers", basis_centers(n_basis))
         # the sum and the product of two normal vectors have unit variance in each element
         self.layers = perceptron(n_basis + 2 * size, BASIS_SQUARES + 2 * size, widths, generator)
+        if not wall:
+            end_at_zero(self.layers)
 
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""

@@ -1,12 +1,13 @@
 """The Morse potential."""
 
-from __future__ import annotations
+# Without "from __future__ import annotations": torch.jit reads the classes' annotations below and
+# cannot resolve them from strings.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
-from diffsim.potentials.closed_form import ClosedForm
+from diffsim.potentials.closed_form import Bounds, ClosedForm, Well
 from diffsim.potentials.options import PairValues
 
 
@@ -28,6 +29,8 @@ class Morse(ClosedForm):
         Inverse width of the well, in 1/distance units: likewise.
     r0
         Position of the minimum, in distance units: likewise.
+    fixed, bounds
+        See ``ClosedForm``.
 
     Attributes
     ----------
@@ -40,6 +43,8 @@ class Morse(ClosedForm):
         If an argument is not as described.
     """
 
+    NAMES = ("d0", "alpha", "r0")
+
     def __init__(
         self,
         species: Sequence[str],
@@ -49,13 +54,27 @@ class Morse(ClosedForm):
         d0: PairValues,
         alpha: PairValues,
         r0: PairValues,
+        fixed: Sequence[str] = (),
+        bounds: Bounds | None = None,
     ) -> None:
-        super().__init__(species, cutoff, units)
-        self.log_d0 = self.log_parameter("d0", d0)
-        self.log_alpha = self.log_parameter("alpha", alpha)
-        self.log_r0 = self.log_parameter("r0", r0)
+        super().__init__(species, cutoff, units, fixed, bounds)
+        self.log_d0, self.d0_of = self.parameter("d0", d0)
+        self.log_alpha, self.alpha_of = self.parameter("alpha", alpha)
+        self.log_r0, self.r0_of = self.parameter("r0", r0)
 
     def formula(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy before the shift; see ``ClosedForm.formula``."""
-        decay = torch.exp(-self.log_alpha.exp()[pair] * (r - self.log_r0.exp()[pair]))
-        return self.log_d0.exp()[pair] * decay * (decay - 2.0)
+        alpha, r0 = self.alpha_of(self.log_alpha)[pair], self.r0_of(self.log_r0)[pair]
+        decay = torch.exp(-alpha * (r - r0))
+        energy: torch.Tensor = self.d0_of(self.log_d0)[pair] * decay * (decay - 2.0)
+        return energy
+
+    @torch.jit.unused
+    def first_guess(self, pair: int, find: Callable[[float | None, float], Well]) -> None:
+        """Set a pair to the well's depth, place and curvature; see ``ClosedForm.first_guess``."""
+        well = find(None, 6.0)
+        # u'' = 2 d0 alpha^2 = epsilon n m / r0^2
+        alpha = (0.5 * well.n * well.m) ** 0.5 / well.minimum
+        self.set_values(self.log_d0, self.d0_of, {pair: well.epsilon})
+        self.set_values(self.log_alpha, self.alpha_of, {pair: alpha})
+        self.set_values(self.log_r0, self.r0_of, {pair: well.minimum})

@@ -76,11 +76,15 @@ class NetworkOnWall(PairPotential):
         of shape (n_species, n_species). 0.4 of the cutoff by default.
     energy_scale
         E, in energy units: likewise. By default epsilon in lj units and k_B 300 K in others.
+    wall
+        False leaves out (sigma/r)^12, and makes the network zero at first: a correction to another
+        potential, in a sum that has a wall already.
 
     Attributes
     ----------
     log_sigma : torch.nn.Parameter
-        Natural logarithm of sigma, shape (n_pairs,), in the order of ``pair_index``.
+        Natural logarithm of sigma, shape (n_pairs,), in the order of ``pair_index``; without a wall
+        an empty buffer.
 
     Raises
     ------
@@ -89,6 +93,7 @@ class NetworkOnWall(PairPotential):
     """
 
     energy_scale: torch.Tensor
+    log_sigma: torch.Tensor
 
     def __init__(
         self,
@@ -97,19 +102,33 @@ class NetworkOnWall(PairPotential):
         units: str,
         sigma: PairValues | None,
         energy_scale: PairValues | None,
+        wall: bool,
     ) -> None:
         super().__init__(species, cutoff, units)
+        if not isinstance(wall, bool):
+            raise InputError(f"wall must be true or false; found {wall!r}.")
+        if not wall and sigma is not None:
+            raise InputError(
+                f"sigma is the range of the wall, which wall: false leaves out; found {sigma!r}. "
+                "Leave out one of the two."
+            )
+        self.wall = wall
         sigma = 0.4 * self.cutoff if sigma is None else sigma
         energy_scale = UNITS[self.units] if energy_scale is None else energy_scale
-        self.log_sigma = torch.nn.Parameter(pair_values("sigma", sigma, self.n_species).log())
+        log_sigma = pair_values("sigma", sigma, self.n_species).log()
+        if wall:
+            self.log_sigma = torch.nn.Parameter(log_sigma)
+        else:
+            self.register_buffer("log_sigma", torch.empty(0, dtype=torch.float64))
         self.register_buffer(
             "energy_scale", pair_values("energy_scale", energy_scale, self.n_species)
         )
 
     def on_wall(self, network: torch.Tensor, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energies u from values f of the network; all shapes (n,), see ``pair_energy``."""
-        wall = (self.log_sigma.exp()[pair] / r) ** 12
-        return self.energy_scale[pair] * _envelope(r / self.cutoff) * (network + wall)
+        if self.wall:
+            network = network + (self.log_sigma.exp()[pair] / r) ** 12
+        return self.energy_scale[pair] * _envelope(r / self.cutoff) * network
 
     def slopes(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Derivatives of the energies by f and by ln sigma at distances r of each pair; all of
@@ -133,7 +152,7 @@ class Neural(NetworkOnWall):
         Units of each hidden layer.
     n_basis
         Number of Gaussians between 0 and the cutoff; at least 2.
-    sigma, energy_scale
+    sigma, energy_scale, wall
         See ``NetworkOnWall``.
     seed
         Seed of the initial weights. torch's global generator is neither read nor advanced.
@@ -161,14 +180,17 @@ class Neural(NetworkOnWall):
         sigma: PairValues | None = None,
         energy_scale: PairValues | None = None,
         seed: int = 0,
+        wall: bool = True,
     ) -> None:
-        super().__init__(species, cutoff, units, sigma, energy_scale)
+        super().__init__(species, cutoff, units, sigma, energy_scale, wall)
         widths = check_hidden(hidden)
         check_count("n_basis", n_basis, minimum=2)
         generator = torch.Generator().manual_seed(check_count("seed", seed, minimum=0))
         self.networks = torch.nn.ModuleList(
             RadialNetwork(widths, n_basis, generator) for _ in range(self.n_pairs)
         )
+        if not wall:
+            end_at_zero(self.networks)
 
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""
@@ -224,6 +246,13 @@ def perceptron(
         n_in, squares = n_out, float(n_out)
     layers.append(_linear(n_in, 1, 0.1 * squares**-0.5, generator))
     return torch.nn.Sequential(*layers)
+
+
+def end_at_zero(networks: torch.nn.Module) -> None:
+    """Make perceptrons zero: the weights of their last layers, whose biases are zero already."""
+    for module in networks.modules():
+        if isinstance(module, torch.nn.Linear) and module.out_features == 1:
+            torch.nn.init.zeros_(module.weight)
 
 
 def check_hidden(hidden: Any) -> list[int]:

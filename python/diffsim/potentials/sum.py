@@ -1,11 +1,15 @@
 """The sum of several potentials."""
 
-from __future__ import annotations
+# Without "from __future__ import annotations": torch.jit reads the classes' annotations below and
+# cannot resolve them from strings.
+
+from collections.abc import Callable
 
 import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
+from diffsim.potentials.closed_form import Well
 from diffsim.potentials.tangent_kernel import (
     kernels_by_autograd,
     sum_of_kernels,
@@ -17,7 +21,8 @@ class Sum(PairPotential):
     """Sum of potentials that share species and units; ``a + b`` is short for ``Sum(a, b)``.
 
     ``u(r) = sum_t u_t(r)``. The cutoff is the largest of the terms'; each term is zero beyond
-    its own. All terms are learned: freeze one with ``term.requires_grad_(False)``.
+    its own. All terms are learned: freeze one with ``term.requires_grad_(False)``. A network that
+    corrects another term is made with ``wall=False``: it is zero at first.
 
     Parameters
     ----------
@@ -65,3 +70,12 @@ class Sum(PairPotential):
         for term in self.terms:
             total = sum_of_kernels(total, tangent_kernels(term, r))
         return total
+
+    @torch.jit.unused
+    def first_guess(self, pair: int, find: Callable[[float | None, float], Well]) -> None:
+        """Give the first term that has a well that of a first guess; see ``ClosedForm``."""
+        for term in self.terms:
+            guess = getattr(term, "first_guess", None)
+            if guess is not None:
+                guess(pair, find)
+                return

@@ -1,13 +1,14 @@
 """The Yukawa (screened Coulomb) potential."""
 
-from __future__ import annotations
+# Without "from __future__ import annotations": torch.jit reads the classes' annotations below and
+# cannot resolve them from strings.
 
 from collections.abc import Sequence
 
 import torch
 
-from diffsim.potentials.closed_form import ClosedForm
-from diffsim.potentials.options import PairValues, pair_values
+from diffsim.potentials.closed_form import Bounds, ClosedForm
+from diffsim.potentials.options import PairValues
 
 
 class Yukawa(ClosedForm):
@@ -25,6 +26,8 @@ class Yukawa(ClosedForm):
         negative: a number, or a symmetric array-like of shape (n_species, n_species).
     kappa
         Inverse screening length, in 1/distance units: likewise, positive.
+    fixed, bounds
+        See ``ClosedForm``.
 
     Attributes
     ----------
@@ -40,6 +43,8 @@ class Yukawa(ClosedForm):
         If an argument is not as described.
     """
 
+    NAMES = ("a", "kappa")
+
     def __init__(
         self,
         species: Sequence[str],
@@ -48,11 +53,15 @@ class Yukawa(ClosedForm):
         *,
         a: PairValues,
         kappa: PairValues,
+        fixed: Sequence[str] = (),
+        bounds: Bounds | None = None,
     ) -> None:
-        super().__init__(species, cutoff, units)
-        self.a = torch.nn.Parameter(pair_values("a", a, self.n_species, positive=False))
-        self.log_kappa = self.log_parameter("kappa", kappa)
+        super().__init__(species, cutoff, units, fixed, bounds)
+        self.a, self.a_of = self.parameter("a", a, positive=False)
+        self.log_kappa, self.kappa_of = self.parameter("kappa", kappa)
 
     def formula(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy before the shift; see ``ClosedForm.formula``."""
-        return self.a[pair] * torch.exp(-self.log_kappa.exp()[pair] * r) / r
+        kappa = self.kappa_of(self.log_kappa)[pair]
+        energy: torch.Tensor = self.a_of(self.a)[pair] * torch.exp(-kappa * r) / r
+        return energy

@@ -170,8 +170,8 @@ def facts(run: RunRecord) -> list[tuple[str, Cell]]:
         *_processes(run),
         ("Wall time", duration(run.wall_time)),
         ("Last iteration", f"{run.written:%Y-%m-%d %H:%M} UTC"),
-        ("Loss", number(float(run.loss[-1]))),
-        ("Effective sample size", number(float(run.ess[-1]))),
+        ("Loss", number(float(run.loss[run.kept]))),
+        ("Effective sample size", number(float(run.ess[run.kept]))),
     ]
     if run.validation_md_steps:
         result.insert(5, ("MD steps of validation", number(run.validation_md_steps)))

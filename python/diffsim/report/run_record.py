@@ -87,6 +87,8 @@ class RunRecord:
         When the last iteration was written.
     iterations, loss, predicted_loss, ess, md_steps
         Of every iteration, shape (N,); NaN where no loss was predicted.
+    kept
+        Place of the last iteration whose step was not undone.
     seconds
         Wall time of every iteration (N,) in LAMMPS, idle, for the gradient and for the update.
     processes
@@ -115,6 +117,7 @@ class RunRecord:
     predicted_loss: Array
     ess: Array
     md_steps: Array
+    kept: int
     seconds: Mapping[str, Array]
     processes: Mapping[str, int]
     optimizer: Mapping[str, Array]
@@ -172,8 +175,8 @@ def read_run(path: Path) -> RunRecord:
     trained = [system for system in systems if not system.validation]
     tests = [system for system in systems if system.validation]
     # runs of earlier versions kept every piece
-    kept = [int(record["iteration"]) for record in records if record.get("accepted", True)]
-    found = read_latest_frames(path, len(trained), kept[-1])
+    kept = [n for n, record in enumerate(records) if record.get("accepted", True)][-1]
+    found = read_latest_frames(path, len(trained), int(records[kept]["iteration"]))
     number, frames = (None, []) if found is None else found
     averages = checkpoint.get("validation", {}).get("averages", {})
     described = [
@@ -210,6 +213,7 @@ def read_run(path: Path) -> RunRecord:
         predicted_loss=_history(records, "predicted_loss"),
         ess=_history(records, "ess"),
         md_steps=_history(records, "md_steps"),
+        kept=kept,
         seconds=_seconds(records),
         processes={key: int(records[-1][key]) for key in PROCESSES if key in records[-1]},
         optimizer=_optimizer(records),

@@ -176,7 +176,9 @@ def system_record(
         If a target has another length than it had in the run.
     """
     entries = [(number, of[system.name]) for number, of in records if system.name in of]
-    last: Mapping[str, Any] = entries[-1][1] if entries else {}
+    # later pieces of simulation than that of the curves were taken back
+    of_curves = [entry for number, entry in entries if number == curves_of]
+    last: Mapping[str, Any] = (of_curves or [entry for _, entry in entries] or [{}])[-1]
 
     def history(key: str) -> Array:
         return np.array([entry.get(key, np.nan) for _, entry in entries], dtype=np.float64)

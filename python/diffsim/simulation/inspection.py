@@ -38,6 +38,8 @@ class Box:
         Number of atoms of each species over the volume.
     timestep
         In LAMMPS's unit of time.
+    bonds
+        Their number.
     """
 
     atoms: int
@@ -45,6 +47,7 @@ class Box:
     half_width: float
     density: dict[str, float]
     timestep: float
+    bonds: int
 
 
 def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
@@ -80,6 +83,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
         ids = np.zeros_like(local) if of_molecules is None else of_molecules[: len(local)]
         molecules = len(np.unique(ids[ids > 0])) + int(np.sum(ids <= 0))
         timestep = float(lammps.extract_global("dt"))
+        bonds = int(lammps.extract_global("nbonds"))
         atoms = np.bincount(local, minlength=len(types) + 1)
     length = np.array(high) - np.array(low)
     h = np.array([[length[0], xy, xz], [0.0, length[1], yz], [0.0, 0.0, length[2]]])
@@ -87,7 +91,7 @@ def inspect(system: System, units: str, types: Sequence[str], log: Path) -> Box:
     density: dict[str, float] = {}
     for name, number in zip(types, atoms[1:], strict=True):  # types may share a species
         density[name] = density.get(name, 0.0) + float(number / length.prod())
-    return Box(int(atoms.sum()), molecules, 0.5 * float(widths.min()), density, timestep)
+    return Box(int(atoms.sum()), molecules, 0.5 * float(widths.min()), density, timestep, bonds)
 
 
 def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:

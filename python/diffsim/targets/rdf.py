@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,15 @@ from diffsim.species import species_pairs
 from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
 from diffsim.targets.rdf_bins import bin_edges, rebin_matrix
+from diffsim.targets.rdf_curve import check_error, check_kind, in_order, tail_note, without_floor
 from diffsim.targets.rdf_file import Norm, check_box, read_box
 
 if TYPE_CHECKING:
     from diffsim.simulation.frames import Frames
 
 FloatArray = NDArray[np.float64]
+
+FEWEST_POINTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ class RDF:
     norm : {'N-1', 'N'}, optional
         Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
         rdf, or as N^2, as in GROMACS and VOTCA. None: not known.
+    notes : tuple of str
+        What was done to the points of a file, or what is strange in them; a training says it.
 
     Raises
     ------
@@ -76,6 +81,7 @@ class RDF:
     bin_weights: FloatArray | None = None
     atoms: float | Mapping[str, float] | None = None
     norm: Norm | None = None
+    notes: tuple[str, ...] = ()
     edges: FloatArray = field(init=False, repr=False)
     """Edges of the bins that ``r`` are the centres of, (n + 1,), unit of length, from >= 0 up.
 
@@ -117,6 +123,20 @@ class RDF:
         edges = bin_edges(self.r, name)
         edges.flags.writeable = False
         object.__setattr__(self, "edges", edges)
+
+    def within(self, reach: float) -> RDF:
+        """The same up to a distance: bins that end beyond it are left out; all are kept where fewer
+        than three would be left."""
+        kept = int(np.sum(self.edges[1:] <= reach))
+        if kept == len(self.r) or kept < FEWEST_POINTS:
+            return self
+        return replace(
+            self,
+            r=self.r[:kept],
+            g=self.g[:kept],
+            error=None if self.error is None else self.error[:kept],
+            bin_weights=None if self.bin_weights is None else self.bin_weights[:kept],
+        )
 
     @property
     def label(self) -> str:
@@ -170,6 +190,7 @@ class RDF:
         bin_weights: ArrayLike | None = None,
         atoms: float | Mapping[str, float] | None = None,
         norm: Norm | None = None,
+        columns: Sequence[int] | None = None,
     ) -> RDF:
         """Read a target from a text file with the columns r, g and, optionally, the error of g.
 
@@ -191,6 +212,13 @@ class RDF:
             See :class:`RDF`; one value for each distance that is kept.
         atoms, norm
             See :class:`RDF`; what is given here overrides what the file says.
+        columns : sequence of two or three int, optional
+            Which columns, counted from 1, hold r, g and the error of g. By default the file has no
+            others.
+
+        Points of a digitised curve that are slightly out of order are sorted, and numbers inside of
+        the core that no density of pairs can be are taken as zero (:mod:`rdf_curve`); `notes` say
+        so.
 
         Raises
         ------
@@ -199,19 +227,25 @@ class RDF:
         """
         path = Path(path)
         pair = _checked_pair(pair)
-        table, lines = read_columns(path, {2: "r and g", 3: "r, g and the error of g"})
-        r, g = table[:, 0], table[:, 1]
-        error = table[:, 2] if table.shape[1] == 3 else None
-        _check_points(r, g, error, lambda i: f"Line {lines[i]} of '{path}'")
+        names = {2: "r and g", 3: "r, g and the error of g"}
+        table, lines = read_columns(path, names, columns)
         name = f"The RDF in '{path}'"
         if range is not None:
             low, high = _checked_range(range)
-            kept = (r >= low) & (r <= high)
-            r, g = r[kept], g[kept]
-            error = None if error is None else error[kept]
+            kept = (table[:, 0] >= low) & (table[:, 0] <= high)
+            table, lines = table[kept], lines[kept]
             name = f"The RDF in '{path}', kept from r = {low:g} to {high:g},"
+        r, g = table[:, 0], table[:, 1]
+        error = table[:, 2] if table.shape[1] == 3 else None
+        r, g, error, lines, notes = in_order(r, g, error, lines)
+        if columns is None and error is not None:
+            check_error(r, g, error, path)
+        check_kind(r, g, path)
+        g, zeroed = without_floor(r, g)
+        _check_points(r, g, error, lambda i: f"Line {lines[i]} of '{path}'")
         _check_curve(r, g, name)
         bin_edges(r, name)
+        notes += zeroed + tail_note(r, g)
         in_file = read_box(path, pair)
         return cls(
             r=r,
@@ -222,6 +256,7 @@ class RDF:
             bin_weights=None if bin_weights is None else np.asarray(bin_weights, dtype=np.float64),
             atoms=in_file[0] if atoms is None else atoms,
             norm=in_file[1] if norm is None else norm,
+            notes=tuple(f"In '{path}': {note}." for note in notes),
         )
 
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
@@ -355,8 +390,8 @@ def _check_points(
 
 
 def _check_curve(r: FloatArray, g: FloatArray, name: str) -> None:
-    if r.size < 3:
-        raise InputError(f"{name} must have at least 3 points, but it has {r.size}.")
+    if r.size < FEWEST_POINTS:
+        raise InputError(f"{name} must have at least {FEWEST_POINTS} points, but it has {r.size}.")
     if not np.any(g > 0.0):
         raise InputError(
             f"{name} is zero everywhere, so there is nothing to learn from it; check the columns "

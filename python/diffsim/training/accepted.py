@@ -76,6 +76,7 @@ class Accepted:
         self.best: dict[str, Any] | None = None
         self._back: Snapshot | None = None
         self._series: list[Array] = []  # observables of the accepted piece, per system
+        self._loss = 0.0  # its loss in units of its own errors
         self._lowest: list[Array] = []  # and of the accepted one of lowest loss
 
     @property
@@ -86,6 +87,14 @@ class Accepted:
     def change(self) -> LossChange | None:
         """From the accepted piece to the one that was added last; None for the first."""
         return self._change_from(self._series) if self._series else None
+
+    def in_units_of(self, change: LossChange, decrease: float) -> float:
+        """A decrease that was told of the accepted piece, in units of the errors in a change.
+
+        Where targets have error bars, a loss is in units of the latest piece's errors too, and its
+        later pieces are longer.
+        """
+        return decrease * change.before / self._loss if self._loss > 0.0 else decrease
 
     def _change_from(self, series: Sequence[Array]) -> LossChange:
         return loss_change(self._ensembles, series)
@@ -105,7 +114,7 @@ class Accepted:
         if keep_atoms:
             assert self._back is not None
             self._simulations.start_from(self._back.atoms)
-        self._series = [latest_series(ensemble) for ensemble in self._ensembles]
+        self._measure()
         self.best = self._best_simulated()
         # of atoms that had not settled even a low loss says nothing
         if not self._lowest or keep_atoms or self._change_from(self._lowest).rise < 0.0:
@@ -117,6 +126,10 @@ class Accepted:
             self._simulations.states,
             self.best,
         )
+
+    def _measure(self) -> None:
+        self._series = [latest_series(ensemble) for ensemble in self._ensembles]
+        self._loss = self._change_from(self._series).now
 
     def _best_simulated(self) -> dict[str, Any]:
         """The weights of the latest piece, or those of an earlier one that is better.
@@ -201,7 +214,7 @@ class Accepted:
         self._back = None if back is None else Snapshot(**back)
         self._lowest = list(state["lowest"])
         if self._back is not None:
-            self._series = [latest_series(ensemble) for ensemble in self._ensembles]
+            self._measure()
 
     def pooled_loss(self, coefficients: Sequence[Array] | None = None) -> float | None:
         """Loss of the systems' splines over all stored frames; None where too few are effective.

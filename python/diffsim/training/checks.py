@@ -60,18 +60,19 @@ def check_systems(systems: Sequence[System], validate_every: int | None) -> None
 
 
 def check_ranges(systems: Sequence[System], cutoff: float) -> list[str]:
-    """Sentences about distribution functions that end before the cutoff.
+    """Sentences about distribution functions: what their files are, and ends before the cutoff.
 
     Raises
     ------
     InputError
         If one ends before half of it: that is another unit of length more often than a wish.
     """
-    events = []
+    events: list[str] = []
     for system in systems:
         for target in system.targets:
             if not isinstance(target, RDF):
                 continue
+            events += target.notes
             end = float(target.edges[-1])
             which = f"The target g(r) of {'-'.join(target.pair)} of system '{system.name}'"
             if end < NEAREST_END * cutoff:

@@ -8,8 +8,15 @@ from typing import Any
 from diffsim.knots import Grid, knot_values_at
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Density, Pressure
-from diffsim.training.plausibility import floated, high_pressure, without_well
+from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
+from diffsim.training.plausibility import (
+    floated,
+    high_pressure,
+    misfit,
+    stretched,
+    undetermined_pressure,
+    without_well,
+)
 from diffsim.units import boltzmann
 
 
@@ -20,6 +27,7 @@ def concluding_events(
     latest: Sequence[Frames],
     entries: Mapping[str, Mapping[str, Any]],
     densities: Mapping[str, float],
+    numbers: Mapping[str, float],
 ) -> list[str]:
     """Sentences about densities, pressures and potentials that are hardly those of the target.
 
@@ -31,6 +39,8 @@ def concluding_events(
         Systems that are trained on, and of each the frames and the numbers of the last iteration.
     densities
         Number density of each system as its script makes it.
+    numbers
+        Of the optimizer, in the last iteration in which it made a step.
     """
     sentences: list[str | None] = []
     temperatures = [system.temperature for system in systems]
@@ -48,10 +58,38 @@ def concluding_events(
             sentences.append(
                 high_pressure(system.name, grid.units, entry["pressure"], float(ideal))
             )
+            if "pressure_error" in entry:
+                error = entry["pressure_error"]
+                sentences.append(
+                    undetermined_pressure(system.name, entry["pressure"], error, float(ideal))
+                )
             for target in system.targets:
                 if isinstance(target, RDF):
                     names = sorted(target.pair, key=list(grid.species).index)
                     a, b = (list(grid.species).index(name) for name in names)
                     u = energies[pairs.index((a, b))].detach().numpy()
                     sentences.append(without_well("-".join(names), u, target.g, kt))
+    sizes = (
+        numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
+    )
+    sentences.append(misfit(*sizes))
+    sentences += time_events(systems, latest, grid.species)
     return list(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def time_events(
+    systems: Sequence[System], latest: Sequence[Frames], species: Sequence[str]
+) -> list[str]:
+    """Sentences about velocity autocorrelations whose time axis is that of no potential."""
+    sentences = [
+        stretched(
+            target.label,
+            target.target.time,
+            target.values,
+            target.observe(frames, species).mean(axis=0),
+        )
+        for system, frames in zip(systems, latest, strict=True)
+        for target in system.targets
+        if isinstance(target, WindowAverage) and isinstance(target.target, VACF)
+    ]
+    return [sentence for sentence in sentences if sentence]

@@ -48,9 +48,9 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 """Functions of time that a file, a species and a weight say all of."""
 
 BESIDE = {
-    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm"},
+    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm", "columns"},
     "coordination": {"pair", "distance", "error", "weight"},
-    **{name: {"species", "weight"} for name in CURVES},
+    **{name: {"species", "weight", "range"} for name in CURVES},
     "diffusion": {"species", "between", "error", "weight"},
     **{name: {"error", "weight"} for name in NUMBERS},
 }
@@ -113,7 +113,8 @@ class TargetConfig(Section):
     weight: Positive = Field(default=1.0, description="the weight among all targets")
     range: Range | None = Field(
         default=None,
-        description="a list of the smallest and the largest r that are kept (by default all)",
+        description="a list of the smallest and the largest r, or time, that are kept (by default "
+        "all)",
     )
     bin_weights: list[WeightedRange] | None = Field(
         default=None,
@@ -129,6 +130,12 @@ class TargetConfig(Section):
         default=None,
         description="whether the pairs of one species are counted as N (N - 1), `N-1`, or as N^2, "
         "`N`, in the file (by default what its line `# norm: ...` says)",
+    )
+
+    columns: list[int] | None = Field(
+        default=None,
+        description="a list of the columns of the file, counted from 1, that hold r, g and, "
+        "optionally, the error of g (by default it has no others)",
     )
 
     @property
@@ -176,6 +183,7 @@ class TargetConfig(Section):
                 range=self.range,
                 atoms=math.inf if isinstance(self.atoms, str) else self.atoms,
                 norm=self.norm,
+                columns=self.columns,
             )
             if self.bin_weights is None:
                 return target
@@ -183,7 +191,7 @@ class TargetConfig(Section):
         for name, curve in CURVES.items():
             file = getattr(self, name)
             if file is not None and self.species is not None:
-                return curve.from_file(file, self.species, self.weight)
+                return curve.from_file(file, self.species, self.weight, self.range)
         if self.diffusion is not None and self.species is not None and self.between is not None:
             return Diffusion(self.diffusion, self.species, self.between, self.error, self.weight)
         if self.coordination is not None and self.pair is not None and self.distance is not None:

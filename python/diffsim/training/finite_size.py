@@ -19,6 +19,7 @@ from diffsim.targets import RDF
 SEEN = 0.05  # of g in the innermost bin: such a target does not begin where there are no pairs
 BINS_PER_CUTOFF = 50  # of the integral equation: what it says here is a small correction
 RANGE = 2.0  # of the integral equation, in the range of the targets
+SIZE = "how many atoms its box held"
 SAME_NUMBER = 0.5  # of atoms
 SAME_MIXTURE = 0.02  # relative difference of two compositions: numbers of atoms are whole
 
@@ -62,14 +63,14 @@ def at_simulated_size(
             box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
             system, said = _at_size_of(box, system, potential)
             events += said
-        unknown = [target for target in rdfs if not target.norm_is_known]
-        if unknown:
-            missing = "how many atoms its box held" if unknown[0].atoms is None else "its norm"
-            events.append(
-                f"The target g(r) of {_names(unknown)} of system '{system.name}' does not say "
-                f"{missing}, so that it may be wrong by a factor of 1 +- 1/N: it is taken as it "
-                "is. Give 'atoms' and 'norm' of the target if they are known."
-            )
+        events += [
+            f"The target g(r) of {_names([target])} of system '{system.name}' says "
+            f"{SIZE if target.norm is None else 'its norm'} but not "
+            f"{'its norm' if target.norm is None else SIZE}, and is taken as it is. Give both, "
+            "'atoms' and 'norm', if they are known."
+            for target in rdfs
+            if not target.norm_is_known and (target.atoms, target.norm) != (None, None)
+        ]
         result.append(system)
     return result, events
 
@@ -224,7 +225,7 @@ def _event(
         else "Compressibility and change with the density are those of the integral equation"
     )
     return (
-        f"The target g(r) of system '{system.name}' are brought to the {units:g} {kind} that are "
+        f"The targets g(r) of system '{system.name}' are brought to the {units:g} {kind} that are "
         f"simulated, with N (N - 1) pairs, which changes their ends by a factor of 1 plus: "
         f"{', '.join(described)}. {assumed}."
     )

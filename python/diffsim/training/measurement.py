@@ -81,7 +81,7 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
         `latest_series` of each, as it was when the earlier piece was the latest.
     """
     total = sum(ensemble.system.weight for ensemble in ensembles)
-    before, now, rise, variance = 0.0, 0.0, 0.0, 0.0
+    before, now, rise, variance, noise = 0.0, 0.0, 0.0, 0.0, 0.0
     for ensemble, series in zip(ensembles, previous, strict=True):
         share = ensemble.system.weight / total
         old, old_error, old_noise = loss_with_error(ensemble, series)
@@ -89,8 +89,9 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
         before += share * old
         now += share * new
         rise += share * (new - new_noise - old + old_noise)
+        noise += share * new_noise
         variance += share**2 * (old_error**2 + new_error**2)
-    return LossChange(before, now, rise, float(np.sqrt(variance)))
+    return LossChange(before, now, rise, float(np.sqrt(variance)), noise)
 
 
 def split_by_target(ensemble: Ensemble, values: Array) -> list[Array]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsim.errors import SimulationError
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
+from diffsim.targets import RDF
 from diffsim.training.layout import Work
 from diffsim.training.records import Protocol
 
@@ -25,7 +26,7 @@ class Simulator:
     Attributes
     ----------
     system
-        What is simulated.
+        What is simulated; its g(r) end at half of the box.
     index
         Of the system in the training: its random numbers are its own.
     bins, reach
@@ -34,6 +35,8 @@ class Simulator:
         Their number.
     density
         Number density of each species, as the script makes the atoms.
+    bonds
+        Number of bonds.
     protocol
         Lengths of the pieces.
     scratch
@@ -46,6 +49,7 @@ class Simulator:
     reach: float
     atoms: int
     density: Mapping[str, float]
+    bonds: int
     protocol: Protocol
     scratch: Path
 
@@ -62,8 +66,10 @@ class Simulator:
         """
         types = system.types or tuple(potential.species)
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
+        system = within_half(system, box.half_width)
         bins, reach = rdf_bins(system, potential.cutoff, box)
-        return cls(system, index, bins, reach, box.atoms, box.density, protocol, scratch)
+        known = (bins, reach, box.atoms, box.density, box.bonds)
+        return cls(system, index, *known, protocol, scratch)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:
         """MD steps of a piece that starts from a state, or from the script."""
@@ -175,6 +181,30 @@ class Simulator:
         return not any(
             abs(final / value - 1.0) <= allowed for value in (self.system.temperature, usual)
         )
+
+
+def within_half(system: System, half_width: float) -> System:
+    """A system whose distribution functions end at half of the width of its box: beyond, those of
+    the simulation are not defined."""
+    targets = [
+        target.within(half_width) if isinstance(target, RDF) else target
+        for target in system.targets
+    ]
+    return replace(system, targets=targets)
+
+
+def said_of_ends(given: Sequence[System], simulated: Sequence[System]) -> list[str]:
+    """Sentences about distribution functions that are not compared to their ends."""
+    sentences = []
+    for before, after in zip(given, simulated, strict=True):
+        for whole, kept in zip(before.targets, after.targets, strict=True):
+            if isinstance(whole, RDF) and isinstance(kept, RDF) and len(kept.r) < len(whole.r):
+                sentences.append(
+                    f"The target g(r) of {'-'.join(whole.pair)} of system '{before.name}' reaches "
+                    f"to r = {whole.edges[-1]:.4g}; it is compared up to {kept.edges[-1]:.4g}, as "
+                    "half of the box is not wider. The start knows all of it."
+                )
+    return sentences
 
 
 def final_temperature(frames: Frames) -> float:

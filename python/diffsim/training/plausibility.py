@@ -22,12 +22,18 @@ ATMOSPHERE = {
 
 HIGH_PRESSURE = 1000.0  # atmospheres
 HIGH_RATIO = 15.0  # pressure over that of an ideal gas, where units have no atmosphere
+OPEN = 0.25  # of the pressure of an ideal gas: an error that is worth a word
 FLOATED = 0.02  # of a density, relative
 PEAK = 3.0  # of a distribution function
 SHALLOW = 0.1  # kT: less is no well
 MET = 2.0  # standard errors of a number; noise of a curve, as a variance
 BLOWN = 10.0  # chi squared
 ROSE = 1.5  # loss of the last iteration over that of the first
+STRETCHES = 2.0 ** (np.arange(-48, 49) / 20.0)  # of a time axis, that are tried
+LEAST_STRETCH = 1.25
+EXPLAINED = 0.1  # of the mean square deviation is left after a stretch that explains it
+APART = 0.05  # root mean square deviation of functions that are one at time zero
+FEWEST_TIMES = 5
 FALLS = 0.9  # loss of three iterations over that of the three before
 
 
@@ -48,6 +54,54 @@ def floated(name: str, start: float, end: float) -> str | None:
         f"{end:.4g}, and no target holds it: what was learned belongs to the density at the end. "
         f"If that is not the real one, give it as a target ('density: {start:.4g}'), or train at "
         "constant volume."
+    )
+
+
+def undetermined_pressure(name: str, pressure: float, error: float, ideal: float) -> str | None:
+    """A sentence where the targets leave the pressure open.
+
+    Parameters
+    ----------
+    name
+        Of a system whose pressure is no target.
+    pressure, error
+        Of the system, and the standard deviation that the targets leave of it.
+    ideal
+        That of an ideal gas of its density and temperature.
+    """
+    if not error > OPEN * ideal:
+        return None
+    return (
+        f"The targets do not determine the pressure of system '{name}' to better than {error:.2g} "
+        f"(it is {pressure:.3g} now). If it is known, give it as a target ('pressure: ...', with "
+        "its error): it decides about the soft parts of the potential, on which g(r) hardly "
+        "depends."
+    )
+
+
+def misfit(rough: float, place: float, smooth: float) -> str | None:
+    """A sentence where targets deviate from all smooth potentials by more than noise.
+
+    Parameters
+    ----------
+    rough, place, smooth
+        Standard deviations of curves, as `diffsim.optimizers.discrepancy.Discrepancy` has them.
+    """
+    parts = []
+    if rough > 0.0:
+        parts.append(f"{rough:.2g} in every bin by itself")
+    if smooth > 0.0:
+        parts.append(f"{smooth:.2g} in many bins together")
+    if place > 0.0:
+        parts.append(f"{place:.2g} contact distances in r")
+    if not parts:
+        return None
+    return (
+        "The targets hold more than noise that no potential follows, and it was taken for an "
+        f"error of the data: {' and '.join(parts)} (standard deviations). The uncertainty contains "
+        "it. If the data should be better than that, look at their norm, range, bins and "
+        "resolution, at density and temperature of the script, and at what a pair potential "
+        "cannot do."
     )
 
 
@@ -98,6 +152,35 @@ def without_well(pair: str, u: Array, g: Array, kt: float) -> str | None:
         f"The potential of {pair} attracts nowhere, though g(r) has a peak of {g.max():.2g}. Dense "
         "repulsive particles have such a g(r), and so has a liquid whose attraction g(r) did not "
         "tell: give the pressure as a target to know."
+    )
+
+
+def stretched(label: str, time: Array, target: Array, simulated: Array) -> str | None:
+    """A sentence where a normalised function of time would agree with another time axis.
+
+    Parameters
+    ----------
+    label
+        Of the target.
+    time, target, simulated
+        Positive times, and the functions at them, which are one at the time zero, (n,).
+    """
+    t, z = np.concatenate([[0.0], time]), np.concatenate([[1.0], simulated])
+    best, left = 1.0, EXPLAINED
+    for factor in STRETCHES:
+        known = factor * time <= time[-1]
+        if known.sum() < FEWEST_TIMES:
+            continue
+        off = np.mean((simulated[known] - target[known]) ** 2)
+        stretched_off = np.mean((np.interp(factor * time[known], t, z) - target[known]) ** 2)
+        if off > APART**2 and stretched_off < left * off:
+            best, left = float(factor), float(stretched_off / off)
+    if max(best, 1.0 / best) < LEAST_STRETCH:
+        return None
+    return (
+        f"The target {label} agrees with the simulation if its times are multiplied by about "
+        f"{best:.2g}, and hardly without: check their unit, and the interval between its points. "
+        "Forces that give this g(r) make atoms move as fast as they do."
     )
 
 

@@ -12,6 +12,7 @@ from diffsim.errors import InputError, SimulationError
 from diffsim.knots import Array, Grid
 from diffsim.simulation import Frames, concatenate
 from diffsim.training.aborts import Aborts
+from diffsim.training.bonded_pairs import check_pairs
 from diffsim.training.layout import choose_layout
 from diffsim.training.pieces import Simulator, final_temperature
 from diffsim.training.pool import Pool, Task
@@ -109,7 +110,8 @@ class Simulations:
         SimulationError
             If a simulation fails, or is known to end all processes.
         InputError
-            If replicas are one and the same simulation.
+            If replicas are one and the same simulation, or targets leave out bonded pairs that are
+            counted, or the other way round.
         """
         tasks = self._tasks(grid, values, seed, frames)
         done = self._pool.run(tasks)
@@ -127,6 +129,9 @@ class Simulations:
             _check_independence(simulator, several)
         self._states = [[state for _, state in part] for part in parts]
         result = [concatenate(several) for several in recorded]
+        if not self._usual:  # the first pieces
+            for simulator, of_system in zip(self._simulators, result, strict=True):
+                check_pairs(simulator.system, of_system, simulator.bonds, grid.species)
         self._usual = self._usual or [final_temperature(frames) for frames in result]
         return result
 

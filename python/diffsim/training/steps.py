@@ -43,12 +43,15 @@ class LossChange:
         Their difference without what noise adds to each of them on average.
     error
         Its standard error.
+    noise
+        What noise adds to the later one on average.
     """
 
     before: float
     now: float
     rise: float
     error: float
+    noise: float
 
     @property
     def is_rise(self) -> bool:
@@ -56,8 +59,8 @@ class LossChange:
         return self.rise > SIGNIFICANT * self.error
 
     def predicted(self, decrease: float) -> float:
-        """The loss now, noise included, if it had fallen by what was predicted."""
-        return self.now - self.rise - decrease
+        """The loss now, if it had fallen by what was predicted: no lower than its noise."""
+        return self.noise + max(0.0, self.now - self.noise - self.rise - decrease)
 
 
 def verdict(rise: float, error: float, predicted: float | None) -> Verdict:
@@ -79,7 +82,7 @@ def verdict(rise: float, error: float, predicted: float | None) -> Verdict:
     much, less than three quarters did. Else, and where the noise hides what was predicted, EXTEND.
     """
     noise = SIGNIFICANT * error
-    if rise > noise:
+    if not rise <= noise:  # so that NaN is a rise
         return Verdict.UNDO
     if predicted is None or predicted <= noise:
         return Verdict.EXTEND

@@ -16,26 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from diffsim import optimizers
-from diffsim.errors import InputError, ModelError, SimulationError
+from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, choose_grid, spline_coefficients
-from diffsim.optimizers import Optimizer, Update
-from diffsim.optimizers.first_potential import begin
+from diffsim.knots import Array, choose_grid
+from diffsim.optimizers import Optimizer
 from diffsim.simulation import Frames, System
 from diffsim.simulation.devices import check_device
-from diffsim.targets import RDF
 from diffsim.training.aborts import Aborts
 from diffsim.training.accepted import Accepted
+from diffsim.training.attempts import Attempts
 from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
     check_protocol,
     check_ranges,
-    check_species,
     check_systems,
     check_temperatures,
 )
-from diffsim.training.conclusion import concluding_events
+from diffsim.training.conclusion import concluding_events, time_events
 from diffsim.training.fine_bins import with_merged_bins
 from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.layout import Layout
@@ -45,24 +43,14 @@ from diffsim.training.measurement import (
     noise_event,
     temperature_event,
 )
-from diffsim.training.pieces import Simulator
+from diffsim.training.pieces import said_of_ends
 from diffsim.training.pool import Pool, SerialPool
+from diffsim.training.preparation import check_start, fit_start, simulators_of
 from diffsim.training.records import Iteration, Piece, Protocol
 from diffsim.training.simulations import Simulations
-from diffsim.training.steps import (
-    MOST_REJECTED,
-    Verdict,
-    said_of_rejected,
-    said_of_repeated,
-    said_of_shortened,
-    verdict,
-)
 from diffsim.training.validation import Validation
-from diffsim.training.windows import WindowSimulator, is_of_motion, separate
+from diffsim.training.windows import separate
 from diffsim.units import boltzmann
-
-STARTS = ("mie", "hnc", "pmf", "potential")
-MOST_FAILURES = 5  # in a row, each after a smaller step
 
 
 class Trainer:
@@ -141,8 +129,7 @@ class Trainer:
         systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
         given = [s for s in systems if not s.validation]
         systems = separate(systems, gradient, float(potential.cutoff))
-        if start not in STARTS:
-            raise InputError(f"The start is '{start}'; it must be one of {', '.join(STARTS)}.")
+        check_start(start)
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
         check_accuracy(accuracy, self.optimizer)
@@ -153,40 +140,20 @@ class Trainer:
         check_device(self.protocol.device)
         self.seed = seed
 
-        species = tuple(potential.species)
-        k_b = boltzmann(potential.units)
+        ordered = self.systems + [system for system in systems if system.validation]
+        simulators = simulators_of(ordered, potential, self.protocol, self.scratch)
+        ends = said_of_ends(ordered, [simulator.system for simulator in simulators])
+        simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
+        self.systems = [simulator.system for simulator in simulators]
+        k_b, species = boltzmann(potential.units), tuple(potential.species)
         along = gradient == "adjoint"
         self.ensembles = [Ensemble(s, k_b, species, potential.cutoff, along) for s in self.systems]
-        ordered = self.systems + [system for system in systems if system.validation]
-        simulators = []
-        for index, system in enumerate(ordered):
-            check_species(system, species)
-            kind = WindowSimulator if is_of_motion(system) else Simulator
-            alone = replace(self.protocol, replicas=1)
-            simulators.append(kind.of(system, index, potential, alone, self.scratch))
-        simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
         pool, aborts = pool or SerialPool(), aborts or {}
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        self._events = ranges + sizes + merged  # for the next record
-        # standard deviation of the potential at the knots, where the optimizer knows it, (P, K);
-        # of one that depends on temperature at its reference temperature
-        self.uncertainty: Array | None = None
-        density = {simulator.system.name: simulator.density for simulator in simulators}
-        known = [
-            (Ensemble(system, k_b, species, potential.cutoff), density[system.name])
-            for system in given
-            if any(isinstance(target, RDF) for target in system.targets)
-        ]
-        if not known and start != "potential":
-            self._events.append(
-                "No system has a distribution function as a target: the training starts from the "
-                "potential as it is."
-            )
-        first = begin(
-            potential, [ensemble for ensemble, _ in known], [density for _, density in known], start
-        )
-        self._events += first.events
+        first = fit_start(start, potential, given, simulators)
+        told = ranges + sizes + merged + ends + first.events
+        self._from_structure = start != "potential" and bool(first.anchors)
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
         self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
@@ -194,10 +161,9 @@ class Trainer:
         self.iteration = 0
         self.latest: Sequence[Frames] = []  # of the accepted piece, per system
         self.newest: Piece | None = None  # the same, or one that was rejected since
-        self._failures = 0  # since the newest piece
-        self._rejected = 0  # in a row
-        self._repeats = False  # whether the next piece is one of the accepted potential again
-        self._predicted_decrease: float | None = None  # of the loss, by the last step
+        self._attempts = Attempts(potential, self.ensembles, self._simulations, self._reached, seed)
+        self._attempts.events += told
+        self._numbers: dict[str, float] = {}  # of the optimizer's last step
         self._chaotic = False
         self.converged = False
 
@@ -207,6 +173,12 @@ class Trainer:
         return self._simulations.layout
 
     @property
+    def uncertainty(self) -> Array | None:
+        """Standard deviation of the potential at the knots, (P, K), of one that depends on
+        temperature at its reference temperature; None where the optimizer does not know it."""
+        return self._attempts.uncertainty
+
+    @property
     def md_steps(self) -> int:
         """MD steps so far, without those of validation systems."""
         return self._simulations.md_steps
@@ -214,7 +186,7 @@ class Trainer:
     def tell(self, event: str | None) -> None:
         """Add a sentence, if there is one, to the events of the next iteration."""
         if event:
-            self._events.append(event)
+            self._attempts.events.append(event)
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
@@ -297,26 +269,31 @@ class Trainer:
     def _iterate(self) -> Iteration:
         began = time.perf_counter()
         idle = self._simulations.seconds_idle
-        newest, predicted, retries = self._simulate()
+        newest, predicted, retries = self._attempts.simulate(self.iteration + 1, self.optimizer)
+        self.iteration += 1
+        self._add(newest)
         simulated = time.perf_counter()
         total = sum(system.weight for system in self.systems)
         entries = self._measure(newest)
         value = sum(s.weight * entries[s.name]["loss"] for s in self.systems) / total
-        accepted, predicted = self._decide(predicted)
+        accepted, predicted = self._attempts.decide(self.iteration, self.optimizer, predicted)
         if accepted:
             self.latest = newest.frames
         pooled = time.perf_counter()
-        self._repeats = self._rejected >= MOST_REJECTED
-        update = self._no_step() if self._repeats else self._step()
+        update = self._attempts.next_step(self.optimizer)
+        if update.steps:
+            self._numbers = dict(update.info)
+        for entry, error in zip(entries.values(), update.pressure_errors or (), strict=False):
+            entry["pressure_error"] = error
         # a step that was cut short is not small for lack of anything to correct, and what is not
         # known along chaotic windows an optimizer may take for exact
         settled = accepted and not self._chaotic
         reached = noise_event(update.info, self.accuracy) if settled else None
         if reached:
             self.converged = True
-            self._events.append(reached)
+            self.tell(reached)
         updated = time.perf_counter()
-        events, self._events = self._events, []
+        events, self._attempts.events = self._attempts.events, []
         return Iteration(
             iteration=self.iteration,
             loss=value,
@@ -337,121 +314,12 @@ class Trainer:
             validation_md_steps=self.validation.md_steps,
         )
 
-    def _decide(self, predicted: float | None) -> tuple[bool, float | None]:
-        """Accept the newest piece of simulation, or undo the step that led to it.
-
-        Parameters
-        ----------
-        predicted
-            Its loss by reweighting, if that is known.
-
-        Returns
-        -------
-        Whether it was accepted, and the loss that was predicted, if any was.
-        """
-        change, last = self._reached.change(), self._reached.iteration
-        if change is None or last is None:
-            self._reached.accept(self.iteration, self.optimizer)
-            return True, None
-        decrease = self._predicted_decrease
-        if predicted is None and decrease is not None:
-            predicted = change.predicted(decrease)
-        if self._repeats:
-            if change.is_rise:
-                self._events.append(said_of_repeated(change, last))
-            self._rejected = 0
-            self._reached.accept(self.iteration, self.optimizer, keep_atoms=change.is_rise)
-            return True, predicted
-        found = verdict(change.rise, change.error, decrease)
-        if found is Verdict.UNDO:
-            self._rejected += 1
-            again = self._rejected == MOST_REJECTED
-            self._events.append(said_of_rejected(change, predicted, last, again))
-            self._reached.reject(self.optimizer)
-            return False, predicted
-        if found is Verdict.SHORTEN and decrease is not None:
-            self._events.append(said_of_shortened(change, decrease))
-            self.optimizer.retreat()
-        elif found is Verdict.HOLD:
-            self.optimizer.hold()
-        self._rejected = 0
-        self._reached.accept(self.iteration, self.optimizer)
-        return True, predicted
-
-    def _simulate(self) -> tuple[Piece, float | None, float]:
-        """Simulate all systems, and add their frames to the ensembles.
-
-        Where that fails, take the last step back, take a smaller one and try again.
-
-        Returns
-        -------
-        newest, predicted, seconds
-            What was simulated at last; its loss as reweighting foresees it; wall time of the
-            smaller steps.
-        """
-        number = self.iteration + 1
-        seconds, failures = 0.0, 0
-        while True:
-            try:
-                values = self._reached.values()
-                coefficients = [spline_coefficients(energies) for energies in values]
-                predicted = self._reached.pooled_loss(coefficients) if self.latest else None
-                seed = (self.seed, number, self._failures)
-                frames = self._simulations.run(self.grid, values, seed, self.optimizer.frames)
-                break
-            except (SimulationError, ModelError) as error:
-                if self._reached.iteration is None:
-                    raise
-                failures += 1
-                began = time.perf_counter()
-                self._retreat()
-                self._events.append(
-                    "The last step was taken back and made smaller, as a simulation failed "
-                    f"({failures} of at most {MOST_FAILURES} times in a row): {_cause(error)}"
-                )
-                self._step()
-                seconds += time.perf_counter() - began
-                if failures == MOST_FAILURES:
-                    raise SimulationError(
-                        f"Iteration {number} was given up after {failures} simulations in a row "
-                        f"that failed, each after a smaller step; the last one so: {error}"
-                    ) from None
-        self.iteration = number
-        self._failures = 0
-        self.newest = Piece(frames, coefficients)
-        self._add(self.newest)
-        return self.newest, predicted, seconds
-
     def _add(self, piece: Piece) -> None:
+        self.newest = piece
         for ensemble, frames, c in zip(
             self.ensembles, piece.frames, piece.coefficients, strict=True
         ):
             ensemble.add(frames, c)
-
-    def _retreat(self) -> None:
-        """Put weights, optimizer and atoms back to before the last step; ask for smaller ones."""
-        self._failures += 1
-        self._repeats = False
-        self._reached.go_back(self.optimizer)
-
-    def _step(self) -> Update:
-        """Update the potential and judge it; make a step to infinite energies smaller."""
-        for _ in range(MOST_FAILURES):
-            try:
-                update = self.optimizer.update(self.potential, self.grid, self.ensembles)
-                self._reached.judge_unsimulated()
-                self.uncertainty = update.uncertainty
-                self._predicted_decrease = update.predicted_decrease
-                return update
-            except (SimulationError, ModelError) as error:
-                self._retreat()
-                self._events.append(f"A step was taken back and made smaller: {error}")
-        return self._no_step()
-
-    def _no_step(self) -> Update:
-        """Leave the potential as it is."""
-        self._predicted_decrease = None
-        return Update(0, 0.0)
 
     def _measure(self, newest: Piece) -> dict[str, dict[str, Any]]:
         result = {}
@@ -472,6 +340,9 @@ class Trainer:
             self.tell(temperature_event(system, frames))
             self.tell(chaos := chaos_event(ensemble, present.weights))
             self._chaotic |= chaos is not None
+        if self._from_structure and self.iteration == 1:
+            for event in time_events(self.systems, newest.frames, self.grid.species):
+                self.tell(event)
         return result
 
     def _validate(self, record: Iteration) -> Iteration:
@@ -497,6 +368,7 @@ class Trainer:
                 self.latest,
                 record.systems,
                 self._simulations.densities,
+                self._numbers,
             )
         return replace(record, events=record.events + events)
 
@@ -508,13 +380,9 @@ class Trainer:
             "potential": self.potential.state_dict(),
             **self._reached.state_dict(),
             "accepted": self._reached.iteration,
-            "failures": self._failures,
-            "rejected": self._rejected,
-            "repeats": self._repeats,
-            "predicted_decrease": self._predicted_decrease,
-            "events": list(self._events),
-            "uncertainty": self.uncertainty,
+            **self._attempts.state_dict(),
             "converged": self.converged,
+            "numbers": self._numbers,
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
@@ -549,12 +417,9 @@ class Trainer:
         self.iteration = state["iteration"]
         self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
-        self._failures = state["failures"]
-        self._rejected, self._repeats = state["rejected"], state["repeats"]
-        self._predicted_decrease = state["predicted_decrease"]
-        self._events = list(state["events"])
-        self.uncertainty = state["uncertainty"]
+        self._attempts.load_state_dict(state)
         # to another accuracy it may not be
+        self._numbers = dict(state["numbers"])
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]
@@ -563,16 +428,10 @@ class Trainer:
         self.validation.load_state_dict(state["validation"])
         first = self.iteration - len(pieces) + 1
         for number, (frames, coefficients) in enumerate(pieces, first):
-            self.newest = Piece(frames, coefficients)
-            self._add(self.newest)
+            self._add(Piece(frames, coefficients))
             if number <= state["accepted"]:
                 self.latest = frames
             else:
                 for ensemble in self.ensembles:
                     ensemble.take_back()
         self._reached.load_state_dict(state)
-
-
-def _cause(error: Exception) -> str:
-    """The text of an error without the log, which the next simulation overwrites."""
-    return str(error).split(" The log is ")[0]

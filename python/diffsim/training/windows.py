@@ -18,7 +18,7 @@ from diffsim.simulation.devices import gpu_number
 from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
 from diffsim.targets.window import whole_steps
 from diffsim.training.layout import Work
-from diffsim.training.pieces import Simulator
+from diffsim.training.pieces import Simulator, within_half
 from diffsim.training.records import Protocol
 from diffsim.units import boltzmann
 
@@ -109,6 +109,7 @@ class WindowSimulator(Simulator):
         """As `Simulator.of`; raises InputError if a time is no whole number of steps."""
         types = system.types or tuple(potential.species)
         box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
+        system = within_half(system, box.half_width)
         bins, reach = rdf_bins(system, potential.cutoff, box)
         steps = [
             whole_steps(time, box.timestep, f"{target.label} of system '{system.name}'")
@@ -119,7 +120,7 @@ class WindowSimulator(Simulator):
         _check_memory(system, box.atoms, length)
         kt = boltzmann(potential.units) * system.temperature
         species = tuple(potential.species)
-        known = (bins, reach, box.atoms, box.density)
+        known = (bins, reach, box.atoms, box.density, box.bonds)
         return cls(system, index, *known, protocol, scratch, length, kt, species)
 
     def md_steps(self, state: str | None, frames: int | None = None) -> int:

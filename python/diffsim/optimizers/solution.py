@@ -1,0 +1,194 @@
+"""The correction of a reference that residuals make most probable, with the errors of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from diffsim.knots import Array
+from diffsim.optimizers.correction import (
+    Correction,
+    coordinates,
+    log_evidence,
+    most_probable_correction,
+    prior_variances,
+)
+from diffsim.optimizers.discrepancy import (
+    Alternatives,
+    Discrepancy,
+    joint_errors,
+    most_probable,
+)
+from diffsim.optimizers.linear_model import Design, LinearModel, joint
+from diffsim.optimizers.prior import Prior
+from diffsim.optimizers.reference import Reference
+
+NOISE_ITERATIONS = 8  # of the noise, which depends on the step
+DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
+SWEEPS = 1  # over the parts of the discrepancy
+SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
+FULL_TRUST = 0.55  # kT: standard deviation of a full step
+LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The correction of a reference, and what it was found with.
+
+    Attributes
+    ----------
+    reference, design, models
+        The reference, the corrections of it that were looked at, and the residuals, one per system.
+    alternatives
+        The corrections for discrepancies that the residuals do not tell apart.
+    total
+        Coordinates of the corrected potential, shape (m,).
+    step
+        Of these, from the present potential.
+    values
+        Energies of the corrected parts at the knots, shape (parts, P, K).
+    rivals
+        Evidence of all references by name.
+    """
+
+    reference: Reference
+    design: Design
+    models: Sequence[LinearModel]
+    alternatives: Alternatives
+    total: Array
+    step: Array
+    values: Array
+    rivals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """The most probable one."""
+        return self.alternatives.discrepancy
+
+    def without_trust(self) -> Array:
+        """Energies (parts, P, K) of the potential that the residuals ask for, however far it is."""
+        correction = self.alternatives.best
+        centre = np.zeros(len(self.total))
+        centre[len(centre) - correction.parameters :] = self.reference.centre
+        residual = np.concatenate([m.residual - m.response @ centre for m in self.models])
+        asked = self.design.columns @ (centre + correction.solution @ residual)
+        return np.asarray(self.reference.values + asked.reshape(self.values.shape))
+
+    @property
+    def parameters(self) -> Array:
+        """Coordinates of the reference's parameters, shape (q,)."""
+        return self.total[len(self.total) - self.alternatives.best.parameters :]
+
+
+def solve_about(
+    prior: Prior,
+    reference: Reference,
+    design: Design,
+    models: Sequence[LinearModel],
+    values: Array,
+    kt: float,
+    trust: float,
+    usual: float,
+    first: Discrepancy,
+    search: bool,
+) -> Solution:
+    """The most probable correction of a reference, with the discrepancy of most evidence.
+
+    Parameters
+    ----------
+    prior, reference
+        The reference is one of the prior's.
+    design
+        Corrections of all parts, the reference's parameters included.
+    models
+        Residuals of the reference, one per system.
+    values
+        Energies of the present parts at the knots, shape (parts, P, K).
+    kt
+        Thermal energy.
+    trust
+        Variance that is allowed to a step, the square of an energy.
+    usual
+        Amplitude of corrections in earlier updates.
+    first, search
+        Discrepancy that the search begins with, and whether there is one.
+    """
+    n, q = design.columns.shape[1], reference.tangents.shape[1]
+    amplitude = max(usual, LEAST * kt**2)
+    change = (values - reference.values).ravel()
+    weights = np.tile(prior.weights.ravel(), len(values))
+    present = coordinates(
+        design.columns,
+        change,
+        weights,
+        SMOOTH,
+        kt,
+        prior_variances(n, q, amplitude, kt) * kt**2 / amplitude,
+    )
+    # a step of the reference's parameters is as long as the change that it makes
+    size = np.sqrt(weights @ design.columns**2 / weights.sum())
+    bound = np.full(n, trust)
+    bound[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
+    response = np.concatenate([model.response for model in models])
+    residual = np.concatenate([model.residual for model in models])
+    centre = reference.centre if q else None
+    smooth, of_parameters = response[:, : n - q], response[:, n - q :]
+    of_smooth, known = smooth @ smooth.T, kt**2 * of_parameters @ of_parameters.T
+    deviation = residual - of_parameters @ reference.centre
+
+    # weights of the targets are in the errors
+    scale = np.concatenate([model.scale for model in models])
+    data = joint_errors([model.data_errors for model in models]).scaled(scale)
+
+    def of_averages(step: Array) -> Array:
+        parts = [model.error_of_averages(step) for model in models]
+        return joint(parts) * np.outer(scale, scale)
+
+    def solved(
+        averages: Array, discrepancy: Discrepancy, amplitude: float | None = None
+    ) -> Correction:
+        noise = averages + data.covariance(discrepancy)
+        return most_probable_correction(
+            response, residual, noise, present, kt, bound, centre, amplitude
+        )
+
+    def evidence(prior: Array, discrepancy: Discrepancy) -> float:
+        return log_evidence(deviation, prior + data.covariance(discrepancy))
+
+    total, discrepancy = present, first
+    # the error of the response depends on the step: iterate
+    for iteration in range(NOISE_ITERATIONS):
+        averages = of_averages(total - present)
+        found = solved(averages, discrepancy)
+        if search and iteration == DISCREPANCY_AT:
+            expected = averages + known + found.amplitude * of_smooth
+            discrepancy = most_probable(discrepancy, partial(evidence, expected), SWEEPS)
+            found = solved(averages, discrepancy)
+        total = 0.5 * (total + found.total)
+    averages = of_averages(total - present)
+    expected = averages + known + found.amplitude * of_smooth
+    alternatives = Alternatives.of(
+        discrepancy, partial(evidence, expected), partial(solved, averages)
+    )
+    # what the iteration has not yet reached is left to the next one
+    total = total + alternatives.total - alternatives.best.total
+
+    def energies(coordinates: Array) -> Array:
+        corrections = design.columns[:, : n - q] @ coordinates[: n - q]
+        return np.asarray(reference.at(coordinates[n - q :]) + corrections.reshape(values.shape))
+
+    # what is not smooth in the present potential, as the ripples of a network, goes with a full
+    # step, and stays with one that the trust hardly lets be one
+    stays = 1.0 - min(1.0, trust / (FULL_TRUST * kt) ** 2)
+    return Solution(
+        reference,
+        design,
+        models,
+        alternatives,
+        total,
+        total - present,
+        energies(total) + stays * (values - energies(present)),
+    )
