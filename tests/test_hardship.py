@@ -176,6 +176,7 @@ iteration        loss     rdf mse     ess  MD steps  steps/s  pressure
         1       13.08     0.00401      25      2000      221  1.671
   note: The step was taken back.
         2       3.925    0.000503      61      3470      225  1.446, 2.1
+  note: The loss rose from 1 to 3, so that the step was undone.
   note: The pieces are short.
 chi squared of the residual: 9.07; uncertainty of the potential: 0.025 (rms where g > 0.1)
 note: There is more than noise in the residual.
@@ -192,7 +193,7 @@ def test_what_is_said_at_the_end_is_told_from_what_was_said_before():
         "There is more than noise in the residual.",
         "lj: met within noise: rdf A-A; not met: pressure",
     )
-    assert len(notes) == 5
+    assert len(notes) == 6
     assert judging.status_of(LOG) == {"status": 0, "message": ""}
 
 
@@ -298,6 +299,11 @@ def test_a_loss_that_is_no_number_is_worse():
     assert not table.is_worse(Result("lj", 1, 1))
 
 
-def test_words_are_listed_once():
-    said = replace(GOOD, said=("A word.",))
-    assert table.words([said, replace(said, seed=2)]) == [f"- {CASES['lj'].title}: A word."]
+def test_sentences_that_differ_in_numbers_are_listed_once():
+    said = replace(GOOD, said=("P is 0.2 at -1e-3.", "A word."))
+    again = replace(GOOD, seed=2, said=("P is 3 at 2.5.",))
+    title = CASES["lj"].title
+    assert table.words([said, again]) == [
+        f"- {title}: P is 0.2 at -1e-3. (2 times)",
+        f"- {title}: A word.",
+    ]

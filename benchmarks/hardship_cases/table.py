@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from hardship_cases.cases import CASES, Case
 from hardship_cases.judging import Result
 
 TOO_FAR = 3.0  # of error over claim, or of a pressure over its error
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 RATIO = (0.7, 1.4)  # where the root mean square of error over claim should be
 
 Column = tuple[str, str, Callable[[Result], float | None]]
@@ -92,11 +94,15 @@ def summary(runs: Sequence[Result]) -> list[str]:
 
 
 def words(runs: Sequence[Result]) -> list[str]:
-    """What was said in the last lines, each sentence once for a case."""
+    """What was said in the last lines: of sentences of a case that differ in numbers, the first."""
     lines = []
     for case, some in by_case(runs):
-        for sentence in dict.fromkeys(text for run in some for text in run.said):
-            lines.append(f"- {case.title}: {sentence}")
+        kinds: dict[str, list[str]] = {}
+        for text in (text for run in some for text in run.said):
+            kinds.setdefault(NUMBER.sub("#", text), []).append(text)
+        for same in kinds.values():
+            times = f" ({len(same)} times)" if len(same) > 1 else ""
+            lines.append(f"- {case.title}: {same[0]}{times}")
     return lines
 
 
