@@ -151,7 +151,7 @@ def test_a_density_that_nothing_holds_is_in_table_metrics_and_events(tmp_path, c
     frames = trainer.latest[0]
     assert density == pytest.approx(np.mean(125 / frames.volume), rel=1e-12)
     assert abs(density / 0.7 - 1.0) > 0.02 and 0.0 < error < 0.1
-    assert any("floated from 0.7, as its script" in event for event in done.events)
+    assert any("floated from 0.7, as its script" in event for event in trainer.conclusion)
     progress = Progress(1, 0)
     progress.start(trainer)
     progress.show(done)

@@ -146,7 +146,9 @@ def form(run: RunRecord) -> str:
 
 
 def _doubt(run: RunRecord, alone: bool) -> Iterator[str]:
-    """A sentence where the uncertainty of the potential does not hold."""
+    """What the run leaves open, and a sentence where the uncertainty of the potential does not
+    hold."""
+    yield from (text if alone else f"{run.name}: {text}" for text in run.conclusion)
     chi_square = run.optimizer.get("chi_square", np.array([math.nan]))[-1]
     if chi_square > NOISE:
         where = "" if alone else f" of {run.name}"

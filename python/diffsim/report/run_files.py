@@ -104,6 +104,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def read_conclusion(path: Path) -> list[str]:
+    """What the run in a folder said at its end, if it has ended."""
+    file = path / "conclusion.txt"
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
 def _record(line: str) -> dict[str, Any]:
     """The mapping that a line holds; ValueError if it is not that of an iteration."""
     try:

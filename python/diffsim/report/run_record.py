@@ -18,6 +18,7 @@ from diffsim.knots import Array, Grid, numpy_model
 from diffsim.report.run_files import (
     check_run_folder,
     read_checkpoint,
+    read_conclusion,
     read_latest_frames,
     read_metrics,
 )
@@ -98,6 +99,8 @@ class RunRecord:
         Numbers of the optimizer after every iteration, shape (N,); NaN where there is none.
     validation_md_steps
         Of all validation systems.
+    conclusion
+        Sentences on what the run leaves open.
     events
         Iterations and sentences, in order.
     systems
@@ -123,6 +126,7 @@ class RunRecord:
     optimizer: Mapping[str, Array]
     validation_md_steps: int
     events: Sequence[tuple[int, str]]
+    conclusion: Sequence[str]
     systems: Sequence[SystemRecord]
     potential: Sequence[PairCurve]
 
@@ -221,6 +225,7 @@ def read_run(path: Path) -> RunRecord:
         events=[
             (record["iteration"], text) for record in records for text in record.get("events", [])
         ],
+        conclusion=read_conclusion(path),
         systems=described,
         potential=_potential(path, config, checkpoint, frames),
     )

@@ -147,8 +147,20 @@ class Progress:
         left = (time.perf_counter() - self._began) / done * (self._iterations - record.iteration)
         self._status.update(f"{record.iteration}/{self._iterations} done, about {left:.0f} s left")
 
-    def finish(self, folder: Path, seconds: float) -> None:
-        """Say where the results are, which targets they meet, and what is known of them."""
+    def finish(self, folder: Path, seconds: float, conclusion: Sequence[str] = ()) -> None:
+        """Say where the results are, which targets they meet, and what is known of them.
+
+        Parameters
+        ----------
+        folder
+            Of the run.
+        seconds
+            That it took.
+        conclusion
+            Sentences on what it leaves open.
+        """
+        for sentence in conclusion:
+            self._console.print(f"note: {sentence}", style="yellow")
         numbers = self._last.optimizer if self._last else {}
         if "uncertainty" in numbers:
             self._console.print(

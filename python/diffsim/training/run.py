@@ -171,13 +171,14 @@ def _train(
                 "run in it with smaller steps."
             ) from None
     write_potential(directory, trainer)
+    directory.write_conclusion(trainer.conclusion)
     write_plots(directory, trainer)
     if stop() and trainer.iteration < config.iterations and not trainer.converged:
         raise StoppedError(
             f"The training was asked to stop and did so after iteration {trainer.iteration} of "
             f"{config.iterations}, which is kept. Go on with --out {out} --resume."
         )
-    progress.finish(out, time.perf_counter() - began)
+    progress.finish(out, time.perf_counter() - began, trainer.conclusion)
 
 
 def _check_resumable(config: Config, text: str) -> None:

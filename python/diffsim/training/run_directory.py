@@ -6,6 +6,7 @@ model.pt          the best potential so far; if it depends on temperature, at th
 potential.table   the same as a LAMMPS table
 *_T300.pt, .table the same for each temperature of the systems, if it depends on temperature
 metrics.jsonl     a line for each iteration
+conclusion.txt    sentences on what the run leaves open, one a line
 checkpoint.pt     weights, optimizer, atoms, the way back; with frames/ all that a resumed run needs
 checkpoint_previous.pt  the one of the iteration before
 frames/           pair counts of the iterations that are still used, the latest 100
@@ -183,6 +184,11 @@ class RunDirectory:
     def read_config(self) -> str:
         """The configuration that the run was started with."""
         return self._config.read_text()
+
+    def write_conclusion(self, sentences: Sequence[str]) -> None:
+        """Keep what is said of the end of a run."""
+        with _replacing(self.path / "conclusion.txt") as file:
+            file.write("".join(f"{sentence}\n" for sentence in sentences).encode())
 
     def append_metrics(self, record: Iteration) -> None:
         """Add the line of an iteration."""

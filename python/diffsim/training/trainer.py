@@ -166,6 +166,8 @@ class Trainer:
         self._numbers: dict[str, float] = {}  # of the optimizer's last step
         self._chaotic = False
         self.converged = False
+        # sentences on what the end of the last call of `steps` leaves open
+        self.conclusion: list[str] = []
 
     @property
     def layout(self) -> Layout:
@@ -245,7 +247,7 @@ class Trainer:
                 record = self._validate(record)
                 stopped = stop is not None and stop() and not last
             if last:
-                record = self._conclude(record)
+                self.conclusion = self._conclude(record)
             yield record
         self.use_best()
 
@@ -358,10 +360,10 @@ class Trainer:
             events=record.events + events,
         )
 
-    def _conclude(self, record: Iteration) -> Iteration:
-        """Add what is to be said of the end of a training."""
+    def _conclude(self, record: Iteration) -> list[str]:
+        """What is to be said of the end of a training."""
         with self.at_best():
-            events = concluding_events(
+            return concluding_events(
                 self.potential,
                 self.grid,
                 self.systems,
@@ -370,7 +372,6 @@ class Trainer:
                 self._simulations.densities,
                 self._numbers,
             )
-        return replace(record, events=record.events + events)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, except the stored frames."""
