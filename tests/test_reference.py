@@ -1,0 +1,88 @@
+"""References of the prior: what they are parametrised by, and which of them the evidence takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diffsim.knots import Grid, knot_values
+from diffsim.optimizers.prior import Prior
+from diffsim.optimizers.reference import (
+    ATTRACTION,
+    PRIOR,
+    SPREAD,
+    MieFamily,
+    Reference,
+    mie,
+)
+from diffsim.potentials import Mie
+
+KT = 0.8
+GRID = Grid(("A", "B"), "lj", 2.5, (0.85, 0.8, 0.9), 300)
+CONTACT = np.array([0.97, 0.92, 1.01])
+
+
+def test_a_mie_potential_is_that_of_the_learned_form():
+    grid = Grid(("A",), "lj", 2.5, (0.85,), 300)
+    model = Mie(["A"], 2.5, epsilon=1.3, sigma=1.02, n=14, m=6)
+    expected = knot_values(model, grid).detach().numpy()[0]
+    found = mie(grid.distances(0), np.array([1.3, 1.02, 14.0, 6.0]), 2.5)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert found[-1] == 0.0
+
+
+def test_the_middle_of_the_prior_is_kt_at_contact():
+    """Lennard-Jones of the depth kT, whose energy is kT where the first potential is kT."""
+    values = MieFamily.of(GRID, KT, CONTACT).energies(1)[0]
+    for pair, contact in enumerate(CONTACT):
+        r = GRID.distances(pair)
+        shift = mie(np.array([2.5]), np.array([KT, 1.0, 12.0, 6.0]), 1e9)[0]
+        assert np.interp(contact, r, values[pair]) == pytest.approx(KT, abs=abs(shift) + 0.02)
+        assert values[pair].min() == pytest.approx(-KT, abs=0.05)
+
+
+def test_tangents_are_the_derivatives_and_centre_is_where_the_prior_is():
+    """A step of one coordinate by kT is one standard deviation of its parameter."""
+    family = MieFamily.of(GRID, KT, CONTACT).moved(KT * 0.3 * np.ones(9))
+    assert family.theta == pytest.approx(PRIOR + 0.3 * SPREAD * np.ones((3, 1)))
+    reference = family.reference(2)
+    assert reference.values.shape == (2, 3, 300) and not reference.values[1].any()
+    assert reference.centre == pytest.approx(np.full(9, -0.3 * KT))
+    step = 1e-4 * KT
+    for k in range(9):
+        coordinates = step * np.eye(9)[k]
+        change = reference.at(coordinates) - reference.at(-coordinates)
+        expected = reference.tangents[:, k] * 2 * step
+        seen = np.abs(reference.values.ravel()) < 5 * KT
+        assert change.ravel()[seen] == pytest.approx(expected[seen], rel=2e-2, abs=1e-6)
+    # of its own pair only, and of the first part only
+    assert not reference.tangents[900:].any()
+    assert not reference.tangents[300:900, :3].any()
+
+
+def test_parameters_stay_where_they_make_sense():
+    family = MieFamily.of(GRID, KT, CONTACT).moved(np.full(9, 1e6))
+    assert family.theta[:, 2].max() == 40.0 and np.isfinite(family.energies(1)).all()
+    assert MieFamily.of(GRID, KT, CONTACT).moved(np.full(9, -1e6)).theta[:, 2].min() > ATTRACTION
+
+
+def test_a_theory_may_be_wrong_along_smooth_functions_and_a_given_potential_not():
+    start = MieFamily.of(GRID, KT, CONTACT).energies(1)
+    prior = Prior.of(GRID, start, KT, 0.12, {"hnc": start[0] + 0.1, "given": start[0]})
+    theory, given, family = prior.references()
+    assert [each.name for each in (theory, given, family)] == ["hnc", "given", "mie"]
+    assert given.tangents.shape[1] == 0 and np.array_equal(given.at(np.zeros(0)), given.values)
+    # the standard deviation is half of kT everywhere but at the cutoff, where it is zero
+    spread = KT * np.sqrt((theory.tangents**2).sum(axis=1)).reshape(3, 300)
+    assert spread[:, 100] == pytest.approx(np.full(3, 0.5 * KT), rel=0.1)
+    assert np.abs(spread[:, -1]).max() < 1e-9
+    coordinates = np.ones(theory.tangents.shape[1])
+    change = (theory.at(coordinates) - theory.values).ravel()
+    assert change == pytest.approx(theory.tangents.sum(axis=1))
+
+
+def test_without_anchors_the_first_potential_is_one():
+    start = MieFamily.of(GRID, KT, CONTACT).energies(1) + 0.05
+    first, _ = Prior.of(GRID, start, KT, 0.12, None).references()
+    assert isinstance(first, Reference) and first.name == "start"
+    assert np.array_equal(first.values, start)
