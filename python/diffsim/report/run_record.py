@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from diffsim.report.run_files import (
     read_metrics,
 )
 from diffsim.report.system_record import SystemRecord, averages_of_frames, system_record
-from diffsim.simulation import Frames
+from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
+from diffsim.targets import RDF
 from diffsim.training.config import Config, load_config
 from diffsim.training.fine_bins import as_trained
 from diffsim.training.systems import load_systems
@@ -176,7 +177,10 @@ def read_run(path: Path) -> RunRecord:
     records = read_metrics(path)
     species, cutoff = _species_and_cutoff(config)
     systems = separate(as_trained(given, config, cutoff), config.gradient, cutoff)
-    trained = [system for system in systems if not system.validation]
+    lengths = checkpoint.get("lengths", {})
+    trained = [
+        _compared(system, lengths.get(system.name)) for system in systems if not system.validation
+    ]
     tests = [system for system in systems if system.validation]
     # runs of earlier versions kept every piece
     kept = [n for n, record in enumerate(records) if record.get("accepted", True)][-1]
@@ -229,6 +233,17 @@ def read_run(path: Path) -> RunRecord:
         systems=described,
         potential=_potential(path, config, checkpoint, frames),
     )
+
+
+def _compared(system: System, lengths: Sequence[int] | None) -> System:
+    """A system whose g(r) end where the simulation compared them, at half of its box."""
+    if lengths is None or len(lengths) != len(system.targets):
+        return system
+    targets = [
+        target.first(length) if isinstance(target, RDF) else target
+        for target, length in zip(system.targets, lengths, strict=True)
+    ]
+    return replace(system, targets=targets)
 
 
 def _species_and_cutoff(config: Config) -> tuple[Sequence[str], float]:

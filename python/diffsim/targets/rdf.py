@@ -128,7 +128,11 @@ class RDF:
         """The same up to a distance: bins that end beyond it are left out; all are kept where fewer
         than three would be left."""
         kept = int(np.sum(self.edges[1:] <= reach))
-        if kept == len(self.r) or kept < FEWEST_POINTS:
+        return self if kept < FEWEST_POINTS else self.first(kept)
+
+    def first(self, kept: int) -> RDF:
+        """The same with the first bins only."""
+        if kept >= len(self.r):
             return self
         return replace(
             self,

@@ -387,6 +387,7 @@ class Trainer:
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
+            "lengths": {s.name: [len(t.values) for t in s.targets] for s in self.systems},
             "tolerances": [ensemble.tolerance for ensemble in self.ensembles],
             "validation": self.validation.state_dict(),
         }
