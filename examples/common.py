@@ -168,13 +168,15 @@ class Run:
         inner = min(float(target.r[np.argmax(target.g > SEEN)]) for target in targets)
         return inner, float(self.potential.cutoff)
 
-    def fresh(self, system: SystemConfig, **variables: float) -> Frames:
+    def fresh(self, system: SystemConfig, reach: float | None = None, **variables: float) -> Frames:
         """Frames of a new simulation of one of the systems with the learned potential.
 
-        Variables of the script may be set beside those of the system.
+        Its g(r) is that of the first target's bins, or of those that end at `reach`, where the
+        target goes beyond half of the box.  Variables of the script may be set beside those of the
+        system.
         """
         grid, _ = choose_grid(self.potential, 1e-4)
-        targets = rdfs(system)
+        targets = [target if reach is None else target.within(reach) for target in rdfs(system)]
         described = System(
             script=system.script,
             temperature=system.temperature,
