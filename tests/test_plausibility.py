@@ -18,9 +18,11 @@ from diffsim.training.plausibility import (
     floated,
     high_pressure,
     largest_deviation,
+    misfit,
     misfits,
     still_falls,
     stretched,
+    undetermined_pressure,
     without_well,
 )
 from diffsim.training.progress import Progress
@@ -47,6 +49,22 @@ def test_a_density_that_floats():
 def test_pressures(units, pressure, ideal, said):
     words = high_pressure("a", units, pressure, ideal)
     assert words is None if said is None else said in words
+
+
+def test_a_pressure_that_the_targets_leave_open():
+    """A quarter of that of an ideal gas is worth a word."""
+    assert undetermined_pressure("a", 500.0, 60.0, 246.0) is None
+    words = undetermined_pressure("a", 500.0, 330.0, 246.0)
+    assert "pressure of system 'a' to better than 3.3e+02 (it is 500 now)" in words
+    assert "'pressure: ...'" in words
+
+
+def test_a_misfit_in_words():
+    assert misfit(0.0, 0.0, 0.0) is None
+    words = misfit(0.002, 0.004, 0.0)
+    assert "0.002 in every bin by itself and 0.004 contact distances in r" in words
+    assert "many bins together" not in words
+    assert "0.01 in many bins together" in misfit(0.0, 0.0, 0.01)
 
 
 def test_potentials_without_a_well():

@@ -439,3 +439,28 @@ def test_molecules_of_topologies(tmp_path):
     universe.add_TopologyAttr("molnums", [7, 7])
     with pytest.raises(InputError, match="by its molecule numbers the trajectory is one molecule"):
         molecules_of(universe, ("1", "2"), "types")
+
+
+def test_a_g_of_r_up_to_half_of_a_box():
+    r = 0.05 * (0.5 + np.arange(100))
+    whole = RDF(r, np.ones(100), ("A", "B"), error=0.1 * r, bin_weights=r, atoms=500, norm="N")
+    cut = whole.within(2.51)
+    # the bin that ends at 2.5 is the last one
+    assert cut.edges[-1] == pytest.approx(2.5) and len(cut.g) == 50
+    assert np.array_equal(cut.error, 0.1 * r[:50]) and np.array_equal(cut.bin_weights, r[:50])
+    assert (cut.atoms, cut.norm, cut.pair) == (500, "N", ("A", "B"))
+    assert whole.within(5.0) is whole and whole.first(200) is whole
+    # nothing that could be compared: left to the error that says so
+    assert whole.within(0.1) is whole
+
+
+def test_what_is_known_of_the_errors_of_a_g_of_r():
+    r = 0.05 * (0.5 + np.arange(100))
+    g = np.linspace(0.0, 1.0, 100)
+    unknown, box, experiment = (
+        RDF(r, g, ("A", "A"), atoms=atoms, norm=norm)
+        for atoms, norm in ((None, None), (1000, "N-1"), (np.inf, None))
+    )
+    assert unknown.common_error(500) == pytest.approx(g / 500)
+    assert not box.common_error(500).any() and not experiment.common_error(500).any()
+    assert box.from_frames and not unknown.from_frames and not experiment.from_frames

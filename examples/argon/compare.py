@@ -3,9 +3,9 @@
     python compare.py RUN [RUN ...] [--figure comparison.png]
 
 Prints the well of each potential with the standard deviation that the training leaves of the
-potential, and pressures of fresh simulations: at 85 K, where the g(r) was measured, and at 120 K and
-the density of the liquid there, where nothing was learned.  The exit status is 1 if a well is
-outside of what is known of argon, or a pressure that was a target is missed by more than two errors.
+potential, and pressures of fresh simulations: at 85 K, where the g(r) was measured, and at 120 K
+and the density of the liquid there, where nothing was learned.  The exit status is 1 if a well is
+outside of what is known of argon, or a pressure that was a target is missed by two errors.
 """
 
 import argparse
