@@ -53,7 +53,7 @@ def test_fluids_that_are_none_of_mie_start_from_the_theory(fluid, tmp_path):
 
 
 def test_what_is_asked_for_is_what_it_starts_from(tmp_path):
-    potential, first = started(tmp_path, "lj/target.csv", "potential")
+    _, first = started(tmp_path, "lj/target.csv", "potential")
     assert list(first.anchors) == ["given"] and first.events == []
     as_it_is = knot_values(BSpline(["A"], 2.5), GRID).detach().numpy()
     assert np.array_equal(first.anchors["given"](GRID), as_it_is)

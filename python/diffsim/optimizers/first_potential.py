@@ -23,6 +23,7 @@ from diffsim.optimizers.start import (
     FIT_ITERATIONS,
     KNOTS,
     WALL,
+    cover,
     fit_hypernetted_chain,
     fit_mean_force,
     hypernetted_chain,
@@ -141,6 +142,7 @@ def _mie(
 def _fit_mie(potential: Any, parameters: MieParameters, kt: float) -> None:
     """Fit a potential, or its part at the reference temperature, to a Mie potential."""
     inner = WALL * parameters.sigma
+    cover(potential, [inner])
     grid = Grid(tuple(potential.species), potential.units, potential.cutoff, (inner,), KNOTS)
     values = parameters.energy(grid.distances(0), grid.cutoff)[None, :]
     (first, _), *others = linear_parts(potential, [])

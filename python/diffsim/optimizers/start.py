@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
@@ -244,6 +245,7 @@ def _fit_curves(
             inner[pair] = WALL * min(
                 float(target.r[_first_seen(target, potential.cutoff)]) for target, _, _ in known
             )
+    cover(potential, inner)
     grid = Grid(species, potential.units, potential.cutoff, tuple(inner), KNOTS)
     values, weights = _average(grid, curves)
     if not weights.any():
@@ -263,6 +265,14 @@ def _fit_curves(
     for part, _ in others:
         fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
     return has_structure
+
+
+def cover(potential: Any, inner: Sequence[float]) -> None:
+    """Let the knots of B-splines begin where the data of a pair do, if they begin beyond that."""
+    for module in potential.modules() if isinstance(potential, torch.nn.Module) else ():
+        place = getattr(module, "cover", None)
+        if place is not None:
+            place(min(inner) / WALL, min(inner))
 
 
 Curve = tuple[RDF, float, Array | float]

@@ -10,6 +10,8 @@ from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
 from diffsim.potentials.options import check_count, check_number
 
+MARGIN = 1.1  # first knots, within which pairs are not seen where knots are well placed
+
 
 class BSpline(PairPotential):
     """Cubic B-spline on uniform knots, one set of coefficients per pair of species.
@@ -33,7 +35,7 @@ class BSpline(PairPotential):
         Number of knots from ``inner`` to ``cutoff``, both included; at least 4.
     inner
         First knot, in distance units, 0 <= inner < cutoff: the shortest distance with data, or
-        somewhat below it. 0.3 of the cutoff by default.
+        somewhat below it. By default 0.3 of the cutoff, or less where a training has data there.
 
     Attributes
     ----------
@@ -61,10 +63,29 @@ class BSpline(PairPotential):
             raise InputError(
                 f"inner must be at least 0 and below the cutoff of {self.cutoff}; found {inner}."
             )
+        self.is_placed = inner is not None
         self.spacing = (self.cutoff - self.inner) / self.n_intervals
         self.coefficients = torch.nn.Parameter(
             torch.zeros(self.n_pairs, self.n_intervals - 1, dtype=torch.float64)
         )
+
+    @torch.jit.unused
+    def cover(self, seen: float, wall: float) -> None:
+        """Let the knots begin at a wall, if pairs are seen where they begin and nobody placed them.
+
+        Below the first knot the energy is a straight line, which must not be where pairs are. The
+        energies change: fit them anew.
+
+        Parameters
+        ----------
+        seen
+            The smallest distance at which there are pairs.
+        wall
+            Where the knots begin then.
+        """
+        if not self.is_placed and seen < MARGIN * self.inner:
+            self.inner = wall
+            self.spacing = (self.cutoff - self.inner) / self.n_intervals
 
     def pair_energy(self, r: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Energy of a pair inside the cutoff; see ``PairPotential.pair_energy``."""
