@@ -256,7 +256,17 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 # ---- the table -----------------------------------------------------------------------------------
 
 GOOD = Result(
-    "lj", 1, 0, rms=0.004, uncertainty=0.005, first_loss=10.0, last_loss=1.0, md_steps=20_000
+    "lj",
+    1,
+    0,
+    rms=0.004,
+    uncertainty=0.005,
+    first_loss=10.0,
+    last_loss=1.0,
+    first_mse=1e-3,
+    last_mse=3e-5,
+    noise=3e-5,
+    md_steps=20_000,
 )
 
 
@@ -277,7 +287,7 @@ def test_cases_are_in_the_order_of_the_registry():
 
 def test_the_summary_names_who_does_not_keep_the_promises():
     silent = replace(GOOD, case="lj_noise", rms=0.02)
-    worse = replace(GOOD, case="dimers", last_loss=11.0, said=("A word.",), rms=0.02)
+    worse = replace(GOOD, case="dimers", last_mse=1.1e-3, said=("A word.",), rms=0.02)
     broken = Result("six", 1, 1, message="Error: no memory")
     flat = replace(GOOD, case="triple", well=(0.80, 1.1), true_well=(1.0, 1.1))
     missed = replace(GOOD, case="mw", rms=None, pressure=500.0, pressure_error=30.0)
@@ -287,15 +297,18 @@ def test_the_summary_names_who_does_not_keep_the_promises():
     assert "not met" in lines[0]
     rest = dict(line.split(": ", 1) for line in lines[1:])
     assert rest["Beyond 3 times the claim without a word"] == "lj_noise seed 1 (4.0)"
-    assert rest["Last loss above the first"] == "dimers seed 1 (10 -> 11)"
+    assert rest["Worse at the end than at the beginning"] == "dimers seed 1 (0.001 -> 0.0011)"
     assert rest["Failed"] == "six seed 1: Error: no memory"
     assert rest["Well deeper or shallower than the goal"] == "triple seed 1 (-20.0%, goal 10%)"
     assert "mw seed 1 (+500)" in rest["Pressure, a target, missed by more than 3 errors"]
 
 
-def test_a_loss_that_is_no_number_is_worse():
-    assert table.is_worse(replace(GOOD, last_loss=None))
+def test_what_is_worse_at_the_end():
+    assert table.is_worse(replace(GOOD, last_mse=None))
     assert not table.is_worse(GOOD)
+    # a start that is as good as the noise cannot be beaten
+    assert not table.is_worse(replace(GOOD, first_mse=2e-5))
+    assert table.is_worse(replace(GOOD, first_mse=2e-5, last_mse=7e-5))
     assert not table.is_worse(Result("lj", 1, 1))
 
 

@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,11 @@ class Result:
         Root mean square deviation of g(r) there from the undamaged one, of all pairs.
     well, true_well
         Depth and distance of the minimum of the first pair's potential.
-    first_loss, last_loss, md_steps, iterations
+    first_loss, last_loss
+        Of the first iteration, and of the last one whose step was not undone.
+    first_mse, last_mse, noise
+        Of the same iterations, mean square deviations of g(r), and what noise adds to the last one.
+    md_steps, iterations
         Of the metrics.
     said
         Notes that the command printed from its last iteration on; see `notes`.
@@ -78,6 +82,9 @@ class Result:
     true_well: tuple[float, float] | None = None
     first_loss: float | None = None
     last_loss: float | None = None
+    first_mse: float | None = None
+    last_mse: float | None = None
+    noise: float | None = None
     md_steps: int | None = None
     iterations: int = 0
     said: tuple[str, ...] = ()
@@ -106,11 +113,15 @@ def judge(case: Case, seed: int, folder: Path) -> Result:
         return Result(case.name, seed, **found)
     run = Run(folder / "run")
     last = run.metrics[-1]
+    kept = [record for record in run.metrics if record.get("accepted", True)][-1]
     found |= {
         "uncertainty": finite(last["optimizer"].get("uncertainty")),
         "chi_square": finite(last["optimizer"].get("chi_square")),
         "first_loss": finite(run.metrics[0]["loss"]),
-        "last_loss": finite(last["loss"]),
+        "last_loss": finite(kept["loss"]),
+        "first_mse": finite(mean_over_curves(run.metrics[0], "rdf_mse")),
+        "last_mse": finite(mean_over_curves(kept, "rdf_mse")),
+        "noise": finite(mean_over_curves(kept, "noise")),
         "md_steps": run.md_steps,
         "iterations": len(run.metrics),
     }
@@ -126,6 +137,11 @@ def judge(case: Case, seed: int, folder: Path) -> Result:
     if not case.shift:  # larger atoms have another pressure, which nobody measured
         found |= deviations(fluid, fresh(run, fluid, seed))
     return Result(case.name, seed, **found)
+
+
+def mean_over_curves(record: Mapping[str, Any], key: str) -> float:
+    """Mean of a number of every g(r) in an iteration."""
+    return float(np.mean([value for s in record["systems"].values() for value in s[key]]))
 
 
 def compared(

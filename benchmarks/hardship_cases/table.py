@@ -77,8 +77,8 @@ def summary(runs: Sequence[Result]) -> list[str]:
         f"Pressure, a target, missed by more than {TOO_FAR:g} errors": [
             f"{name(run)} ({run.pressure:+.3g})" for run in runs if misses_pressure(run)
         ],
-        "Last loss above the first": [
-            f"{name(run)} ({run.first_loss:.2g} -> {run.last_loss:.2g})"
+        "Worse at the end than at the beginning": [
+            f"{name(run)} ({run.first_mse:.2g} -> {run.last_mse:.2g})"
             for run in runs
             if is_worse(run)
         ],
@@ -123,10 +123,13 @@ def misses_pressure(run: Result) -> bool:
 
 
 def is_worse(run: Result) -> bool:
-    """Whether a run ended with more loss than it began with."""
-    if run.first_loss is None:
+    """Whether a run ended with g(r) further off than it began with, beyond noise.
+
+    The losses are in units of errors, which become smaller with longer pieces: they do not compare.
+    """
+    if run.first_mse is None or run.noise is None:
         return False
-    return run.last_loss is None or run.last_loss > run.first_loss
+    return run.last_mse is None or run.last_mse > max(run.first_mse, 2.0 * run.noise)
 
 
 def well_error(run: Result) -> float:
