@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from diffsim.errors import InputError
@@ -84,7 +85,7 @@ def test_defaults(folder):
         "device": "cpu",
     }
     assert (config.optimizer.name, config.optimizer.options) == ("gauss-newton", {})
-    assert (config.start, config.iterations, config.tolerance, config.seed) == ("hnc", 10, 1e-4, 1)
+    assert (config.start, config.iterations, config.tolerance, config.seed) == ("mie", 10, 1e-4, 1)
 
 
 def test_everything_given(folder):
@@ -231,7 +232,7 @@ def test_one_sentence_for_each_problem(folder, old, new, words):
         ("iterations: 1.5", ["iterations should be a valid integer", "1.5 was found"]),
         ("seed: -1", ["seed should be greater than or equal to 0", "-1 was found"]),
         ("tolerance: 2", ["tolerance should be less than 1", "2 was found"]),
-        ("start: here", ["start should be 'pmf', 'hnc' or 'potential'", "'here' was found"]),
+        ("start: here", ["start should be 'mie', 'hnc', 'pmf' or 'potential'", "'here' was found"]),
         ("optimizer: adm", ["optimizer.name should be gauss-newton, ibi", "AdamW", "'adm' was"]),
         ("optimizer: optimizer", ["optimizer.name should be gauss-newton, ibi"]),
         ("optimizer: {lr: 1}", ["optimizer.name is missing"]),
@@ -274,3 +275,13 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path / "config.yaml")
+
+
+def test_an_error_and_a_smearing_of_a_curve(folder):
+    text = MINIMAL.replace("rdf: rdf.csv", "rdf: rdf.csv, error: 0.02, smearing: 0.1")
+    target = load(folder, text).systems[0].targets[0].load()
+    assert np.array_equal(target.error, np.full(len(target.g), 0.02)) and target.smearing == 0.1
+    rows = zip(target.r, target.g, strict=True)
+    (folder / "known.csv").write_text("\n".join(f"{a},{b},0.01" for a, b in rows))
+    with pytest.raises(InputError, match="has a column of errors, and 'error: 0"):
+        load(folder, text.replace("rdf.csv", "known.csv")).systems[0].targets[0].load()

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
+from diffsim.simulation.frames import Frames
 from diffsim.targets import RDF, range_weights, rebin_matrix, write_rdf
+from diffsim.targets.rdf_bins import smearing_matrix
 from diffsim.targets.trajectory import (
     bin_edges,
     frames_of,
@@ -464,3 +466,43 @@ def test_what_is_known_of_the_errors_of_a_g_of_r():
     assert unknown.common_error(500) == pytest.approx(g / 500)
     assert not box.common_error(500).any() and not experiment.common_error(500).any()
     assert box.from_frames and not unknown.from_frames and not experiment.from_frames
+
+
+def test_a_smeared_curve_is_that_of_a_gaussian_of_the_distance():
+    """A peak becomes wider by the smearing, a constant stays, and the ends are no special case."""
+    edges = 0.02 * np.arange(201)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    matrix = smearing_matrix(edges, 0.05)
+    assert matrix.sum(axis=1) == pytest.approx(np.ones(200))
+    peak = np.exp(-0.5 * ((centres - 2.0) / 0.1) ** 2)
+    wider = np.hypot(0.1, 0.05)
+    expected = 0.1 / wider * np.exp(-0.5 * ((centres - 2.0) / wider) ** 2)
+    assert matrix @ peak == pytest.approx(expected, abs=6e-3)
+    assert np.array_equal(smearing_matrix(edges, 0.0), np.eye(200))
+
+
+def test_the_simulation_is_smeared_as_the_target_is():
+    r = 0.05 * (0.5 + np.arange(60))
+    plain = RDF(r, np.ones(60), ("A", "A"))
+    smeared = RDF(r, np.ones(60), ("A", "A"), smearing=0.04)
+    pairs = np.random.default_rng(1).poisson(50.0, (4, 1, 60)).astype(float)
+    found = Frames(
+        counts=np.zeros((4, 1, 3)),
+        virial=np.zeros((4, 1, 3)),
+        distances=pairs,
+        bin_width=0.05,
+        atoms=np.array([100]),
+        pairs=np.array([4950]),
+        volume=np.full(4, 150.0),
+        energy=np.zeros(4),
+        pressure=np.zeros(4),
+        temperature=np.ones(4),
+        pressure_unit=1.0,
+    )
+    matrix = smearing_matrix(plain.edges, 0.04)
+    assert smeared.observe(found, ["A"]) == pytest.approx(plain.observe(found, ["A"]) @ matrix.T)
+    assert smeared.gather(found.edges, ["A"]) == pytest.approx(
+        matrix @ plain.gather(found.edges, ["A"])
+    )
+    with pytest.raises(InputError, match="smearing that is a distance"):
+        RDF(r, np.ones(60), ("A", "A"), smearing=-1.0)

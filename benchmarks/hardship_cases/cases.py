@@ -81,8 +81,12 @@ CASES = {
         Case("lj_scaled", "g times 0.998", damage=scaled(0.998)),
         Case("lj_tail", "g times 1 - 1/400", damage=scaled(1.0 - 1.0 / 400.0)),
         Case("lj_shifted", "r shifted by half a bin (0.01)", damage=shifted(0.01), shift=0.01),
-        # to the data the potential of softer atoms, as nothing says that it is smeared
-        Case("lj_smeared", "smeared over one bin (0.02)", damage=smeared(0.02)),
+        Case(
+            "lj_smeared",
+            "smeared over one bin (0.02), declared",
+            damage=smeared(0.02),
+            target={"smearing": 0.02},
+        ),
         Case("lj_noise", "noise 0.01, errors not given", damage=noisy(0.01)),
         Case("lj_noise_known", "noise 0.03, errors given", damage=noisy(0.03, known=True)),
         Case("lj_dense", "box 2 % too dense", variables={"density": 0.714}),

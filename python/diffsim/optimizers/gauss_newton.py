@@ -63,6 +63,7 @@ MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
+HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far behind is left out
 CLEARLY = 3.0  # of the logarithm of the evidence
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
@@ -117,6 +118,7 @@ class GaussNewton:
         self._discrepancies: dict[str, Discrepancy] = {}  # found last, by the reference's name
         self._theta: Array | None = None  # of the Mie reference
         self._reference: str | None = None  # that was chosen last
+        self._beaten: set[str] = set()  # references that are no longer compared
         self._deviation = np.inf  # mean square of the residuals of curves, in the last update
         self._stalled = False  # whether it once stopped falling
         self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
@@ -220,7 +222,7 @@ class GaussNewton:
             self._start = self._prior = self._theta = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
             self._discrepancies, self._reference = {}, None
-            self._deviation, self._stalled = np.inf, False
+            self._deviation, self._stalled, self._beaten = np.inf, False, set()
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -255,7 +257,7 @@ class GaussNewton:
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         solutions = []
         for reference in self._prior.references():
-            if chosen not in (None, reference.name):
+            if chosen not in (None, reference.name) or reference.name in self._beaten:
                 continue
             design = Design.of(self._prior.basis, reference.tangents, len(values), grid)
             models = [
@@ -296,6 +298,10 @@ class GaussNewton:
             ),
         )
         self._reference = best.reference.name
+        beaten = best.alternatives.log_evidence - HOPELESS
+        self._beaten |= {
+            each.reference.name for each in solutions if each.alternatives.log_evidence < beaten
+        }
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
@@ -389,6 +395,7 @@ class GaussNewton:
             "theta": self._theta,
             "anchors": self._anchors,
             "reference": self._reference,
+            "beaten": sorted(self._beaten),
             "deviation": self._deviation,
             "stalled": self._stalled,
             "trust": self._trust.state_dict(),
@@ -404,6 +411,7 @@ class GaussNewton:
         self._theta = state["theta"]
         self._anchors = state["anchors"]
         self._reference = state["reference"]
+        self._beaten = set(state["beaten"])
         self._deviation, self._stalled = state["deviation"], state["stalled"]
         self._trust.load_state_dict(state["trust"])
         self._grid = None

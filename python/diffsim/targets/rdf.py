@@ -14,7 +14,7 @@ from diffsim.errors import InputError
 from diffsim.species import species_pairs
 from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
-from diffsim.targets.rdf_bins import bin_edges, rebin_matrix
+from diffsim.targets.rdf_bins import bin_edges, rebin_matrix, smearing_matrix
 from diffsim.targets.rdf_curve import check_error, check_kind, in_order, tail_note, without_floor
 from diffsim.targets.rdf_file import Norm, check_box, read_box
 
@@ -64,6 +64,9 @@ class RDF:
     norm : {'N-1', 'N'}, optional
         Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
         rdf, or as N^2, as in GROMACS and VOTCA. None: not known.
+    smearing : float
+        Standard deviation of the Gaussian of the distance that ``g`` was smeared with, as by the
+        resolution of a measurement; the simulation's g(r) is smeared alike. Unit of length.
     notes : tuple of str
         What was done to the points of a file, or what is strange in them; a training says it.
 
@@ -81,6 +84,7 @@ class RDF:
     bin_weights: FloatArray | None = None
     atoms: float | Mapping[str, float] | None = None
     norm: Norm | None = None
+    smearing: float = 0.0
     notes: tuple[str, ...] = ()
     edges: FloatArray = field(init=False, repr=False)
     """Edges of the bins that ``r`` are the centres of, (n + 1,), unit of length, from >= 0 up.
@@ -116,6 +120,11 @@ class RDF:
         ):
             raise InputError(
                 f"{name} needs bin weights that are finite, not negative and not all zero."
+            )
+        if not (np.isfinite(self.smearing) and self.smearing >= 0.0):
+            raise InputError(
+                f"{name} needs a smearing that is a distance, zero or more, but {self.smearing} "
+                "was given."
             )
         check_box(self.atoms, self.norm, self.pair, name)
         _check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
@@ -286,12 +295,15 @@ class RDF:
             pairs were not counted up to the last edge.
         """
         rebin = rebin_matrix(frames.edges, self.edges)
-        return frames.rdf(self._pair_index(species), rebin, self.edges)
+        series = frames.rdf(self._pair_index(species), rebin, self.edges)
+        return series @ smearing_matrix(self.edges, self.smearing).T if self.smearing else series
 
     def gather(self, edges: FloatArray, species: Sequence[str]) -> FloatArray:
         """Matrix from the g(r) of all pairs in recorded bins to the target's bins, (n, P B)."""
         share = rebin_matrix(edges, self.edges) * np.diff(edges**3)
         share /= np.diff(self.edges**3)[:, None]
+        if self.smearing:
+            share = smearing_matrix(self.edges, self.smearing) @ share
         n_bins = len(edges) - 1
         matrix = np.zeros((len(self.g), len(species_pairs(len(species))) * n_bins))
         first = self._pair_index(species) * n_bins

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtr
 
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray
@@ -82,6 +83,34 @@ def range_weights(r: FloatArray, ranges: Sequence[tuple[float, float, float]]) -
         weights[inside] = weight
         taken |= inside
     return weights
+
+
+def smearing_matrix(edges: FloatArray, width: float) -> FloatArray:
+    r"""Matrix that smears a curve over its bins with a Gaussian of the distance.
+
+    .. math:: S_{bc} \propto \Phi\left(\frac{R_{c+1} - r_b}{w}\right)
+        - \Phi\left(\frac{R_c - r_b}{w}\right)
+
+    with the centres r of the bins and the normal distribution :math:`\Phi`, cut off at three widths
+    w, and rows that add up to one: a curve that is one everywhere stays so.
+
+    Parameters
+    ----------
+    edges : (n + 1,) array
+        Edges R of the bins, increasing, unit of length.
+    width : float
+        w, unit of length; 0 leaves curves as they are.
+
+    Returns
+    -------
+    (n, n) array
+    """
+    if width == 0.0:
+        return np.eye(len(edges) - 1)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    places = np.clip((edges[None, :] - centres[:, None]) / width, -3.0, 3.0)
+    shares = np.diff(ndtr(places), axis=1)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def rebin_matrix(fine_edges: FloatArray, edges: FloatArray) -> FloatArray:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from diffsim.errors import InputError
 from diffsim.targets import (
     MSD,
     RDF,
@@ -48,7 +50,10 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 """Functions of time that a file, a species and a weight say all of."""
 
 BESIDE = {
-    "rdf": {"pair", "weight", "range", "bin_weights", "atoms", "norm", "columns"},
+    "rdf": {
+        *("pair", "weight", "range", "bin_weights", "atoms", "norm", "columns"),
+        *("error", "smearing"),
+    },
     "coordination": {"pair", "distance", "error", "weight"},
     **{name: {"species", "weight", "range"} for name in CURVES},
     "diffusion": {"species", "between", "error", "weight"},
@@ -108,7 +113,13 @@ class TargetConfig(Section):
         default=None, description="the distance within which neighbours are counted"
     )
     error: Positive | None = Field(
-        default=None, description="the standard error of the number (by default it is exact)"
+        default=None,
+        description="the standard error of the number (by default it is exact), or of every value "
+        "of a g(r) whose file has none",
+    )
+    smearing: Positive | None = Field(
+        default=None,
+        description="the standard deviation in r of the resolution that g(r) was measured with",
     )
     weight: Positive = Field(default=1.0, description="the weight among all targets")
     range: Range | None = Field(
@@ -185,6 +196,10 @@ class TargetConfig(Section):
                 norm=self.norm,
                 columns=self.columns,
             )
+            if self.error is not None:
+                target = _with_error(target, self.error, str(self.rdf))
+            if self.smearing is not None:
+                target = replace(target, smearing=self.smearing)
             if self.bin_weights is None:
                 return target
             return replace(target, bin_weights=range_weights(target.r, self.bin_weights))
@@ -199,3 +214,13 @@ class TargetConfig(Section):
                 self.coordination, self.error, self.weight, self.pair, self.distance
             )
         return NUMBERS[self.observable](getattr(self, self.observable), self.error, self.weight)
+
+
+def _with_error(target: RDF, error: float, path: str) -> RDF:
+    """The target with one error for all of its values."""
+    if target.error is not None:
+        raise InputError(
+            f"The RDF in '{path}' has a column of errors, and 'error: {error:g}' is given beside "
+            "it. Leave one of them out; 'columns: [1, 2]' leaves out the column."
+        )
+    return replace(target, error=np.full(len(target.g), error))
