@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 FEWEST_POINTS = 3
+NORM_OF_EXPERIMENT = 1e-3  # relative standard error
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +179,11 @@ class RDF:
         return all(number is not None and np.isfinite(number) for number in numbers)
 
     def common_error(self, atoms: int) -> FloatArray:
-        """g / N where the norm is not known, else zero, shape (n,)."""
-        return np.zeros_like(self.g) if self.norm_is_known else self.g / atoms
+        """Of the norm, shape (n,): g / N where the number of atoms or the way to count pairs is not
+        known, a thousandth of g for an experiment, which knows it no better, else zero."""
+        if not self.norm_is_known:
+            return self.g / atoms
+        return np.zeros_like(self.g) if self.from_frames else NORM_OF_EXPERIMENT * self.g
 
     @property
     def value_weights(self) -> FloatArray:
