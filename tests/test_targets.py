@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -467,6 +469,9 @@ def test_what_is_known_of_the_errors_of_a_g_of_r():
     assert not box.common_error(500).any()
     assert experiment.common_error(500) == pytest.approx(1e-3 * g)
     assert box.from_frames and not unknown.from_frames and not experiment.from_frames
+    # an experiment stays one in a box of the simulation's number of atoms
+    in_a_box = replace(experiment, atoms=864, norm="N-1")
+    assert not in_a_box.from_frames and in_a_box.common_error(500) == pytest.approx(1e-3 * g)
 
 
 def test_a_smeared_curve_is_that_of_a_gaussian_of_the_distance():

@@ -68,6 +68,9 @@ class RDF:
     smearing : float
         Standard deviation of the Gaussian of the distance that ``g`` was smeared with, as by the
         resolution of a measurement; the simulation's g(r) is smeared alike. Unit of length.
+    is_experiment : bool
+        Whether ``g`` was measured, even if it has been brought to the number of atoms of a
+        simulation; true where ``atoms`` is infinite.
     notes : tuple of str
         What was done to the points of a file, or what is strange in them; a training says it.
 
@@ -86,6 +89,7 @@ class RDF:
     atoms: float | Mapping[str, float] | None = None
     norm: Norm | None = None
     smearing: float = 0.0
+    is_experiment: bool = False
     notes: tuple[str, ...] = ()
     edges: FloatArray = field(init=False, repr=False)
     """Edges of the bins that ``r`` are the centres of, (n + 1,), unit of length, from >= 0 up.
@@ -128,6 +132,9 @@ class RDF:
                 "was given."
             )
         check_box(self.atoms, self.norm, self.pair, name)
+        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
+        measured = any(number is not None and np.isinf(number) for number in numbers)
+        object.__setattr__(self, "is_experiment", self.is_experiment or measured)
         _check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
         _check_curve(self.r, self.g, name)
         edges = bin_edges(self.r, name)
@@ -174,16 +181,15 @@ class RDF:
 
     @property
     def from_frames(self) -> bool:
-        """Whether the number of atoms is known and finite."""
-        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
-        return all(number is not None and np.isfinite(number) for number in numbers)
+        """Whether the number of atoms is known, and that of no experiment."""
+        return self.atoms is not None and not self.is_experiment
 
     def common_error(self, atoms: int) -> FloatArray:
         """Of the norm, shape (n,): g / N where the number of atoms or the way to count pairs is not
         known, a thousandth of g for an experiment, which knows it no better, else zero."""
         if not self.norm_is_known:
             return self.g / atoms
-        return np.zeros_like(self.g) if self.from_frames else NORM_OF_EXPERIMENT * self.g
+        return (NORM_OF_EXPERIMENT if self.is_experiment else 0.0) * self.g
 
     @property
     def value_weights(self) -> FloatArray:
