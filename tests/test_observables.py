@@ -14,8 +14,9 @@ import pytest
 from diffsim import System, Trainer
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import fluid_of, linear_response
+from diffsim.gradients.linear_response import linear_response
 from diffsim.gradients.loss import loss, loss_gradient
+from diffsim.gradients.pair_fluctuations import fluid_of
 from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,14 @@ from diffsim.species import species_pairs
 from diffsim.targets.base import Fluctuation, Fluid, identity_average
 from diffsim.targets.columns import read_columns
 from diffsim.targets.rdf_bins import bin_edges, rebin_matrix, smearing_matrix
+from diffsim.targets.rdf_checks import (
+    FEWEST_POINTS,
+    check_curve,
+    check_points,
+    checked_pair,
+    checked_range,
+    readonly,
+)
 from diffsim.targets.rdf_curve import check_error, check_kind, in_order, tail_note, without_floor
 from diffsim.targets.rdf_file import Norm, check_box, read_box
 
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-FEWEST_POINTS = 3
 NORM_OF_EXPERIMENT = 1e-3  # relative standard error
 
 
@@ -101,12 +108,12 @@ class RDF:
     """
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pair", _checked_pair(self.pair))
+        object.__setattr__(self, "pair", checked_pair(self.pair))
         name = f"The RDF of the pair {self.pair[0]}-{self.pair[1]}"
         for key in ("r", "g", "error", "bin_weights"):
             values = getattr(self, key)
             if values is not None:
-                object.__setattr__(self, key, _readonly(values, key, name))
+                object.__setattr__(self, key, readonly(values, key, name))
         for key in ("g", "error", "bin_weights"):
             values = getattr(self, key)
             if values is not None and values.shape != self.r.shape:
@@ -135,8 +142,8 @@ class RDF:
         numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
         measured = any(number is not None and np.isinf(number) for number in numbers)
         object.__setattr__(self, "is_experiment", self.is_experiment or measured)
-        _check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
-        _check_curve(self.r, self.g, name)
+        check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
+        check_curve(self.r, self.g, name)
         edges = bin_edges(self.r, name)
         edges.flags.writeable = False
         object.__setattr__(self, "edges", edges)
@@ -255,12 +262,12 @@ class RDF:
             If the file cannot be read or its numbers are no RDF; the message names file and line.
         """
         path = Path(path)
-        pair = _checked_pair(pair)
+        pair = checked_pair(pair)
         names = {2: "r and g", 3: "r, g and the error of g"}
         table, lines = read_columns(path, names, columns)
         name = f"The RDF in '{path}'"
         if range is not None:
-            low, high = _checked_range(range)
+            low, high = checked_range(range)
             kept = (table[:, 0] >= low) & (table[:, 0] <= high)
             table, lines = table[kept], lines[kept]
             name = f"The RDF in '{path}', kept from r = {low:g} to {high:g},"
@@ -271,8 +278,8 @@ class RDF:
             check_error(r, g, error, path)
         check_kind(r, g, path)
         g, zeroed = without_floor(r, g)
-        _check_points(r, g, error, lambda i: f"Line {lines[i]} of '{path}'")
-        _check_curve(r, g, name)
+        check_points(r, g, error, lambda i: f"Line {lines[i]} of '{path}'")
+        check_curve(r, g, name)
         bin_edges(r, name)
         notes += zeroed + tail_note(r, g)
         in_file = read_box(path, pair)
@@ -361,71 +368,3 @@ def pair_index(pair: tuple[str, str], species: Sequence[str], name: str) -> int:
         )
     a, b = sorted(list(species).index(each) for each in pair)
     return species_pairs(len(species)).index((a, b))
-
-
-def _readonly(values: ArrayLike, key: str, name: str) -> FloatArray:
-    array = np.array(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise InputError(
-            f"{name} needs a one-dimensional array '{key}', but its shape is {array.shape}."
-        )
-    array.flags.writeable = False
-    return array
-
-
-def _checked_pair(pair: Sequence[str]) -> tuple[str, str]:
-    if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(s, str) and s for s in pair):
-        raise InputError(
-            f"The pair of an RDF must be the names of two species, like ('A', 'B'), but {pair!r} "
-            f"was given."
-        )
-    return (pair[0], pair[1])
-
-
-def _checked_range(bounds: tuple[float, float]) -> tuple[float, float]:
-    low, high = bounds
-    if not 0.0 <= low < high:
-        raise InputError(
-            f"The range of an RDF must be two distances, 0 <= smallest < largest, but "
-            f"({low}, {high}) was given."
-        )
-    return low, high
-
-
-def _check_points(
-    r: FloatArray, g: FloatArray, error: FloatArray | None, where: Callable[[int], str]
-) -> None:
-    """Raise an InputError that says ``where(i)`` the first point ``i`` with a bad value is."""
-    for column, values in (("r", r), ("g", g), ("error", error)):
-        if values is None:
-            continue
-        for i in np.flatnonzero(~np.isfinite(values))[:1]:
-            raise InputError(
-                f"{where(i)} has {column} = {values[i]}, but every value must be a finite number."
-            )
-        for i in np.flatnonzero(values < 0.0)[:1]:
-            raise InputError(
-                f"{where(i)} has {column} = {values[i]:g}, but no value of {column} may be "
-                f"negative."
-            )
-    for i in np.flatnonzero(np.diff(r) <= 0.0)[:1] + 1:
-        raise InputError(
-            f"{where(i)} has r = {r[i]:.10g} after r = {r[i - 1]:.10g}, but r must increase from "
-            f"each point to the next; sort the points and keep one curve only."
-        )
-    if error is not None:
-        for i in np.flatnonzero((error == 0.0) & (g > 0.0))[:1]:
-            raise InputError(
-                f"{where(i)} has an error of zero with g = {g[i]:g}, but an error may be zero only "
-                f"where g is zero; leave the column of errors out if they are not known."
-            )
-
-
-def _check_curve(r: FloatArray, g: FloatArray, name: str) -> None:
-    if r.size < FEWEST_POINTS:
-        raise InputError(f"{name} must have at least {FEWEST_POINTS} points, but it has {r.size}.")
-    if not np.any(g > 0.0):
-        raise InputError(
-            f"{name} is zero everywhere, so there is nothing to learn from it; check the columns "
-            f"of the file and the range."
-        )
