@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.fluctuations import (
+    posterior_covariance,
+    theoretical_covariance,
     with_variances_of_modes,
 )
 from diffsim.knots import Array, Grid
