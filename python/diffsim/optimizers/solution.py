@@ -29,6 +29,7 @@ from diffsim.optimizers.reference import STRIDE, Reference
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
 KNOWN_ERRORS, UNKNOWN_ERRORS = 5.0, 1.0  # logarithm of the odds against each part of a misfit
+SETTLED = 1e-3  # of a step: where the solution moves by less it is found
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FULL_TRUST = 0.55  # kT: standard deviation of a full step
@@ -162,15 +163,23 @@ def solve_about(
         return log_evidence(deviation, prior + data.covariance(discrepancy))
 
     total, discrepancy = present, first
+    before: Array | None = None
+    sought = not search
     # the error of the response depends on the step: iterate
     for iteration in range(NOISE_ITERATIONS):
         averages = of_averages(total - present)
         found = solved(averages, discrepancy)
-        if search and iteration == DISCREPANCY_AT:
+        moved = np.inf if before is None else float(np.linalg.norm(found.total - before))
+        settled = moved <= SETTLED * float(np.linalg.norm(found.total - present))
+        if not sought and (settled or iteration == DISCREPANCY_AT):
             expected = averages + known + found.amplitude * of_smooth
             discrepancy = most_probable(discrepancy, partial(evidence, expected), doubt, SWEEPS)
             found = solved(averages, discrepancy)
-        total = 0.5 * (total + found.total)
+            sought, settled = True, False
+        before = found.total
+        total = found.total if settled else 0.5 * (total + found.total)
+        if settled:
+            break
     averages = of_averages(total - present)
     expected = averages + known + found.amplitude * of_smooth
     alternatives = Alternatives.of(
