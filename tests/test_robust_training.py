@@ -66,6 +66,9 @@ class Scripted:
         self.taken = 0
         self.started_from: list[float] = []
 
+    def anchor(self, potentials):
+        pass
+
     def update(self, potential, grid, ensembles):
         present = potential.log_epsilon.item()
         self.started_from.append(math.exp(present))
@@ -526,6 +529,7 @@ def test_what_a_validation_reports(validated):
             "noise",
             "values",
             "curves",
+            "largest",
             "pressure",
             "temperature",
         }

@@ -113,7 +113,7 @@ def run(inputs, tmp_path_factory):
 def test_files_of_a_run(run):
     expected = {"config.yaml", "model.pt", "potential.table", "metrics.jsonl", "checkpoint.pt"}
     expected |= {"frames", "lammps", "rdf_fluid_A-A.png", "potential.png", "loss.png"}
-    expected |= {"checkpoint_previous.pt", "report.html", ".lock"}
+    expected |= {"checkpoint_previous.pt", "report.html", "conclusion.txt", ".lock"}
     assert {path.name for path in run.iterdir()} == expected
     assert sorted(path.name for path in (run / "frames").iterdir()) == ["00001.npz", "00002.npz"]
     assert "LAMMPS" in (run / "lammps" / "fluid.log").read_text()
@@ -155,7 +155,7 @@ def test_config_of_a_run_is_complete(run, inputs):
     assert written == load_config(inputs / "two.yaml")
     plain = yaml.safe_load((run / "config.yaml").read_text())
     assert plain["systems"][0]["script"] == str(inputs / "in.fluid")
-    assert plain["tolerance"] == written.tolerance and plain["start"] == "hnc"
+    assert plain["tolerance"] == written.tolerance and plain["start"] == "mie"
 
 
 def lammps_energy(inputs, pair_style, seed=3):
@@ -371,7 +371,7 @@ def test_start_from_the_potential_as_it_is(inputs):
     assert fitted.potential.log_epsilon.exp().item() != pytest.approx(0.9, rel=0.01)
     fitted.fit(1)
     assert fitted.latest[0].energy.mean() != pytest.approx(frames.energy.mean(), rel=0.01)
-    with pytest.raises(InputError, match="'pmf', 'hnc' or 'potential'"):
+    with pytest.raises(InputError, match="must be one of mie, hnc, pmf, potential"):
         trainer("zero")
 
 
@@ -614,10 +614,19 @@ def test_other_units_in_the_script(inputs):
     assert "'units lj'" in text and "'real'" in text
 
 
-def test_a_target_beyond_half_the_box(inputs):
-    text = failing(inputs, "half", targets=[target(3.0)])
-    # 5 lattice constants of 0.7^(-1/3), halved
-    assert "r = 3," in text and f"{2.5 * 0.7 ** (-1 / 3):.6g}" in text
+def test_a_target_beyond_half_the_box_is_compared_up_to_there(inputs):
+    """And that is said; a number of neighbours that far cannot be counted."""
+    whole = target(3.0)
+    system = diffsim.System(inputs / "in.fluid", 1.0, [whole], name="s")
+    trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL)
+    half = 2.5 * 0.7 ** (-1 / 3)  # 5 lattice constants, halved
+    (kept,) = trainer.systems[0].targets
+    assert kept.edges[-1] <= half < kept.edges[-1] + (whole.r[1] - whole.r[0])
+    (record,) = trainer.fit(1)
+    assert any("it is compared up to" in event for event in record.events)
+    far = diffsim.targets.Coordination(12.0, None, 1.0, ("A", "A"), 3.0)
+    text = failing(inputs, "half", targets=[target(), far])
+    assert "r = 3," in text and f"{half:.6g}" in text
 
 
 def test_unknown_species(inputs):
