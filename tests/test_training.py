@@ -674,6 +674,9 @@ def diffsim_train(inputs, changes, *options):
     return subprocess.run(command, cwd=inputs, capture_output=True, text=True, timeout=120)
 
 
+FAR_NEIGHBOURS = {"coordination": 12.0, "pair": ["A", "A"], "distance": 3.0}
+
+
 @pytest.mark.parametrize(
     ("script_text", "changes", "words"),
     [
@@ -685,12 +688,11 @@ def diffsim_train(inputs, changes, *options):
         (EMPTY, {}, ["made no atoms"]),
         (FLUID, {"systems.0.types": ["A", "X"]}, ["systems[0].types[1]", "'X'", "A"]),
         (FLUID, {"units": "real"}, ["'units lj'", "'real'"]),
-        (FLUID, {"systems.0.targets.0.rdf": "far.csv"}, ["r = 3,", "half", "2.81"]),
+        (FLUID, {"systems.0.targets": [FAR_NEIGHBOURS]}, ["r = 3,", "half", "2.81"]),
     ],
 )
 def test_the_command_says_what_is_wrong(inputs, tmp_path, script_text, changes, words):
     script(inputs, "in.error", script_text)
-    np.savetxt(inputs / "far.csv", np.stack(target_rdf(3.0), axis=1))
     changes = {"systems.0.script": "in.error"} | changes
     done = diffsim_train(inputs, changes, "--out", str(tmp_path / "out"))
     # LAMMPS's own errors are failures, as they may be in any later iteration
