@@ -76,10 +76,9 @@ def ensembles_of(tmp_path_factory):
             target = np.ones(BINS)
             values = parts[0] - (temperature - T0) / T0 * parts[1]
             for _ in range(2):  # first to know the averages
+                known = RDF(R, target, ("A", "A"), atoms=ATOMS, norm="N-1")
                 ensemble = Ensemble(
-                    System(
-                        script, temperature, [RDF(R, target, ("A", "A"))], f"{seed}", weight=weight
-                    ),
+                    System(script, temperature, [known], f"{seed}", weight=weight),
                     1.0,
                     ("A",),
                     CUTOFF,
@@ -242,7 +241,7 @@ def test_the_grid_holds_the_tolerance_at_all_temperatures():
 
 # ---- runs ----
 
-GAS = fluid_script(density=0.1)
+GAS, DILUTE = fluid_script(density=0.1), 125
 
 
 def state(name, temperature, **options):
@@ -283,7 +282,10 @@ def inputs(tmp_path_factory):
     for temperature in (1.0, 1.5, 2.25):
         u = 4 * (r**-12.0 - r**-6.0) * (r < 1.8) - (temperature - 1.25) / 1.25 * entropic
         g = np.exp(-np.minimum(u / temperature, 700.0))
-        np.savetxt(folder / f"{temperature}.csv", np.stack([r, g], axis=1), delimiter=",")
+        box = f"atoms: {DILUTE}\nnorm: N-1"
+        np.savetxt(
+            folder / f"{temperature}.csv", np.stack([r, g], axis=1), delimiter=",", header=box
+        )
     return folder
 
 

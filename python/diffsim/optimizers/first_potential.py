@@ -105,7 +105,7 @@ def _mie(
     potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
 ) -> MieParameters | None:
     """The Mie potential whose fluid has the structure of all systems, if there is one."""
-    if len(potential.species) != 1:
+    if len(potential.species) != 1 or len(linear_parts(potential, [])) > 1:
         return None
     found = []
     for ensemble, density in zip(ensembles, densities, strict=True):

@@ -37,7 +37,7 @@ class Prior:
     weights
         Of the knots, shape (P, K): walls count as little as in the fit of the potential.
     family
-        Of the Mie reference.
+        Of the Mie reference, if there is one.
     anchors
         Other references, by name, shape (parts, P, K) each.
     """
@@ -47,7 +47,7 @@ class Prior:
     basis: Array
     soft: Array
     weights: Array
-    family: MieFamily
+    family: MieFamily | None
     anchors: Mapping[str, Array]
 
     @classmethod
@@ -66,7 +66,9 @@ class Prior:
         soft = ERROR_OF_THEORY * correction_basis(
             grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR
         )
-        family = MieFamily.of(grid, kt, np.array(contact))
+        # without a wall, or with parts that depend on temperature, it is no Mie potential
+        walls = np.all(start[0].max(axis=1) > kt)
+        family = MieFamily.of(grid, kt, np.array(contact)) if walls and len(start) == 1 else None
         if anchors is None:
             return cls(start, contact, basis, soft, weights, family, {"start": start})
         whole = {}
@@ -77,13 +79,16 @@ class Prior:
 
     def at(self, theta: Array) -> Prior:
         """The prior with the reference's parameters where they were found."""
+        assert self.family is not None
         return replace(self, family=replace(self.family, theta=theta))
 
     def references(self) -> list[Reference]:
         """Those that are compared."""
         fixed = []
         for name, values in self.anchors.items():
-            tangents = np.zeros((values.size, self.soft.shape[1] if name in THEORIES else 0))
+            # next to parts that depend on temperature all have to earn their corrections alike
+            soft = name in THEORIES and len(self.start) == 1
+            tangents = np.zeros((values.size, self.soft.shape[1] if soft else 0))
             tangents[: len(self.soft), :] = self.soft[:, : tangents.shape[1]]
             fixed.append(Reference(name, values, tangents, np.zeros(tangents.shape[1])))
-        return [*fixed, self.family.reference(len(self.start))]
+        return fixed if self.family is None else [*fixed, self.family.reference(len(self.start))]
