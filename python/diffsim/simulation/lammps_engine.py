@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim import _core
 from diffsim.errors import AbortedError, InputError, SimulationError
@@ -272,7 +273,8 @@ def started(
         if start is not None:
             if CHANGING_TYPES.isdisjoint(styles):
                 _check_types(lammps, system, start, processes)
-            run.commands(f'read_dump "{state_file}" {_step(start)} {STATE_READ}')
+            step = on_first(processes, lambda: _step(start))
+            run.commands(f'read_dump "{state_file}" {step} {STATE_READ}')
         if lammps.extract_global("ntimestep"):  # not otherwise: dumps of the script forbid it
             run.commands("reset_timestep 0")
         yield run
@@ -283,10 +285,15 @@ def _step(state: str) -> int:
     return int(state.split("\n", 2)[1])
 
 
+def _ids_and_types(state: str) -> NDArray[np.int64]:
+    """IDs and types of the atoms of a state, shape (2, N)."""
+    atoms = state.partition("ITEM: ATOMS")[2].splitlines()[1:]
+    return np.array([line.split(None, 2)[:2] for line in atoms], dtype=np.int64).T
+
+
 def _check_types(lammps: Any, system: System, state: str, processes: Any) -> None:
     """Raise InputError if the script made atoms of other types than those of a state."""
-    atoms = state.partition("ITEM: ATOMS")[2].splitlines()[1:]
-    ids, types = np.array([line.split(None, 2)[:2] for line in atoms], dtype=np.int64).T
+    ids, types = on_first(processes, lambda: _ids_and_types(state))
     here = slice(lammps.extract_setting("nlocal"))
     own = lammps.numpy.extract_atom("id")[here]
     at = np.minimum(np.searchsorted(ids, own), len(ids) - 1)
