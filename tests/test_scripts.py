@@ -133,7 +133,7 @@ def test_motion_without_velocities_has_no_kinetic_temperature(tmp_path):
     )
     text = re.sub("fix thermostat.*\n", "", text).replace("timestep 0.005", "timestep 0.0002")
     of = trainer(tmp_path, text)
-    (values,) = of._values()
+    (values,) = of._reached.values()
     (frames,) = of._simulations.run(of.grid, [values], (1, 1, 0), None)
     np.testing.assert_array_equal(frames.temperature, 1.0)
     assert frames.pressure.mean() == pytest.approx(0.05 - 4 * 0.05**2, rel=0.3)

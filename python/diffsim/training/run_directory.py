@@ -310,7 +310,14 @@ def _replacing(file: Path, kept: Path | None = None) -> Iterator[IO[bytes]]:
         unfinished.unlink(missing_ok=True)
         raise
     if kept is not None and file.exists():
-        file.replace(kept)
+        # a second name first: at no moment is there no file
+        second = kept.with_name(kept.name + PART)
+        second.unlink(missing_ok=True)
+        try:
+            os.link(file, second)
+        except OSError:  # a file system without links
+            file.replace(second)
+        second.replace(kept)
     unfinished.replace(file)
 
 
