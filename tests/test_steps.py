@@ -94,14 +94,13 @@ def test_the_predicted_decrease_is_that_of_the_signal():
     )
     model = SimpleNamespace(
         source=SimpleNamespace(observables=np.array([0, 2]), weights=np.array([3.0, 3.0])),
-        residual=np.array([0.2, -0.1]),
-        response=np.array([[1.0, 0.0], [0.0, 2.0]]),
+        change=lambda energies: np.array([[1.0, 0.0], [0.0, 2.0]]) @ energies,
     )
-    solution = np.array([[0.5, 0.0], [0.0, 0.25]])
+    # the most probable potential, by which the deviations change by their signal
     start, whole = np.zeros(2), np.array([0.1, -0.025])
 
     def decrease(after):
-        return predicted_decrease([ensemble], [model], solution, start, after)
+        return predicted_decrease([ensemble], [model], whole, start, after)
 
     assert decrease(whole) == pytest.approx((0.1**2 + 0.05**2) / 4)
     assert decrease(0.5 * whole) == pytest.approx(0.75 * decrease(whole))
