@@ -1,6 +1,6 @@
 """Smooth corrections of a potential: their prior, and the most probable one given a residual.
 
-The potential is written as the first one plus basis x, with x ~ N(0, a 1) before anything is known.
+The potential is written as a reference plus basis x, with x ~ N(0, a 1) before anything is known.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapters 2 and 5.
 """
@@ -96,6 +96,8 @@ class Correction:
         1 - G M: what of a correction the residuals do not tell, shape (m, m).
     parameters
         Number q of the last coordinates, those of the reference's parameters.
+    kt
+        Thermal energy: the standard deviation of these parameters before anything is known.
     """
 
     total: Array

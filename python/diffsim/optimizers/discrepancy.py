@@ -208,15 +208,8 @@ class Alternatives:
             Whether there may be a part that is not in `best`.
         """
         if not search and best.smooth == 0.0:
-            return cls(
-                best,
-                solve(best, None),
-                np.ones(1),
-                [solve(best, None)],
-                [best],
-                solve,
-                evidence(best),
-            )
+            only = solve(best, None)
+            return cls(best, only, np.ones(1), [only], [best], solve, evidence(best))
         tried = [best.with_size("smooth", float(size)) for size in SIZES]
         prior = np.where(SIZES > 0.0, -doubt - np.log(len(SIZES) - 1), 0.0)
         found = np.array([evidence(each) for each in tried]) + prior

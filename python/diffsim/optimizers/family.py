@@ -18,7 +18,6 @@ from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.mie_structure import mie_shape, mie_structure
 from diffsim.knots import Array
-from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
 SMOOTHING = 0.01  # of the cutoff: width of the Gaussian that noise of single bins is averaged with
@@ -204,9 +203,8 @@ def first_guess(
         held = [] if densities is None else [d for d in densities[k].values() if d > 0.0]
         alone = len(held) == 1 and not ensemble.system.intermolecular
         for target in (t for t in ensemble.system.targets if isinstance(t, RDF)):
-            a, b = sorted(species.index(name) for name in target.pair)
             entry = (target, 1.0 / ensemble.beta, held[0] if alone else None)
-            curves.setdefault(species_pairs(len(species)).index((a, b)), []).append(entry)
+            curves.setdefault(target.pair_index(species), []).append(entry)
     wells: dict[int, MieParameters] = {}
     for pair, known in curves.items():
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid, knot_values
-from diffsim.optimizers.family import REPULSIONS, MieParameters, mie_from_rdf
+from diffsim.optimizers.family import REPULSIONS, MieParameters, mean_parameters, mie_from_rdf
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import (
     FIT_ITERATIONS,
@@ -127,25 +127,13 @@ def _mie(
             ):
                 return None
             found.append(each)
-    if not found:
-        return None
-    return MieParameters(
-        float(np.exp(np.mean([np.log(each.epsilon) for each in found]))),
-        float(np.exp(np.mean([np.log(each.sigma) for each in found]))),
-        float(np.mean([each.n for each in found])),
-        found[0].m,
-        "structure",
-        max(each.misfit or 0.0 for each in found),
-    )
+    return mean_parameters(found) if found else None
 
 
 def _fit_mie(potential: Any, parameters: MieParameters, kt: float) -> None:
-    """Fit a potential, or its part at the reference temperature, to a Mie potential."""
+    """Fit a potential of one part to a Mie potential."""
     inner = WALL * parameters.sigma
     cover(potential, [inner])
     grid = Grid(tuple(potential.species), potential.units, potential.cutoff, (inner,), KNOTS)
     values = parameters.energy(grid.distances(0), grid.cutoff)[None, :]
-    (first, _), *others = linear_parts(potential, [])
-    fit_values(first, grid, values, kt, FIT_ITERATIONS)
-    for part, _ in others:
-        fit_values(part, grid, np.zeros_like(values), kt, FIT_ITERATIONS)
+    fit_values(potential, grid, values, kt, FIT_ITERATIONS)

@@ -6,7 +6,7 @@ response,
     g* - g = J du + noise,    J = -beta Cov(g, g) c
 
 (`diffsim.gradients.fluctuations`), gives the likelihood; a smooth correction is more probable than
-a rough one: the difference du of the potential from the first one is a Gaussian process with a
+a rough one: the difference du of the potential from a reference is a Gaussian process with a
 squared exponential covariance a k(r, r'), whose amplitude a maximises the evidence. So is the step
 from the present difference du_0, with the amplitude t of the trust region: without it the first
 step would leave the range in which the response is linear. The most probable du minimises
@@ -19,7 +19,12 @@ which this is the Newton step. That weak collective modes stay correlated over m
 rest enters the standard deviation of du (`Correction.standard_deviation`), but not its mean: with
 it in S the mean would be taken from fast modes, through what J says of them only approximately.
 
-The potential is then fitted to the corrected first one at the knots; one of few weights, which is
+References are a Mie potential, whose parameters are found with du, and those that the training may
+begin with (`diffsim.optimizers.reference`); the one of most evidence is corrected. Where curves
+deviate from all smooth potentials by more than noise, S gets the discrepancy of most evidence
+(`diffsim.optimizers.discrepancy`).
+
+The potential is then fitted to the corrected reference at the knots; one of few weights, which is
 not any curve, mostly where the frames know it. Why not Newton in the weights: the residual
 constrains the function along some directions only, and along the others a network's Jacobian asks
 for changes of its weights that are far too large for it to be linear.
@@ -27,7 +32,7 @@ for changes of its weights that are far too large for it to be linear.
 A potential that is linear in parts, u_s = sum_p f_ps u_p at the state of system s, as one that
 depends on temperature is, has a du of each part, all with the same prior. The unknowns are those of
 all parts, the response of a system to part p is f_ps J, and every part is fitted to its own
-corrected first one. Any other potential is a single part with factor one.
+corrected reference. Any other potential is a single part with factor one.
 
 Sources: Lyubartsev and Laaksonen, Phys. Rev. E 52, 3730 (1995) (inverse Monte Carlo); Shell, J.
 Chem. Phys. 129, 144108 (2008) (relative entropy, of which this is the Newton step where g
@@ -145,7 +150,10 @@ class GaussNewton:
         The numbers for the metrics: `prior_amplitude` and `evidence` of the last step,
         `chi_square` of the residual before it (about one: nothing but noise), `correction` by all
         steps (root mean square where g > 0.1) and `uncertainty` (the same mean of the standard
-        deviation that the frames leave), both in units of energy, and `trust`.
+        deviation that the frames leave), both in units of energy, and `trust`. `rough_misfit`,
+        `misfit_of_place` and `smooth_misfit` are the sizes of the discrepancy of curves,
+        `independent_errors` is one where their given errors are taken as independent, and
+        `evidence_NAME` is the logarithm of the evidence for each reference.
         """
         self._trust.renew()
         kt = min(1.0 / ensemble.beta for ensemble in ensembles)

@@ -285,12 +285,10 @@ def _known_curves(
     indirect: Sequence[Sequence[Array | float]],
 ) -> list[list[Curve]]:
     """What the systems say of each pair of species."""
-    pairs = species_pairs(len(species))
-    curves: list[list[Curve]] = [[] for _ in pairs]
+    curves: list[list[Curve]] = [[] for _ in species_pairs(len(species))]
     for ensemble, given in zip(ensembles, indirect, strict=True):
         for target, gamma in zip(_rdfs(ensemble), given, strict=True):
-            a, b = sorted(species.index(name) for name in target.pair)
-            curves[pairs.index((a, b))].append((target, 1.0 / ensemble.beta, gamma))
+            curves[target.pair_index(species)].append((target, 1.0 / ensemble.beta, gamma))
     return curves
 
 

@@ -20,7 +20,6 @@ from diffsim.optimizers.base import Update
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
 from diffsim.optimizers.trust import Trust
-from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
 FIT_ITERATIONS = 100  # of the projection on the potential's weights
@@ -75,8 +74,6 @@ def target_columns(name: str, ensemble: Ensemble) -> list[tuple[int, RDF, NDArra
     InputError
         If a target is not a g(r).
     """
-    species = list(ensemble.species)
-    pairs = species_pairs(len(species))
     result, first = [], 0
     for target in ensemble.system.targets:
         if not isinstance(target, RDF):
@@ -85,10 +82,10 @@ def target_columns(name: str, ensemble: Ensemble) -> list[tuple[int, RDF, NDArra
                 f"'{ensemble.system.name}' has the target {target.label}. Leave it out, or use "
                 "gauss-newton."
             )
-        a, b = sorted(species.index(atom) for atom in target.pair)
         columns = first + np.arange(len(target.g))
         first += len(target.g)
-        result.append((pairs.index((a, b)), target, columns[ensemble.weights[columns] > 0]))
+        known = columns[ensemble.weights[columns] > 0]
+        result.append((target.pair_index(ensemble.species), target, known))
     return result
 
 

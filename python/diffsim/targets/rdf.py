@@ -312,7 +312,7 @@ class RDF:
             pairs were not counted up to the last edge.
         """
         rebin = rebin_matrix(frames.edges, self.edges)
-        series = frames.rdf(self._pair_index(species), rebin, self.edges)
+        series = frames.rdf(self.pair_index(species), rebin, self.edges)
         return series @ smearing_matrix(self.edges, self.smearing).T if self.smearing else series
 
     def gather(self, edges: FloatArray, species: Sequence[str]) -> FloatArray:
@@ -323,13 +323,13 @@ class RDF:
             share = smearing_matrix(self.edges, self.smearing) @ share
         n_bins = len(edges) - 1
         matrix = np.zeros((len(self.g), len(species_pairs(len(species))) * n_bins))
-        first = self._pair_index(species) * n_bins
+        first = self.pair_index(species) * n_bins
         matrix[:, first : first + n_bins] = share
         return matrix
 
     def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """What one pair in one frame adds to each bin on average, shape (n,)."""
-        return frames.one_pair(self._pair_index(species), self.edges)
+        return frames.one_pair(self.pair_index(species), self.edges)
 
     def explicit(self, frames: Frames) -> None:
         """None: distances do not depend on the potential explicitly."""
@@ -348,7 +348,8 @@ class RDF:
         """One, the ideal gas."""
         return 1.0
 
-    def _pair_index(self, species: Sequence[str]) -> int:
+    def pair_index(self, species: Sequence[str]) -> int:
+        """Index of its pair among those of the species; raises InputError if one is not there."""
         return pair_index(self.pair, species, f"RDF of the pair {'-'.join(self.pair)}")
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.simulation import Frames, System
-from diffsim.species import species_pairs
 from diffsim.targets import RDF
 
 SHELL = (0.8, 1.25)  # of the bond length: where bonded pairs are
@@ -43,11 +42,9 @@ def other_pairs(system: System, frames: Frames, bonds: int, species: Sequence[st
         return None
     edges = frames.edges
     centres, shells = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges**3) * 4.0 / 3.0 * np.pi
-    pairs = species_pairs(len(species))
     more = np.zeros(len(centres))  # pairs that the simulation counts and the targets do not
     for target in rdfs:
-        a, b = sorted(list(species).index(name) for name in target.pair)
-        index = pairs.index((a, b))
+        index = target.pair_index(species)
         ideal = frames.pairs[index] * shells * np.mean(1.0 / frames.volume)
         wanted = np.interp(centres, target.r, target.g, left=0.0) * ideal
         difference = frames.distances[:, index].mean(axis=0) - wanted

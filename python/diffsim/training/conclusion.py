@@ -7,7 +7,6 @@ from typing import Any
 
 from diffsim.knots import Grid, knot_values_at
 from diffsim.simulation import Frames, System
-from diffsim.species import species_pairs
 from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
 from diffsim.training.plausibility import (
     floated,
@@ -46,7 +45,6 @@ def concluding_events(
     temperatures = [system.temperature for system in systems]
     values = knot_values_at(potential, grid, temperatures)
     k_b = boltzmann(grid.units)
-    pairs = species_pairs(len(grid.species))
     for system, frames, energies in zip(systems, latest, values, strict=True):
         entry, kt = entries[system.name], k_b * system.temperature
         holds = {type(target) for target in system.targets}
@@ -66,8 +64,7 @@ def concluding_events(
             for target in system.targets:
                 if isinstance(target, RDF):
                     names = sorted(target.pair, key=list(grid.species).index)
-                    a, b = (list(grid.species).index(name) for name in names)
-                    u = energies[pairs.index((a, b))].detach().numpy()
+                    u = energies[target.pair_index(grid.species)].detach().numpy()
                     sentences.append(without_well("-".join(names), u, target.g, kt))
     sizes = (
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")

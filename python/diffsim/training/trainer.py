@@ -420,8 +420,8 @@ class Trainer:
         self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
         self._attempts.load_state_dict(state)
-        # to another accuracy it may not be
         self._numbers = dict(state["numbers"])
+        # to another accuracy it may not be
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]
