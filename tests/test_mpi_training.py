@@ -158,10 +158,13 @@ def test_an_error_that_only_one_of_four_processes_sees(inputs, tmp_path):  # noq
     changes = {"systems": broken, "simulation.ranks_per_simulation": 4}
     done = train(inputs, changes, tmp_path / "aborted", 4)
     assert done.returncode != 0
-    assert "diffsim: error: LAMMPS stopped in system 'cool'" in done.stderr
-    assert "missing on proc" in done.stderr
-    aborts = read_aborts(tmp_path / "aborted" / "lammps")
-    assert list(aborts) == [(0, 7, 1, 0)]
+    ((task, reason),) = read_aborts(tmp_path / "aborted" / "lammps").items()
+    assert task == (0, 7, 1, 0)
+    assert reason.startswith("LAMMPS stopped in system 'cool'")
+    assert "missing on proc" in reason
+    if done.stderr:  # rarely, mpiexec drops all that was printed there, its own line too
+        assert "diffsim: error: LAMMPS stopped in system 'cool'" in done.stderr
+        assert "missing on proc" in done.stderr
 
 
 def test_a_step_that_ended_all_processes_is_taken_back(inputs, tmp_path):  # noqa: F811

@@ -30,6 +30,7 @@ T = TypeVar("T")
 TAG = 1
 SHORTEST, LONGEST = 1e-4, 0.002  # seconds of sleep between two looks
 PATIENCE = 10.0  # seconds for which an interrupted process leaves it to the first one to end all
+FORWARDING = 1.0  # seconds in which mpiexec passes on what was printed, before all are ended
 ABORTED = 1  # exit status where some processes had to end the others
 
 
@@ -211,6 +212,7 @@ def _wait(look: Callable[[], tuple[bool, T]]) -> T:
 def end_all(world: Any, reason: str) -> NoReturn:
     """End all processes at once, as one of them cannot go on and others wait for it."""
     print(f"diffsim: error: {reason}", file=sys.stderr, flush=True)
+    time.sleep(FORWARDING)  # mpiexec drops what it has not read when it ends the processes
     world.Abort(ABORTED)
     raise SystemExit(ABORTED)  # not reached
 
@@ -218,6 +220,7 @@ def end_all(world: Any, reason: str) -> NoReturn:
 def end_interrupted(world: Any, reason: str) -> NoReturn:
     """End all processes after Ctrl-C."""
     print(f"diffsim: {reason}", file=sys.stderr, flush=True)
+    time.sleep(FORWARDING)
     world.Abort(INTERRUPTED)
     os._exit(INTERRUPTED)  # MPICH may return before the process is ended
 
