@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from diffsim.gradients import reweighting
-from diffsim.gradients.statistics import pooled_inefficiency, standard_error
+from diffsim.gradients.statistics import pooled_inefficiency, slowness, standard_error
 from diffsim.knots import Array
 from diffsim.simulation.frames import Frames
 from diffsim.simulation.system import System
@@ -348,3 +348,9 @@ class Ensemble:
         starts = np.cumsum(self._lengths)[:-1]
         shares = np.array([part.sum() for part in np.split(weights, starts)])
         return pooled_inefficiency(np.split(series, starts), shares)
+
+    def slowness(self, series: Array, weights: Array, inefficiency: Array) -> Array:
+        """How much more the pieces' means scatter than they should, for values of all frames
+        (F, m) with weights (F,); see `diffsim.gradients.statistics.slowness`."""
+        starts = np.cumsum(self._lengths)[:-1]
+        return slowness(np.split(series, starts), np.split(weights, starts), inefficiency)

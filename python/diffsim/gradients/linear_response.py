@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
+from diffsim.gradients.interacting_pairs import acts_within_molecules
 from diffsim.gradients.pair_fluctuations import (
     fluctuating,
     fluid_of,
@@ -139,7 +140,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     # What numbers of pairs and volume do not tell (other interactions, a third moment, motion)
     # the frames do, with the weight that they have beside the theory; where there is none, with
     # the weight that they give themselves.
-    z = fluctuating(ensemble, bins)
+    z = fluctuating(ensemble, bins, grid)
     by_frames = np.flatnonzero(rows.by_frames)
     without_theory = rows.without_theory[by_frames]
     linear = csr_array(rows.linear)  # a target's bin holds few of those in which pairs are counted
@@ -300,7 +301,8 @@ def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covarianc
     combination of the observables that fluctuates independently of the others. It has to be one of
     each mode: bins of a distribution function are uncorrelated after a few steps, as long as most
     of their fluctuations are those of the number of pairs in them; but what tells the potential
-    are weak collective modes, in which hundreds of steps are correlated.
+    are weak collective modes, in which hundreds of steps are correlated. A mode that relaxes more
+    slowly than a piece shows it by what the means of pieces differ by.
 
     Parameters
     ----------
@@ -317,7 +319,9 @@ def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covarianc
     """
     spread = np.sqrt(np.diag(covariance))
     variances, modes = np.linalg.eigh(covariance / np.outer(spread, spread))
-    inefficiency = ensemble.inefficiency((series / spread) @ modes, at.weights)
+    in_modes = (series / spread) @ modes
+    inefficiency = ensemble.inefficiency(in_modes, at.weights)
+    inefficiency *= ensemble.slowness(in_modes, at.weights, inefficiency)
     scaled = spread[:, None] * modes
     return np.asarray((scaled * (np.maximum(variances, 0.0) * inefficiency)) @ scaled.T) / (
         at.sample_size
@@ -328,7 +332,7 @@ def _rows(
     ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], grid: Grid
 ) -> _Rows:
     """Every observable as a linear function of what fluctuates."""
-    n_z = fluctuating(ensemble, bins).shape[1]
+    n_z = fluctuating(ensemble, bins, grid).shape[1]
     shape = (ensemble.observables.shape[1], len(bins))
     linear = np.zeros((shape[0], n_z))
     explicit = np.zeros((shape[0], at.coefficients.size))
@@ -343,9 +347,11 @@ def _rows(
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
     without_theory = np.zeros(shape[0], dtype=bool)
+    within = acts_within_molecules(ensemble)
     for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
-        by_frames[columns] = not isinstance(target, RDF)
+        # what interacts is not what the distribution function counts, where pairs do in molecules
+        by_frames[columns] = within or not isinstance(target, RDF)
         if known is None:
             without_theory[columns] = True
             continue

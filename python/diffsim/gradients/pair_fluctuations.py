@@ -17,6 +17,7 @@ from diffsim.gradients.fluctuations import (
     theoretical_covariance,
     with_variances_of_modes,
 )
+from diffsim.gradients.interacting_pairs import interacting_pairs
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import Fluid
@@ -43,9 +44,10 @@ def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
         )
         energies[pair, inside] = middle
         slopes[pair, inside] = (high - low) / np.diff(ensemble.edges)[inside]
+    pairs = np.tensordot(at.weights, interacting_pairs(ensemble, grid), axes=1)
     return Fluid(
         edges=ensemble.edges,
-        g=np.tensordot(at.weights, ensemble.pairs, axes=1) / ensemble.counts_per_g,
+        g=np.maximum(pairs / ensemble.counts_per_g, 0.0),
         counts_per_g=ensemble.counts_per_g,
         energies=energies,
         slopes=slopes,
@@ -69,9 +71,10 @@ def independent_frames(ensemble: Ensemble, at: Weighted) -> float:
     return at.sample_size / float(np.mean(ensemble.inefficiency(varying, at.weights)))
 
 
-def fluctuating(ensemble: Ensemble, bins: NDArray[np.intp]) -> Array:
+def fluctuating(ensemble: Ensemble, bins: NDArray[np.intp], grid: Grid) -> Array:
     """Numbers of pairs in the bins, in units of g at the mean volume, and the volume."""
-    pairs = ensemble.pairs.reshape(len(ensemble), -1)[:, bins] / ensemble.counts_per_g.ravel()[bins]
+    numbers = interacting_pairs(ensemble, grid).reshape(len(ensemble), -1)[:, bins]
+    pairs = numbers / ensemble.counts_per_g.ravel()[bins]
     if np.ptp(ensemble.volume) == 0.0:
         return pairs
     return np.concatenate([pairs, ensemble.volume[:, None]], axis=1)
@@ -103,7 +106,7 @@ def pair_covariance(
         ensemble.counts_per_g[held],
         place[bins // n_bins] * n_bins + bins % n_bins,
     )
-    z = fluctuating(ensemble, bins)
+    z = fluctuating(ensemble, bins, grid)
     sample, n_samples = _sample(ensemble, at, z, fluid, grid, n_independent)
     n = len(bins)
     theory = prior

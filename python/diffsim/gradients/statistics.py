@@ -12,6 +12,8 @@ from diffsim.knots import Array
 
 WINDOW = 5.0  # the autocorrelation is summed up to this many autocorrelation times
 POOLED_WINDOW = 3.0  # the same for several pieces, whose means are allowed for
+NEAR = 0.3  # of a piece's frames: as many have to count under the present weights
+DOUBTED = 4.0  # degrees of freedom that speak for errors as they are within a piece
 
 
 def statistical_inefficiency(series: Array) -> Array:
@@ -98,6 +100,48 @@ def pooled_inefficiency(pieces: Sequence[Array], weights: Array) -> Array:
     chosen = np.where(fits.any(axis=0), fits.argmax(axis=0), len(window) - 1)
     found = np.take_along_axis(inefficiency, chosen[None, :], axis=0)[0]
     return np.asarray(np.where(varies, np.maximum(found, 1.0), 1.0))
+
+
+def slowness(pieces: Sequence[Array], weights: Sequence[Array], inefficiency: Array) -> Array:
+    """By how much means of pieces scatter more than each of them tells, in variance, per column.
+
+        R = sum_k n_k (x_k - x)^2 / (s c (K - 1)),    (d + (K - 1) R) / (d + K - 1) >= 1
+
+    with means x_k of K pieces, their effective numbers n_k of frames, the mean variance c within
+    a piece and the inefficiency s. It is one if pieces are longer than the slowest relaxation. What
+    K pieces say of a column is mixed with `DOUBTED` degrees of freedom d for one.
+
+    Parameters
+    ----------
+    pieces
+        Values of consecutive frames of each piece, shape (F_k, m).
+    weights
+        Of the frames of each piece, shape (F_k,). Pieces of which too few count are left out.
+    inefficiency
+        Of the pieces together, shape (m,).
+
+    Returns
+    -------
+    Shape (m,).
+    """
+    found = []
+    for piece, own in zip(pieces, weights, strict=True):
+        square = float(own @ own)
+        n = own.sum() ** 2 / square if square > 0.0 else 0.0
+        if n >= NEAR * len(piece):
+            shares = own / own.sum()
+            mean = shares @ piece
+            variance = shares @ (piece - mean) ** 2
+            found.append((n, mean, variance * n / np.maximum(n - inefficiency, 1.0)))
+    free = len(found) - 1
+    if free < 1:
+        return np.ones_like(inefficiency)
+    n, means, variances = (np.array(part) for part in zip(*found, strict=True))
+    shares = n / n.sum()
+    within = inefficiency * (shares @ variances)
+    scatter = n @ (means - shares @ means) ** 2
+    ratio = scatter / np.where(within > 0.0, within, np.inf)
+    return np.asarray(np.maximum((DOUBTED + ratio) / (DOUBTED + free), 1.0))
 
 
 def _autocovariance(series: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -57,6 +57,7 @@ from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joi
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
+from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import FULL_TRUST, Solution, solve_about
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
@@ -301,21 +302,18 @@ class GaussNewton:
         best = max(
             solutions,
             key=lambda each: (
-                each.alternatives.log_evidence
-                + (CLEARLY if each.reference.name == self._reference else 0.0)
+                each.log_evidence + (CLEARLY if each.reference.name == self._reference else 0.0)
             ),
         )
         self._reference = best.reference.name
-        beaten = best.alternatives.log_evidence - HOPELESS
-        self._beaten |= {
-            each.reference.name for each in solutions if each.alternatives.log_evidence < beaten
-        }
+        beaten = best.log_evidence - HOPELESS
+        self._beaten |= {each.reference.name for each in solutions if each.log_evidence < beaten}
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
                 self._theta = each.reference.moved(each.parameters).theta
                 self._prior = self._prior.at(self._theta)
-        rivals = {each.reference.name: each.alternatives.log_evidence for each in solutions}
+        rivals = {each.reference.name: each.log_evidence for each in solutions}
         return replace(best, rivals=rivals)
 
     def _watch(self, responses: Sequence[Response]) -> None:
@@ -337,7 +335,8 @@ class GaussNewton:
 
         The prior of what is not known is that of the largest correction of the training: that the
         last residual was small says little of the directions that the frames do not see. Nor does a
-        small correction: a reference may be wrong by `FLOOR` where nothing tells.
+        small correction: a reference may be wrong by `FLOOR` where nothing tells. One that was made
+        of the data is as wrong as they are wherever it followed them, and says nothing of its own.
 
         Parameters
         ----------
@@ -349,7 +348,8 @@ class GaussNewton:
             Of the parts in the systems' potentials, shape (systems, parts).
         """
         models, correction = solution.models, solution.alternatives.best
-        amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
+        error = ERROR_OF_THEORY if solution.reference.of_data else FLOOR
+        amplitude = max(self._amplitude, (error * kt) ** 2)
         seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
         changes = np.concatenate(
             [

@@ -162,11 +162,11 @@ class LinearModel:
         it is not known which it is, the evidence tells.
         """
         source = self.source
-        spread = np.sqrt(np.diag(source.covariance))
+        spread = np.sqrt(np.diag(source.noise))
         return DataErrors.of(
             source.errors,
             source.common_errors,
-            source.covariance / np.outer(spread, spread),
+            source.noise / np.outer(spread, spread),
             source.from_frames,
             source.curve,
             source.place,

@@ -87,8 +87,10 @@ class Prior:
         fixed = []
         for name, values in self.anchors.items():
             # next to parts that depend on temperature all have to earn their corrections alike
-            soft = name in THEORIES and len(self.start) == 1
+            of_data = name in THEORIES
+            soft = of_data and len(self.start) == 1
             tangents = np.zeros((values.size, self.soft.shape[1] if soft else 0))
             tangents[: len(self.soft), :] = self.soft[:, : tangents.shape[1]]
-            fixed.append(Reference(name, values, tangents, np.zeros(tangents.shape[1])))
+            centre = np.zeros(tangents.shape[1])
+            fixed.append(Reference(name, values, tangents, centre, of_data=of_data))
         return fixed if self.family is None else [*fixed, self.family.reference(len(self.start))]

@@ -6,7 +6,9 @@ reference decides; so it has to be physical. Two are known, and the evidence of 
 chooses between them:
 
 - a potential that the theory of liquids gives, or the user; what a theory is wrong by is mostly
-  smooth, along the soft modes, and smooth functions with a wide prior are its parameters;
+  smooth, along the soft modes, and smooth functions with a wide prior are its parameters; it also
+  follows the noise of the targets that it is made of, and what the residuals lack for that reason
+  is no evidence;
 - the Mie potential, whose parameters are free: few numbers, which any g(r) determines well.
 
 The parameters theta are linear coordinates, u(theta) = u(theta_k) + T (theta - theta_k), about what
@@ -56,6 +58,8 @@ class Reference:
         Shape (q,).
     moved
         The family of potentials at other coordinates (q,) of its parameters, if it is of one.
+    of_data
+        Whether it was made of the targets bin by bin, and has followed their noise.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Reference:
     tangents: Array
     centre: Array
     moved: Callable[[Array], MieFamily] | None = None
+    of_data: bool = False
 
     def at(self, coordinates: Array) -> Array:
         """Energies of the parts at coordinates (q,) of the parameters, shape (parts, P, K).

@@ -15,6 +15,7 @@ from diffsim.optimizers.correction import (
     log_evidence,
     most_probable_correction,
     prior_variances,
+    with_jitter,
 )
 from diffsim.optimizers.discrepancy import (
     Alternatives,
@@ -52,6 +53,8 @@ class Solution:
         Of these, from the present potential.
     values
         Energies of the corrected parts at the knots, shape (parts, P, K).
+    log_evidence
+        Of the reference, to compare it with others by.
     rivals
         Evidence of all references by name.
     """
@@ -63,6 +66,7 @@ class Solution:
     total: Array
     step: Array
     values: Array
+    log_evidence: float
     rivals: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -185,6 +189,9 @@ def solve_about(
     alternatives = Alternatives.of(
         discrepancy, partial(evidence, expected), partial(solved, averages), doubt, search
     )
+    seen = alternatives.log_evidence
+    if reference.of_data:
+        seen -= followed(averages, data.covariance(alternatives.discrepancy))
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total
 
@@ -203,4 +210,24 @@ def solve_about(
         total,
         total - present,
         energies(total) + stays * (values - energies(present)),
+        seen,
     )
+
+
+def followed(averages: Array, data: Array) -> float:
+    r"""By how much the residuals of a reference that was made of the data look too probable.
+
+    Noise of the data with covariance C is not in the residuals of a potential that has followed it,
+    though any other data of the same system would be as far from its g(r) again. The logarithm of
+    the evidence is larger than the mean one of other data by (as in the criterion of Akaike)
+
+    .. math:: \operatorname{tr} (S + C)^{-1} C
+
+    Parameters
+    ----------
+    averages, data
+        Covariances S and C of the errors of averages and of the data, shape (B, B) each.
+
+    Source: H. Akaike, IEEE Trans. Autom. Control 19, 716 (1974).
+    """
+    return float(np.trace(np.linalg.solve(with_jitter(averages + data), data)))
