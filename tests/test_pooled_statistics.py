@@ -11,7 +11,11 @@ from scipy.signal import lfilter
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.linear_response import error_of_averages
-from diffsim.gradients.statistics import pooled_inefficiency, statistical_inefficiency
+from diffsim.gradients.statistics import (
+    pooled_inefficiency,
+    slowness,
+    statistical_inefficiency,
+)
 
 
 def autoregressive(a, n, columns, seed):
@@ -127,6 +131,47 @@ def test_inefficiency_is_never_below_one():
 def test_a_piece_of_one_frame_has_none():
     with pytest.raises(InputError, match="at least 2 frames"):
         pooled_inefficiency([np.zeros((5, 2)), np.zeros((1, 2))], np.ones(2))
+
+
+# ---- relaxation that is slower than a piece ----
+
+
+def of_pieces(pieces):
+    weights = [np.ones(len(piece)) for piece in pieces]
+    return slowness(pieces, weights, pooled_inefficiency(pieces, np.ones(len(pieces))))
+
+
+def test_pieces_that_are_long_enough_are_not_slow():
+    pieces = [autoregressive(0.5, 125, 1000, seed) for seed in range(10)]
+    found = of_pieces(pieces)
+    # (K - 1) R is chi squared with K - 1 degrees of freedom; only what is above one is kept
+    assert found.min() == 1.0
+    assert found.mean() < 1.2
+    assert np.mean(found > 2.0) < 0.01
+
+
+@pytest.mark.parametrize("drift", [1.0, 3.0])
+def test_means_that_differ_show_a_slow_relaxation(drift):
+    """Noise of unit variance in pieces of 125, about means that scatter: R = 1 + 125 drift^2."""
+    random = np.random.default_rng(5)
+    means = drift * random.normal(size=(20, 300)) / np.sqrt(125.0)
+    pieces = [mean + random.normal(size=(125, 300)) for mean in means]
+    expected = (10.0 + 19.0 * (1.0 + drift**2)) / 29.0
+    assert of_pieces(pieces).mean() == pytest.approx(expected, rel=0.1)
+
+
+def test_pieces_of_other_potentials_do_not_show_in_it():
+    """Of 125 frames of the fourth piece two count, and the fifth has no weight at all."""
+    random = np.random.default_rng(6)
+    pieces = [shift + random.normal(size=(125, 4)) for shift in (0.0, 0.0, 0.0, 5.0, 50.0)]
+    few = np.zeros(125)
+    few[:2] = 0.5
+    weights = [*[np.ones(125)] * 3, few, np.zeros(125)]
+    assert slowness(pieces, weights, np.ones(4)).tolist() == [1.0] * 4
+    weights[3] = np.ones(125)
+    assert slowness(pieces, weights, np.ones(4)).min() > 100.0
+    constant = [np.full((50, 2), 3.0)] * 5
+    assert slowness(constant, [np.ones(50)] * 5, np.ones(2)).tolist() == [1.0] * 2
 
 
 # ---- errors of averages over correlated modes ----

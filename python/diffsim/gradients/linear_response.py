@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.interacting_pairs import acts_within_molecules
+from diffsim.gradients.interacting_pairs import counts_others
 from diffsim.gradients.pair_fluctuations import (
     fluctuating,
     fluid_of,
@@ -347,11 +347,11 @@ def _rows(
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
     without_theory = np.zeros(shape[0], dtype=bool)
-    within = acts_within_molecules(ensemble)
+    others = counts_others(ensemble)
     for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
-        # what interacts is not what the distribution function counts, where pairs do in molecules
-        by_frames[columns] = within or not isinstance(target, RDF)
+        # of molecules it may count others than those that interact
+        by_frames[columns] = others or not isinstance(target, RDF)
         if known is None:
             without_theory[columns] = True
             continue

@@ -47,7 +47,7 @@ def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
     pairs = np.tensordot(at.weights, interacting_pairs(ensemble, grid), axes=1)
     return Fluid(
         edges=ensemble.edges,
-        g=np.maximum(pairs / ensemble.counts_per_g, 0.0),
+        g=pairs / ensemble.counts_per_g,
         counts_per_g=ensemble.counts_per_g,
         energies=energies,
         slopes=slopes,

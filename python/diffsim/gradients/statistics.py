@@ -12,8 +12,10 @@ from diffsim.knots import Array
 
 WINDOW = 5.0  # the autocorrelation is summed up to this many autocorrelation times
 POOLED_WINDOW = 3.0  # the same for several pieces, whose means are allowed for
+FEWEST = 4  # pieces whose means tell of a slow relaxation
 NEAR = 0.3  # of a piece's frames: as many have to count under the present weights
-DOUBTED = 4.0  # degrees of freedom that speak for errors as they are within a piece
+ROUNDING = 1e-24  # of the square of a value: a smaller variance is none
+DOUBTED = 10.0  # degrees of freedom that speak for errors as they are within a piece
 
 
 def statistical_inefficiency(series: Array) -> Array:
@@ -134,13 +136,14 @@ def slowness(pieces: Sequence[Array], weights: Sequence[Array], inefficiency: Ar
             variance = shares @ (piece - mean) ** 2
             found.append((n, mean, variance * n / np.maximum(n - inefficiency, 1.0)))
     free = len(found) - 1
-    if free < 1:
+    if len(found) < FEWEST:
         return np.ones_like(inefficiency)
     n, means, variances = (np.array(part) for part in zip(*found, strict=True))
     shares = n / n.sum()
     within = inefficiency * (shares @ variances)
     scatter = n @ (means - shares @ means) ** 2
-    ratio = scatter / np.where(within > 0.0, within, np.inf)
+    varies = within > ROUNDING * (means**2).max(axis=0)
+    ratio = scatter / np.where(varies, within, np.inf)
     return np.asarray(np.maximum((DOUBTED + ratio) / (DOUBTED + free), 1.0))
 
 
@@ -153,7 +156,7 @@ def _autocovariance(series: Array) -> tuple[Array, NDArray[np.bool_]]:
         )
     spectrum = np.fft.rfft(series - series.mean(axis=0), n=2 * n, axis=0)
     covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n]
-    varies = covariance[0] > 1e-24 * np.maximum(np.abs(series).max(axis=0) ** 2 * n, 1e-300)
+    varies = covariance[0] > ROUNDING * np.maximum(np.abs(series).max(axis=0) ** 2 * n, 1e-300)
     return covariance, varies
 
 
