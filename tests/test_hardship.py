@@ -218,24 +218,43 @@ def learned(*added):
     def energies(r, a, b):
         return fluid.truth(r, a, b) + constants[a, b]
 
-    return SimpleNamespace(energies=energies), fluid
+    return SimpleNamespace(energies=energies), case_of(fluid)
+
+
+def case_of(fluid, **keys):
+    """A case of a fluid that is not in the list."""
+    return SimpleNamespace(
+        fluid=fluid, **{"shift": 0.0, "temperature": None, "variables": {}, **keys}
+    )
 
 
 def test_errors_are_those_of_all_pairs():
-    run, fluid = learned(0.1, 0.2, -0.3)
-    errors, well, true_well = judging.compared(run, fluid, fluid.truth, shift=0.0)
+    run, case = learned(0.1, 0.2, -0.3)
+    errors, well, true_well = judging.compared(run, case)
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.sqrt((0.01 + 0.04 + 0.09) / 3))
     assert well[0] == pytest.approx(true_well[0] - 0.1)
     assert well[1] == true_well[1] == pytest.approx(2 ** (1 / 6), abs=2e-3)
 
 
 def test_a_shifted_curve_is_judged_as_larger_atoms():
-    run, fluid = learned(0.0)
+    run, case = learned(0.0)
     larger = SimpleNamespace(energies=lambda r, a, b: run.energies(r - 0.01, a, b))
-    errors, _, _ = judging.compared(larger, fluid, fluid.truth, shift=0.01)
+    errors, _, _ = judging.compared(larger, case_of(case.fluid, shift=0.01))
     np.testing.assert_allclose(errors, 0.0, atol=1e-12)
-    errors, _, _ = judging.compared(larger, fluid, fluid.truth, shift=0.0)
+    errors, _, _ = judging.compared(larger, case)
     assert np.abs(errors).max() > 0.2
+
+
+def test_another_state_is_judged_by_its_own_potential():
+    """u / kT is a function of g; and a denser liquid of the same g has a less deep well."""
+    run, case = learned(0.0)
+    warm = case_of(case.fluid, temperature=1.05)
+    scaled = SimpleNamespace(energies=lambda r, a, b: 1.05 * run.energies(r, a, b))
+    errors, _, _ = judging.compared(scaled, warm)
+    np.testing.assert_allclose(errors, 0.0, atol=1e-12)
+    errors, _, _ = judging.compared(run, case_of(case.fluid, variables={"density": 0.714}))
+    # as it was found by a training: 0.066
+    assert 0.05 < np.sqrt(np.mean(errors**2)) < 0.1
 
 
 def test_potentials_are_compared_where_there_are_pairs():

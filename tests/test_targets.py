@@ -474,6 +474,21 @@ def test_what_is_known_of_the_errors_of_a_g_of_r():
     assert not in_a_box.from_frames and in_a_box.common_error(500) == pytest.approx(1e-3 * g)
 
 
+def test_an_unknown_norm_is_as_wrong_as_the_tail():
+    """A damped oscillation about 1.01; two periods beyond the first maximum it is hardly seen."""
+    r = 0.02 * (0.5 + np.arange(200))
+
+    def liquid(level):
+        wave = np.cos(2.0 * np.pi * (r - 1.05)) * np.exp(-2.0 * (r - 1.05))
+        return np.where(r > 0.9, level * (1.0 + 0.4 * wave), 0.0)
+
+    for level, error in ((1.01, 0.01), (1.0, 1e-3), (0.97, 0.03)):
+        target = RDF(r, liquid(level), ("A", "A"))
+        assert target.common_error(1000) == pytest.approx(error * target.g, rel=0.25)
+        # nobody measured as far as that
+        assert target.first(120).common_error(1000) == pytest.approx(1e-3 * target.g[:120])
+
+
 def test_a_smeared_curve_is_that_of_a_gaussian_of_the_distance():
     """A peak becomes wider by the smearing, a constant stays, and the ends are no special case."""
     edges = 0.02 * np.arange(201)

@@ -54,6 +54,8 @@ class Fluid:
         Whether g(r) is that of beads of different molecules.
     file
         Its target, where that is one of an example.
+    interacts
+        The liquid whose g(r) is that of the pairs that interact, where the target's is not.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Fluid:
     reach: float = 5.0
     intermolecular: bool = False
     file: Path | None = None
+    interacts: str | None = None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -165,6 +168,7 @@ FLUIDS = {
             cutoff=1.5,
             steps=40_000,
             equilibration=5_000,
+            interacts="melt_between",
         ),
         Fluid(
             "melt_between",

@@ -23,7 +23,14 @@ from diffsim.targets.rdf_checks import (
     checked_range,
     readonly,
 )
-from diffsim.targets.rdf_curve import check_error, check_kind, in_order, tail_note, without_floor
+from diffsim.targets.rdf_curve import (
+    check_error,
+    check_kind,
+    in_order,
+    tail,
+    tail_note,
+    without_floor,
+)
 from diffsim.targets.rdf_file import Norm, check_box, read_box
 
 if TYPE_CHECKING:
@@ -192,10 +199,14 @@ class RDF:
         return self.atoms is not None and not self.is_experiment
 
     def common_error(self, atoms: int) -> FloatArray:
-        """Of the norm, shape (n,): g / N where the number of atoms or the way to count pairs is not
-        known, a thousandth of g for an experiment, which knows it no better, else zero."""
+        """Of the norm, shape (n,).
+
+        Where the number of atoms or the way to count pairs is not known, g / N, or as much as the
+        tail of g deviates from one if that is more; a thousandth of g for an experiment, which
+        knows it no better; else zero.
+        """
         if not self.norm_is_known:
-            return self.g / atoms
+            return self.g * max(1.0 / atoms, abs(tail(self.r, self.g) or 0.0))
         return (NORM_OF_EXPERIMENT if self.is_experiment else 0.0) * self.g
 
     @property

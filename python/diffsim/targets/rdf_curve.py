@@ -161,20 +161,33 @@ def check_kind(r: FloatArray, g: FloatArray, path: Path) -> None:
         )
 
 
-def settles_at(r: FloatArray, g: FloatArray) -> float | None:
-    """What a g(r) tends to where that is not one; None where it is, or the curve is too short.
+def tail(r: FloatArray, g: FloatArray) -> float | None:
+    """What a g(r) tends to, less one; None where the curve is too short to tell.
 
     The mean over the last stretch as long as the distance of the first maximum, which is about one
-    oscillation; its error is a part of what is left of the oscillation.
+    oscillation, with the weights sin^2 of a window that hides where it begins. What is left of the
+    oscillation of a liquid's g(r) at 2.5 to 3.5 diameters is about 0.001.
     """
     if r.size < FEWEST_POINTS:
         return None
     peak = r[int(np.argmax(g))]
     if r[-1] < PERIODS * peak:
         return None
-    tail = g[r > r[-1] - peak]
-    mean = float(tail.mean())
-    return mean if abs(mean - 1.0) > max(SETTLED, 0.3 * 0.5 * float(np.ptp(tail))) else None
+    phase = np.clip((r - r[-1] + peak) / peak, 0.0, 1.0)
+    weights = np.sin(np.pi * phase) ** 2
+    return float(weights @ (g - 1.0) / weights.sum())
+
+
+def settles_at(r: FloatArray, g: FloatArray) -> float | None:
+    """What a g(r) tends to where that is not one; None where it is, or the curve is too short.
+
+    The error of `tail` is a part of what is left of the oscillation.
+    """
+    found = tail(r, g)
+    if found is None:
+        return None
+    last = g[r > r[-1] - r[int(np.argmax(g))]]
+    return 1.0 + found if abs(found) > max(SETTLED, 0.3 * 0.5 * float(np.ptp(last))) else None
 
 
 def tail_note(r: FloatArray, g: FloatArray) -> list[str]:

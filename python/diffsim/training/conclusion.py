@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diffsim.knots import Grid, knot_values_at
+import numpy as np
+
+from diffsim.gradients.state_point import change_with_density
+from diffsim.knots import Array, Grid, knot_values_at
 from diffsim.simulation import Frames, System
 from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
 from diffsim.training.plausibility import (
     floated,
     high_pressure,
     misfit,
+    of_this_state,
     stretched,
     undetermined_pressure,
     without_well,
 )
 from diffsim.units import boltzmann
+
+SEEN = 0.1  # of g: bins that count in what is reported
+OF_ATOMS = 0.02  # deviation of the pairs that interact from those that are counted, at most
 
 
 def concluding_events(
@@ -61,6 +68,10 @@ def concluding_events(
                 sentences.append(
                     undetermined_pressure(system.name, entry["pressure"], error, float(ideal))
                 )
+            if holds == {RDF} and "uncertainty" in numbers:
+                changes = changes_with_state(grid, energies.detach().numpy(), frames, kt)
+                if changes is not None:
+                    sentences.append(of_this_state(system.name, *changes, numbers["uncertainty"]))
             for target in system.targets:
                 if isinstance(target, RDF):
                     names = sorted(target.pair, key=list(grid.species).index)
@@ -72,6 +83,47 @@ def concluding_events(
     sentences.append(misfit(*sizes))
     sentences += time_events(systems, latest, grid.species)
     return list(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def changes_with_state(
+    grid: Grid, energies: Array, frames: Frames, kt: float
+) -> tuple[float, float] | None:
+    """Change of a system's potential with one per cent of density and of temperature.
+
+    With the temperature it changes in proportion, as g(r) is a function of u / kT; with the density
+    see `diffsim.gradients.state_point`. Nothing of molecules, whose g(r) is not that of a fluid of
+    atoms, and where a species is missing.
+
+    Parameters
+    ----------
+    grid, energies
+        The knots, and the potential there, shape (P, K).
+    frames
+        Of the last iteration.
+    kt
+        Thermal energy.
+
+    Returns
+    -------
+    Root mean squares over the recorded bins where g > 0.1, below the cutoff.
+    """
+    pairs = range(len(energies))
+    centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
+    inside = centres < grid.cutoff
+    between = frames.distances[:, :, inside].sum()
+    interacting = frames.counts.sum()
+    if frames.atoms.min() == 0 or not all(frames.has_pairs(pair) for pair in pairs):
+        return None
+    if not abs(interacting / between - 1.0) < OF_ATOMS:
+        return None
+    g = np.array([frames.rdf(pair).mean(axis=0) for pair in pairs])
+    density = frames.atoms / float(frames.volume.mean())
+    seen = (g > SEEN) & inside
+    by_density = kt * change_with_density(frames.bin_width, g, density)[seen]
+    u = np.concatenate(
+        [np.interp(centres[seen[pair]], grid.distances(pair), energies[pair]) for pair in pairs]
+    )
+    return 0.01 * float(np.sqrt(np.mean(by_density**2))), 0.01 * float(np.sqrt(np.mean(u**2)))
 
 
 def time_events(

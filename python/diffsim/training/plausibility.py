@@ -57,6 +57,29 @@ def floated(name: str, start: float, end: float) -> str | None:
     )
 
 
+def of_this_state(
+    name: str, by_density: float, by_temperature: float, uncertainty: float
+) -> str | None:
+    """A sentence where the potential depends on the state more than on the errors of the data.
+
+    Parameters
+    ----------
+    name
+        Of a system with distribution functions only.
+    by_density, by_temperature
+        Change of its potential, where g > 0.1, with one per cent of each.
+    uncertainty
+        Of the potential; all are root mean squares.
+    """
+    if not max(by_density, by_temperature) > uncertainty:
+        return None
+    return (
+        f"The potential is that of exactly the density and the temperature of system '{name}': one "
+        f"per cent more density would change it by {by_density:.2g}, one per cent more temperature "
+        f"by {by_temperature:.2g} (rms where g > 0.1). No g(r) tells whether they are right."
+    )
+
+
 def undetermined_pressure(name: str, pressure: float, error: float, ideal: float) -> str | None:
     """A sentence where the targets leave the pressure open.
 
