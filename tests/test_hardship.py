@@ -12,6 +12,7 @@ import pytest
 
 from diffsim.simulation import lammps_instance
 from diffsim.targets import RDF
+from diffsim.training import plausibility
 from diffsim.training.config import load_config
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -223,9 +224,7 @@ def learned(*added):
 
 def case_of(fluid, **keys):
     """A case of a fluid that is not in the list."""
-    return SimpleNamespace(
-        fluid=fluid, **{"shift": 0.0, "temperature": None, "variables": {}, **keys}
-    )
+    return SimpleNamespace(fluid=fluid, **{"shift": 0.0, **keys})
 
 
 def test_errors_are_those_of_all_pairs():
@@ -245,16 +244,18 @@ def test_a_shifted_curve_is_judged_as_larger_atoms():
     assert np.abs(errors).max() > 0.2
 
 
-def test_another_state_is_judged_by_its_own_potential():
-    """u / kT is a function of g; and a denser liquid of the same g has a less deep well."""
-    run, case = learned(0.0)
-    warm = case_of(case.fluid, temperature=1.05)
-    scaled = SimpleNamespace(energies=lambda r, a, b: 1.05 * run.energies(r, a, b))
-    errors, _, _ = judging.compared(scaled, warm)
-    np.testing.assert_allclose(errors, 0.0, atol=1e-12)
-    errors, _, _ = judging.compared(run, case_of(case.fluid, variables={"density": 0.714}))
-    # as it was found by a training: 0.066
-    assert 0.05 < np.sqrt(np.mean(errors**2)) < 0.1
+def test_a_wrong_state_is_judged_by_what_was_said_of_it():
+    said = plausibility.of_this_state("lj", 0.033, 0.0054, 0.004)
+    other = "The targets do not determine the pressure of system 'lj' to better than 0.1."
+    assert judging.said_of_the_state(CASES["lj_dense"], [other, said]) == pytest.approx(0.066)
+    assert judging.said_of_the_state(CASES["lj_warm"], [said]) == pytest.approx(0.027)
+    assert judging.said_of_the_state(CASES["lj"], [said]) == 0.0
+    assert judging.said_of_the_state(CASES["lj_dense"], [other]) == 0.0
+    # it is no word on the result otherwise
+    row = "  1  0.5  1e-4  25  2000  1000  0.5"
+    assert judging.notes("\n".join([row, "note: " + said, "note: " + other, "status: 0"]))[0] == (
+        other,
+    )
 
 
 def test_potentials_are_compared_where_there_are_pairs():

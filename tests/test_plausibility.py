@@ -20,6 +20,7 @@ from diffsim.training.plausibility import (
     largest_deviation,
     misfit,
     misfits,
+    of_this_state,
     still_falls,
     stretched,
     undetermined_pressure,
@@ -49,6 +50,13 @@ def test_a_density_that_floats():
 def test_pressures(units, pressure, ideal, said):
     words = high_pressure("a", units, pressure, ideal)
     assert words is None if said is None else said in words
+
+
+def test_how_much_a_potential_depends_on_its_state():
+    assert of_this_state("a", 0.003, 0.002, 0.004) is None
+    words = of_this_state("a", 0.033, 0.0054, 0.004)
+    assert "density would change it by 0.033, one per cent more temperature by 0.0054" in words
+    assert "'a'" in words
 
 
 def test_a_pressure_that_the_targets_leave_open():

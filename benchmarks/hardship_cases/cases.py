@@ -41,8 +41,7 @@ class Case:
     pressure
         Whether the pressure of the liquid, with its error, is a target too.
     temperature, variables
-        Where the training is told another state, or another number of atoms, than the liquid's. To
-        the data another state is right, with another potential: judged against that.
+        Where the training is told another state, or another number of atoms, than the liquid's.
     target
         Further keys of the targets in the configuration.
     shift
@@ -68,11 +67,6 @@ class Case:
     iterations: int = 10
     well: float | None = None
     most_seeds: int = 3
-
-    @property
-    def another_state(self) -> bool:
-        """Whether temperature or density are not those of the target."""
-        return self.temperature is not None or "density" in self.variables
 
     @property
     def fluid(self) -> Fluid:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 from common import SEEN, Run, recorded_pressure
 
-from diffsim.gradients.state_point import change_with_density
 from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.simulation import Frames, Recording, System, simulate
@@ -31,10 +31,8 @@ POINTS = 1000  # of each pair, where potentials are compared
 RELAXATION, STEPS, EVERY = 3000, 20_000, 40  # of the fresh simulation, for 1,000 atoms
 FEWEST = 6000  # of its steps, where there are more atoms
 CELLS = 10  # of it: the size of the box does not matter there
-NO_WORDS = (
-    "so that the step was undone",
-    "The potential is that of exactly the density and the temperature",
-)  # in notes that are said whether or not the result is wrong
+OF_A_STEP = "so that the step was undone"  # in a note that is no word on the result
+OF_STATE = r"one per cent more density would change it by (\S+), .* temperature by (\S+) \("
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Result:
         Errors of the potential of all pairs where the liquid's g(r) exceeds 0.1, in energy units;
         None without a true potential, or without a learned one.
     uncertainty, chi_square
-        Of the last line of the metrics.
+        Of the last line of the metrics; the first with what was said of a state that is wrong.
     pressure, pressure_error
         In a fresh simulation at the liquid's state, less the truth's; standard error of that. None
         where the potential is judged against a shifted one.
@@ -117,9 +115,10 @@ def judge(case: Case, seed: int, folder: Path) -> Result:
         return Result(case.name, seed, **found)
     run = Run(folder / "run")
     last = run.metrics[-1]
+    of_state = said_of_the_state(case, found["notes"])
     kept = [record for record in run.metrics if record.get("accepted", True)][-1]
     found |= {
-        "uncertainty": finite(last["optimizer"].get("uncertainty")),
+        "uncertainty": finite(math.hypot(last["optimizer"].get("uncertainty", math.nan), of_state)),
         "chi_square": finite(last["optimizer"].get("chi_square")),
         "first_loss": finite(run.metrics[0]["loss"]),
         "last_loss": finite(kept["loss"]),
@@ -138,7 +137,7 @@ def judge(case: Case, seed: int, folder: Path) -> Result:
             "well": well,
             "true_well": true_well,
         }
-    if not case.shift and not case.another_state:  # nobody measured the pressure of these atoms
+    if not case.shift:  # larger atoms have another pressure, which nobody measured
         found |= deviations(fluid, fresh(run, fluid, seed))
     return Result(case.name, seed, **found)
 
@@ -160,26 +159,30 @@ def compared(
         target = RDF.from_file(interacting.target(pair), pair)
         r = seen(target, fluid.cutoff, case.shift)
         learned, true = run.energies(r, a, b), truth(r - case.shift, a, b)
-        true = true + of_another_state(case, target, r, true)
         errors.append(learned - true)
         wells.append([depth(r, learned), depth(r, true)])
     return np.concatenate(errors), wells[0][0], wells[0][1]
 
 
-def of_another_state(case: Case, target: RDF, r: Array, true: Array) -> Array:
-    """What the state that the training was told adds to the potential of the same g(r).
+def said_of_the_state(case: Case, notes: Sequence[str]) -> float:
+    """By how much, in the words of a run, its potential is wrong for the state that it was told.
 
-    The data do not tell that it is wrong. With the temperature the potential changes in proportion,
-    as g(r) is a function of u / kT; for the density see `diffsim.gradients.state_point`.
+    That the density or the temperature is wrong is nothing that a g(r) tells; but what it would do
+    is said for one per cent of each. Zero where the state is right, or nothing was said.
     """
     fluid = case.fluid
-    told = case.temperature or fluid.temperature
-    change = (told / fluid.temperature - 1.0) * true
+    percent = {"density": 0.0, "temperature": 0.0}
     if "density" in case.variables:
-        before, after = fluid.variables["density"], case.variables["density"]
-        of_density = change_with_density(fluid.width, target.g[None], np.array([before]))[0]
-        change = change + told * np.log(after / before) * np.interp(r, target.r, of_density)
-    return np.asarray(change)
+        percent["density"] = 100.0 * (case.variables["density"] / fluid.variables["density"] - 1.0)
+    if case.temperature is not None:
+        percent["temperature"] = 100.0 * (case.temperature / fluid.temperature - 1.0)
+    total = 0.0
+    for note in notes:
+        found = re.search(OF_STATE, note)
+        if found:
+            total += abs(percent["density"]) * float(found[1])
+            total += abs(percent["temperature"]) * float(found[2])
+    return total
 
 
 def seen(target: RDF, cutoff: float, shift: float = 0.0) -> Array:
@@ -251,7 +254,8 @@ def notes(log: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Notes of the last lines of a run, from the line of its last iteration on, and all notes.
 
     A run that is said to end without a result, or not to meet a target, says a word too; that the
-    last step was undone, or how the potential depends on the state, is none.
+    last step was undone is none. Nor is how the potential depends on the state, which is said of
+    right states and wrong ones: see `said_of_the_state`.
     """
     lines = [line.strip() for line in log.splitlines()]
     rows = [i for i, line in enumerate(lines) if is_iteration(line)]
@@ -265,7 +269,9 @@ def notes(log: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         )
 
     said = tuple(
-        text for text in among(lines[begin:]) if not any(part in text for part in NO_WORDS)
+        text
+        for text in among(lines[begin:])
+        if OF_A_STEP not in text and not re.search(OF_STATE, text)
     )
     return said, among(lines)
 

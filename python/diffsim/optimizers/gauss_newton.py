@@ -306,8 +306,12 @@ class GaussNewton:
             ),
         )
         self._reference = best.reference.name
-        beaten = best.log_evidence - HOPELESS
-        self._beaten |= {each.reference.name for each in solutions if each.log_evidence < beaten}
+        # as long as the residuals are those of a response that is not linear they speak for nobody
+        if self._stalled:
+            beaten = best.log_evidence - HOPELESS
+            self._beaten |= {
+                each.reference.name for each in solutions if each.log_evidence < beaten
+            }
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
