@@ -213,10 +213,10 @@ class GaussNewton:
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
         self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
-        info, uncertainty, pressures = self._report(solution, corrected - before, factors, kt)
+        info, uncertainty, pressures, left = self._report(solution, corrected - before, factors, kt)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
-        share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
+        share = left / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
@@ -333,9 +333,9 @@ class GaussNewton:
 
     def _report(
         self, solution: Solution, moved: Array, factors: Array, kt: float
-    ) -> tuple[dict[str, float], Array, list[float]]:
-        """Numbers for the metrics, and the standard deviations of the first part at the knots and
-        of the systems' pressures.
+    ) -> tuple[dict[str, float], Array, list[float], float]:
+        """Numbers for the metrics, the standard deviations of the first part at the knots and of
+        the systems' pressures, and the root mean square of what more frames would make smaller.
 
         The prior of what is not known is that of the largest correction of the training: that the
         last residual was small says little of the directions that the frames do not see. Nor does a
@@ -352,8 +352,6 @@ class GaussNewton:
             Of the parts in the systems' potentials, shape (systems, parts).
         """
         models, correction = solution.models, solution.alternatives.best
-        error = ERROR_OF_THEORY if solution.reference.of_data else FLOOR
-        amplitude = max(self._amplitude, (error * kt) ** 2)
         seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
         changes = np.concatenate(
             [
@@ -368,7 +366,12 @@ class GaussNewton:
         knots = moved[0].size
         of_pressures = np.array([model.pressure for model in models])
         rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
-        found = solution.alternatives.standard_deviation(rows, noise, amplitude)
+        amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
+        sampled = solution.alternatives.standard_deviation(rows, noise, amplitude)
+        found = sampled
+        if solution.reference.of_data:
+            wide = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
+            found = solution.alternatives.standard_deviation(rows, noise, wide)
         left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
         info = {
             "prior_amplitude": correction.amplitude,
@@ -383,7 +386,8 @@ class GaussNewton:
             "smooth_misfit": solution.discrepancy.smooth,
             **{f"evidence_{name}": value for name, value in solution.rivals.items()},
         }
-        return info, at_knots, pressures.tolist()
+        frames = float(np.sqrt(np.mean(sampled[: len(seen)] ** 2)))
+        return info, at_knots, pressures.tolist(), frames
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 NORM_OF_EXPERIMENT = 1e-3  # relative standard error
+ERROR_OF_TAIL = 0.004  # of what a g(r) tends to, as its tail tells it
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,11 +203,12 @@ class RDF:
         """Of the norm, shape (n,).
 
         Where the number of atoms or the way to count pairs is not known, g / N, or as much as the
-        tail of g deviates from one if that is more; a thousandth of g for an experiment, which
-        knows it no better; else zero.
+        tail of g tells that it is wrong by; a thousandth of g for an experiment, which knows it no
+        better; else zero.
         """
         if not self.norm_is_known:
-            return self.g * max(1.0 / atoms, abs(tail(self.r, self.g) or 0.0))
+            level = abs(tail(self.r, self.g) or 0.0)
+            return self.g * max(1.0 / atoms, level if level > ERROR_OF_TAIL else 0.0)
         return (NORM_OF_EXPERIMENT if self.is_experiment else 0.0) * self.g
 
     @property
