@@ -21,6 +21,7 @@ from diffsim.training.plausibility import (
     misfit,
     misfits,
     of_this_state,
+    slow,
     still_falls,
     stretched,
     undetermined_pressure,
@@ -50,6 +51,11 @@ def test_a_density_that_floats():
 def test_pressures(units, pressure, ideal, said):
     words = high_pressure("a", units, pressure, ideal)
     assert words is None if said is None else said in words
+
+
+def test_pieces_that_are_shorter_than_the_relaxation():
+    assert slow(2.9) is None
+    assert "differ by 3.0 times" in slow(9.0) and "'simulation: steps'" in slow(9.0)
 
 
 def test_how_much_a_potential_depends_on_its_state():

@@ -211,14 +211,14 @@ def test_errors_of_independent_frames():
     """C / n, times what the estimate of the inefficiency is off by; to rounding if it is one."""
     lengths = (4000, 4000)
     ensemble, at = ensemble_of(lengths)
-    found = error_of_averages(ensemble, at, series_of(lengths, np.zeros(BINS), 1), COVARIANCE)
+    found, _ = error_of_averages(ensemble, at, series_of(lengths, np.zeros(BINS), 1), COVARIANCE)
     assert found == pytest.approx(found.T, rel=1e-12)
     ratios = np.linalg.eigvals(np.linalg.solve(COVARIANCE / at.sample_size, found))
     # never below one, 4.5 times sqrt(2 (2 M + 1) / n) above
     assert ratios.min() > 1 - 1e-9 and ratios.max() < 1 + 4.5 * np.sqrt(2 * 7 / 8000)
     # anticorrelated frames count as independent ones
     series = series_of(lengths, np.full(BINS, -0.3), 1)
-    found = error_of_averages(ensemble, at, series, COVARIANCE)
+    found, _ = error_of_averages(ensemble, at, series, COVARIANCE)
     assert found == pytest.approx(COVARIANCE / at.sample_size, rel=1e-9)
 
 
@@ -227,7 +227,7 @@ def test_errors_where_modes_are_correlated_differently():
     lengths = [125] * 40
     n = sum(lengths)
     ensemble, at = ensemble_of(lengths)
-    found = error_of_averages(ensemble, at, series_of(lengths, SLOW, 2), COVARIANCE)
+    found, _ = error_of_averages(ensemble, at, series_of(lengths, SLOW, 2), COVARIANCE)
     inefficiency = exact(SLOW)
     expected = MODES * (VARIANCES * inefficiency) @ MODES.T * np.outer(SPREAD, SPREAD) / n
     error = np.sqrt(2 * (6 * inefficiency + 1) / n)  # of each inefficiency, relative
@@ -252,7 +252,7 @@ def test_errors_are_those_of_the_averages():
     for seed in range(300):
         series = series_of(lengths, SLOW, 100 + seed)
         mean = series.mean(axis=0)
-        covariance = error_of_averages(ensemble, at, series, COVARIANCE)
+        covariance, _ = error_of_averages(ensemble, at, series, COVARIANCE)
         chi.append(mean @ np.linalg.solve(covariance, mean))
         naive.append(mean @ np.linalg.solve(COVARIANCE / at.sample_size, mean))
     assert np.mean(chi) == pytest.approx(BINS, rel=0.2)

@@ -67,6 +67,9 @@ class Response:
     noise
         Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
         see `error_of_averages`.
+    slowest
+        By how much the means of pieces of the slowest of these modes scatter more than a piece
+        tells, in variance.
     pressure, pressure_explicit
         Change of the pressure with the potentials in bins by the change of the ensemble, shape
         (n,), and with the spline's coefficients in the given ensemble, shape (P (K + 2),).
@@ -94,6 +97,7 @@ class Response:
     from_frames: NDArray[np.bool_]
     common_errors: Array
     noise: Array
+    slowest: float
     pressure: Array
     pressure_explicit: Array
     energy: Array
@@ -169,7 +173,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     told = pressure.fluctuation(fluid, ensemble.species).bins[0, bins]
     explicit = pressure.explicit(ensemble.latest_frames)
     cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
-    error = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
+    error, slowest = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
     given = np.concatenate(
         [
             np.zeros(len(target.values)) if target.errors is None else target.errors
@@ -201,6 +205,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
         )[chosen],
         noise=error,
+        slowest=slowest,
         pressure=-ensemble.beta * (told @ covariance[:n, :n]) * counts_per_g,
         pressure_explicit=explicit.reshape(len(explicit), -1).mean(axis=0),
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
@@ -292,7 +297,9 @@ def shrunk(covariance: Array, rows: NDArray[np.bool_], n: float) -> Array:
     return np.asarray(covariance * factor)
 
 
-def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covariance: Array) -> Array:
+def error_of_averages(
+    ensemble: Ensemble, at: Weighted, series: Array, covariance: Array
+) -> tuple[Array, float]:
     """Covariance of the errors of averages over frames that are correlated.
 
         E = D V diag(s_k l_k) V^T D / n,    D^-1 C D^-1 = V diag(l_k) V^T,   D^2 = diag(C)
@@ -315,17 +322,17 @@ def error_of_averages(ensemble: Ensemble, at: Weighted, series: Array, covarianc
 
     Returns
     -------
-    Shape (O, O).
+    E, shape (O, O), and the largest factor of a mode that pieces are too short for; see
+    `diffsim.gradients.statistics.slowness`.
     """
     spread = np.sqrt(np.diag(covariance))
     variances, modes = np.linalg.eigh(covariance / np.outer(spread, spread))
     in_modes = (series / spread) @ modes
     inefficiency = ensemble.inefficiency(in_modes, at.weights)
-    inefficiency *= ensemble.slowness(in_modes, at.weights, inefficiency)
+    slow = ensemble.slowness(in_modes, at.weights, inefficiency)
     scaled = spread[:, None] * modes
-    return np.asarray((scaled * (np.maximum(variances, 0.0) * inefficiency)) @ scaled.T) / (
-        at.sample_size
-    )
+    errors = (scaled * (np.maximum(variances, 0.0) * inefficiency * slow)) @ scaled.T
+    return np.asarray(errors / at.sample_size), float(slow.max())
 
 
 def _rows(

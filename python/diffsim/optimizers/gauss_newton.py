@@ -153,7 +153,8 @@ class GaussNewton:
         steps (root mean square where g > 0.1) and `uncertainty` (the same mean of the standard
         deviation that the frames leave), both in units of energy, and `trust`. `rough_misfit`,
         `misfit_of_place` and `smooth_misfit` are the sizes of the discrepancy of curves,
-        `independent_errors` is one where their given errors are taken as independent, and
+        `independent_errors` is one where their given errors are taken as independent,
+        `slowest_mode` is the variance between pieces of simulation over that within, and
         `evidence_NAME` is the logarithm of the evidence for each reference.
         """
         self._trust.renew()
@@ -384,6 +385,7 @@ class GaussNewton:
             "independent_errors": float(not solution.discrepancy.of_frames),
             "misfit_of_place": solution.discrepancy.place,
             "smooth_misfit": solution.discrepancy.smooth,
+            "slowest_mode": max(model.source.slowest for model in models),
             **{f"evidence_{name}": value for name, value in solution.rivals.items()},
         }
         frames = float(np.sqrt(np.mean(sampled[: len(seen)] ** 2)))

@@ -16,6 +16,7 @@ from diffsim.training.plausibility import (
     high_pressure,
     misfit,
     of_this_state,
+    slow,
     stretched,
     undetermined_pressure,
     without_well,
@@ -81,6 +82,7 @@ def concluding_events(
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
     )
     sentences.append(misfit(*sizes))
+    sentences.append(slow(numbers.get("slowest_mode", 1.0)))
     sentences += time_events(systems, latest, grid.species)
     return list(dict.fromkeys(sentence for sentence in sentences if sentence))
 

@@ -23,6 +23,7 @@ ATMOSPHERE = {
 HIGH_PRESSURE = 1000.0  # atmospheres
 HIGH_RATIO = 15.0  # pressure over that of an ideal gas, where units have no atmosphere
 OPEN = 0.25  # of the pressure of an ideal gas: an error that is worth a word
+SLOW = 3.0  # variance between pieces over that within; noise alone has 2 in the largest of modes
 FLOATED = 0.02  # of a density, relative
 PEAK = 3.0  # of a distribution function
 SHALLOW = 0.1  # kT: less is no well
@@ -54,6 +55,24 @@ def floated(name: str, start: float, end: float) -> str | None:
         f"{end:.4g}, and no target holds it: what was learned belongs to the density at the end. "
         f"If that is not the real one, give it as a target ('density: {start:.4g}'), or train at "
         "constant volume."
+    )
+
+
+def slow(excess: float) -> str | None:
+    """A sentence where a fluid relaxes more slowly than a piece of simulation.
+
+    Parameters
+    ----------
+    excess
+        Variance of the averages of pieces, of the slowest mode, over what one piece tells of it.
+    """
+    if not excess > SLOW:
+        return None
+    return (
+        f"The averages of the pieces of simulation differ by {np.sqrt(excess):.1f} times what one "
+        "piece tells of its error: something relaxes more slowly than a piece is long. The "
+        "uncertainty contains it, as far as it shows. Simulate longer pieces ('simulation: "
+        "steps'), and see that the run that the targets come from was long enough."
     )
 
 
