@@ -52,18 +52,17 @@ from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.linear_response import Response, linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
+from diffsim.optimizers.claims import claimed
 from diffsim.optimizers.discrepancy import Discrepancy
-from diffsim.optimizers.linear_model import Design, LinearModel, chi_square, joint
+from diffsim.optimizers.linear_model import Design, LinearModel
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
-from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import FULL_TRUST, Solution, solve_about
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
-SEEN = 0.1  # of g: bins that count in what is reported
 FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
@@ -71,7 +70,8 @@ SHARE = 0.3  # of the last correction: the error that the next piece of simulati
 FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
 HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far behind is left out
 CLEARLY = 3.0  # of the logarithm of the evidence
-FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
+FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing, however small a
+# correction was: that the last residual was small says little of what the frames do not see
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
@@ -214,16 +214,17 @@ class GaussNewton:
             if spread < NEGLIGIBLE or steps == self.max_steps:
                 break
         self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
-        info, uncertainty, pressures, left = self._report(solution, corrected - before, factors, kt)
+        amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
+        claim = claimed(solution, corrected - before, factors, kt, amplitude)
+        info = {"trust": self.trust * self._trust.share, **claim.numbers}
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
-        share = left / (SHARE * info["correction"]) if found else np.inf
+        share = claim.of_frames / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
-        return Update(
-            steps, seconds, info, uncertainty.reshape(values.shape[1:]), decrease, pressures
-        )
+        uncertainty = claim.at_knots.reshape(values.shape[1:])
+        return Update(steps, seconds, info, uncertainty, decrease, claim.pressures)
 
     def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
@@ -331,65 +332,6 @@ class GaussNewton:
         found = float(np.mean(np.concatenate([*squares, np.zeros(1)])))
         self._stalled |= found > FALLS * self._deviation
         self._deviation = found
-
-    def _report(
-        self, solution: Solution, moved: Array, factors: Array, kt: float
-    ) -> tuple[dict[str, float], Array, list[float], float]:
-        """Numbers for the metrics, the standard deviations of the first part at the knots and of
-        the systems' pressures, and the root mean square of what more frames would make smaller.
-
-        The prior of what is not known is that of the largest correction of the training: that the
-        last residual was small says little of the directions that the frames do not see. Nor does a
-        small correction: a reference may be wrong by `FLOOR` where nothing tells. One that was made
-        of the data is as wrong as they are wherever it followed them, and says nothing of its own.
-
-        Parameters
-        ----------
-        solution
-            Of the last step.
-        moved
-            Change of the parts in the whole update, shape (parts, P, K).
-        factors
-            Of the parts in the systems' potentials, shape (systems, parts).
-        """
-        models, correction = solution.models, solution.alternatives.best
-        seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
-        changes = np.concatenate(
-            [
-                (model.to_bins @ np.tensordot(factor, moved, 1).ravel())[model.source.g > SEEN]
-                for model, factor in zip(models, factors, strict=True)
-            ]
-        )
-
-        def noise(discrepancy: Discrepancy) -> Array:
-            return joint([model.noise(solution.step, discrepancy) for model in models])
-
-        knots = moved[0].size
-        of_pressures = np.array([model.pressure for model in models])
-        rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
-        amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
-        sampled = solution.alternatives.standard_deviation(rows, noise, amplitude)
-        found = sampled
-        if solution.reference.of_data:
-            wide = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
-            found = solution.alternatives.standard_deviation(rows, noise, wide)
-        left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
-        info = {
-            "prior_amplitude": correction.amplitude,
-            "trust": self.trust * self._trust.share,
-            "evidence": correction.evidence,
-            "chi_square": chi_square(models, solution.discrepancy),
-            "correction": float(np.sqrt(np.mean(changes**2))),
-            "uncertainty": float(np.sqrt(np.mean(left**2))),
-            "rough_misfit": solution.discrepancy.rough,
-            "independent_errors": float(not solution.discrepancy.of_frames),
-            "misfit_of_place": solution.discrepancy.place,
-            "smooth_misfit": solution.discrepancy.smooth,
-            "slowest_mode": max(model.source.slowest for model in models),
-            **{f"evidence_{name}": value for name, value in solution.rivals.items()},
-        }
-        frames = float(np.sqrt(np.mean(sampled[: len(seen)] ** 2)))
-        return info, at_knots, pressures.tolist(), frames
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.

@@ -1,0 +1,98 @@
+"""What a solution says of the potential, and how well it claims to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffsim.knots import Array
+from diffsim.optimizers.discrepancy import Discrepancy
+from diffsim.optimizers.linear_model import chi_square, joint
+from diffsim.optimizers.reference import ERROR_OF_THEORY
+from diffsim.optimizers.solution import Solution
+
+SEEN = 0.1  # of g: bins that count
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Numbers of an update.
+
+    Attributes
+    ----------
+    numbers
+        For the metrics.
+    at_knots
+        Standard deviations of the first part, shape (P K,).
+    pressures
+        Standard deviations of the systems' pressures at constant volume.
+    of_frames
+        Root mean square of the standard deviation that is to become small with more frames.
+    """
+
+    numbers: dict[str, float]
+    at_knots: Array
+    pressures: list[float]
+    of_frames: float
+
+
+def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitude: float) -> Claim:
+    """The claim of a solution, with everything that its errors come from.
+
+    A reference that was made of the data is as wrong as they are wherever it followed them, and
+    says nothing of its own: the prior about it is as wide as the error of its theory.
+
+    Parameters
+    ----------
+    solution
+        Of the last step.
+    moved
+        Change of the parts in the whole update, shape (parts, P, K).
+    factors
+        Of the parts in the systems' potentials, shape (systems, parts).
+    kt
+        Thermal energy.
+    amplitude
+        Of the prior of what is not known, the square of an energy.
+    """
+    models, correction = solution.models, solution.alternatives.best
+    seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
+    changes = np.concatenate(
+        [
+            (model.to_bins @ np.tensordot(factor, moved, 1).ravel())[model.source.g > SEEN]
+            for model, factor in zip(models, factors, strict=True)
+        ]
+    )
+
+    def noise(discrepancy: Discrepancy) -> Array:
+        return joint([model.noise(solution.step, discrepancy) for model in models])
+
+    knots = moved[0].size
+    of_pressures = np.array([model.pressure for model in models])
+    rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
+    sampled = solution.alternatives.standard_deviation(rows, noise, amplitude)
+    found = sampled
+    if solution.reference.of_data:
+        wide = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
+        found = solution.alternatives.standard_deviation(rows, noise, wide)
+    left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
+    numbers = {
+        "prior_amplitude": correction.amplitude,
+        "evidence": correction.evidence,
+        "chi_square": chi_square(models, solution.discrepancy),
+        "correction": _mean(changes),
+        "uncertainty": _mean(left),
+        "rough_misfit": solution.discrepancy.rough,
+        "independent_errors": float(not solution.discrepancy.of_frames),
+        "misfit_of_place": solution.discrepancy.place,
+        "smooth_misfit": solution.discrepancy.smooth,
+        "slowest_mode": max(model.source.slowest for model in models),
+        **{f"evidence_{name}": value for name, value in solution.rivals.items()},
+    }
+    return Claim(numbers, at_knots, pressures.tolist(), _mean(sampled[: len(seen)]))
+
+
+def _mean(values: Array) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(values**2)))
