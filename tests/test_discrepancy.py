@@ -100,6 +100,12 @@ def test_each_part_is_found_for_what_it_is(part):
     assert np.median(others) == 0.0
 
 
+def test_rough_parts_are_at_least_those_of_another():
+    small, large = Discrepancy(0.01, 0.0, 0.3, False), Discrepancy(0.004, 0.02, 0.5)
+    assert small.at_least(large) == Discrepancy(0.01, 0.02, 0.3, False)
+    assert small.at_least(Discrepancy()) == small
+
+
 def test_known_errors_are_doubted_less_easily():
     """What a discrepancy explains by some e-folds is noise, if the errors are known."""
     rng = np.random.default_rng(3)

@@ -13,7 +13,7 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.interacting_pairs import counts_others, interacting_pairs
 from diffsim.gradients.linear_response import linear_response
 from diffsim.gradients.statistics import standard_error
-from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
+from diffsim.knots import Grid, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones
 from diffsim.simulation import Recording, simulate
 from diffsim.targets import RDF
@@ -52,7 +52,6 @@ def chains(request, tmp_path_factory):
 
 def test_pairs_that_interact_are_those_of_the_energy(chains):
     ensemble, grid = chains.ensemble, chains.grid
-    assert counts_others(ensemble)
     found = interacting_pairs(ensemble, grid)[:, 0]
     inside = ensemble.edges[1:] <= CUTOFF
     smooth = well(ensemble.centres[inside])
@@ -85,3 +84,20 @@ def test_response_is_the_change_of_the_averages(chains):
         counted = ensemble.pairs[:, 0] @ well(ensemble.centres)
         alone = -ensemble.beta * np.mean((series - series.mean()) * (counted - counted.mean()))
         assert alone < 3.0 * found
+
+
+@pytest.mark.parametrize("knots", [300, 1000])
+def test_few_bonds_are_seen_at_any_cutoff(knots):
+    """A fluid of 8,000 atoms of g = 1 beyond 0.95: none is bonded, or three in ten."""
+    for cutoff, width in ((1.5, 0.01), (4.0, 0.02), (3.99, 0.02)):
+        grid = Grid(("A",), "lj", cutoff, (0.8,), knots)
+        r = np.arange(0.9500005, cutoff + 0.5, 1e-4)
+        number = 8000 * 0.5 * 0.7 * 4.0 * np.pi * r**2 * 1e-4
+        edges = width * np.arange(int((cutoff + 0.5) / width) + 1)
+        pairs = np.histogram(r, edges, weights=number)[0]
+        inside = r < cutoff
+        counts = number[inside] @ grid.basis(0, r[inside])
+        assert not counts_others(pairs, counts, width, grid, 0)
+        bonds = 1200.0 * grid.basis(0, np.array([0.905])).ravel()
+        assert counts_others(pairs, counts + bonds, width, grid, 0)
+        assert counts_others(pairs + np.histogram([0.905] * 1200, edges)[0], counts, width, grid, 0)

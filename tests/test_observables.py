@@ -112,7 +112,7 @@ def test_coordination_is_the_integral_of_g(fluid):
 def test_values_follow_from_the_numbers_of_pairs(fluid):
     """To the width of the bins; the kinetic part of the pressure is not in them."""
     ensemble = fluid.ensemble
-    state = fluid_of(ensemble, fluid.at, fluid.grid)
+    state = fluid_of(ensemble, fluid.at, fluid.grid, ensemble.pairs)
     pairs = ensemble.pairs.reshape(len(ensemble), -1) / ensemble.counts_per_g.ravel()
     change = ensemble.volume - ensemble.volume.mean()
     for target, column in zip(ensemble.system.targets[1:], ensemble.columns[1:], strict=True):

@@ -160,6 +160,21 @@ def test_means_that_differ_show_a_slow_relaxation(drift):
     assert of_pieces(pieces).mean() == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("frames", [125, 1000])
+def test_a_potential_that_changes_is_no_slow_relaxation(frames):
+    """Harmonic potentials x^2 / 2 + c x of pieces one after the other, weighted to the last one."""
+    c = 0.5 * np.array([3.0, 2.2, 1.5, 1.0, 0.6, 0.3, 0.1, 0.0])
+    x = [np.random.default_rng([frames, k]).normal(size=frames) - ck for k, ck in enumerate(c)]
+    ensemble, at = ensemble_of([frames] * len(c))
+    ensemble._counts = np.concatenate(x)[:, None]
+    ensemble._reduced = c[:, None] * ensemble._counts[:, 0]
+    found = ensemble.slowness(np.stack([ensemble._counts[:, 0]] * 2, axis=1), at, np.ones(2))
+    assert np.all(found < 1.5)
+    # which they would be if each were taken as it is
+    alone = slowness([part[:, None] for part in x], [np.ones(frames)] * len(c), np.ones(1))
+    assert alone > 10.0
+
+
 def test_pieces_of_other_potentials_do_not_show_in_it():
     """Of 125 frames of the fourth piece two count, and the fifth has no weight at all."""
     random = np.random.default_rng(6)
@@ -185,11 +200,15 @@ SLOW = np.array([0.75, 0.6, 0.5, 0.3, 0.0, 0.0])  # and it is the one that is co
 
 
 def ensemble_of(lengths):
-    """Pieces of these lengths, all of whose frames have the same weight."""
+    """Pieces of these lengths of one potential, all of whose frames have the same weight."""
     ensemble = Ensemble.__new__(Ensemble)
-    ensemble._lengths = list(lengths)
     n = sum(lengths)
-    return ensemble, SimpleNamespace(weights=np.full(n, 1 / n), sample_size=float(n))
+    ensemble.beta, ensemble._lengths = 1.0, list(lengths)
+    ensemble._coefficients = [np.zeros(1)] * len(lengths)
+    ensemble._counts, ensemble._reduced = np.zeros((n, 1)), np.zeros((len(lengths), n))
+    return ensemble, SimpleNamespace(
+        weights=np.full(n, 1 / n), sample_size=float(n), coefficients=np.zeros(1)
+    )
 
 
 def series_of(lengths, correlations, seed):

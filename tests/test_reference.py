@@ -15,6 +15,7 @@ from diffsim.optimizers.reference import (
     Reference,
     mie,
 )
+from diffsim.optimizers.solution import followed
 from diffsim.potentials import Mie
 
 KT = 0.8
@@ -79,6 +80,36 @@ def test_a_theory_may_be_wrong_along_smooth_functions_and_a_given_potential_not(
     coordinates = np.ones(theory.tangents.shape[1])
     change = (theory.at(coordinates) - theory.values).ravel()
     assert change == pytest.approx(theory.tangents.sum(axis=1))
+
+
+def test_what_a_theory_follows_of_the_noise_of_the_data():
+    """A curve all of it, a network fitted to it some; one of few weights, or a potential
+    that the user gave, none."""
+    start = MieFamily.of(GRID, KT, CONTACT).energies(1)
+    anchors = {"hnc": start[0] + 0.1, "pmf": start[0], "given": start[0] + 0.2}
+    prior = Prior.of(GRID, start, KT, 0.12, anchors)
+    assert [each.follows for each in prior.references()] == [1.0, 0.3, 0.0, 0.0]
+    prior = Prior.of(GRID, start, KT, 0.12, {"pmf": start[0]}, few_weights=True)
+    assert [each.follows for each in prior.references()] == [0.0, 0.0]
+
+
+def test_evidence_of_residuals_that_followed_the_data():
+    """What the mean of other data of the same system would lose, over many draws of the noise."""
+    random = np.random.default_rng(3)
+    expected = np.diag(np.linspace(0.5, 2.0, 30))
+    data = 0.7 * np.exp(-0.5 * (np.subtract.outer(np.arange(30), np.arange(30)) / 2.0) ** 2)
+    averages, noise, other = (
+        random.multivariate_normal(np.zeros(30), each, size=20_000)
+        for each in (expected, data, data)
+    )
+    inverse = np.linalg.inv(expected + data)
+
+    def log_likelihood(y):
+        return -0.5 * np.mean(np.sum((y @ inverse) * y, axis=1))
+
+    # the potential has followed its own noise, and has it against other data
+    gain = log_likelihood(averages) - log_likelihood(averages + noise - other)
+    assert followed(expected, data) == pytest.approx(gain, rel=0.02)
 
 
 def test_without_anchors_the_first_potential_is_one():

@@ -349,8 +349,17 @@ class Ensemble:
         shares = np.array([part.sum() for part in np.split(weights, starts)])
         return pooled_inefficiency(np.split(series, starts), shares)
 
-    def slowness(self, series: Array, weights: Array, inefficiency: Array) -> Array:
+    def slowness(self, series: Array, at: Weighted, inefficiency: Array) -> Array:
         """How much more the pieces' means scatter than they should, for values of all frames
-        (F, m) with weights (F,); see `diffsim.gradients.statistics.slowness`."""
-        starts = np.cumsum(self._lengths)[:-1]
-        return slowness(np.split(series, starts), np.split(weights, starts), inefficiency)
+        (F, m) in modes of these inefficiencies (m,); see `diffsim.gradients.statistics.slowness`.
+
+        Every piece is weighted by itself to the potential, exp(-beta (U - U_k)): weights of frames
+        among those of all pieces leave the mean of a piece nearly that of its own potential.
+        """
+        weights = []
+        reduced = self.beta * (self._counts @ at.coefficients)
+        for k, (frames, _) in enumerate(self.pieces):
+            weights.append(
+                np.exp(reweighting.log_weights(reduced[frames] - self._reduced[k, frames]))
+            )
+        return slowness([series[frames] for frames, _ in self.pieces], weights, inefficiency)

@@ -18,39 +18,74 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid
 
 NARROW = 1e-6  # of a distance of knots: stands for a place
-NEGLIGIBLE = 0.01  # of the pairs that are counted: as many may interact besides, or may not
+MOVED = 0.5  # of the pairs within a bin, or the distance of two knots: may be counted elsewhere
+FEW = 0.5  # of a pair, in a frame: as many may interact besides, or may not
 
 
-def interacting_pairs(ensemble: Ensemble, grid: Grid) -> Array:
-    """Numbers of pairs that interact, of all frames in the recorded bins, shape (F, P, B).
+def interacting_pairs(ensemble: Ensemble, grid: Grid) -> Array | None:
+    """Numbers of pairs that interact, of all frames in the recorded bins, shape (F, P, B); None
+    where they are those that the distribution functions count.
 
-    Beyond the cutoff, where no pair does, they are those of the distribution functions.
+    Of a species pair whose counted pairs are those that interact they are what was counted, and so
+    they are beyond the cutoff, where no pair interacts.
     """
-    if not counts_others(ensemble):
-        return ensemble.pairs
+    frames, width = ensemble.latest_piece, float(ensemble.edges[1])
+    pairs = ensemble.pairs[frames].mean(axis=0)
+    means = _by_pair(ensemble.counts[frames], grid).mean(axis=1)
+    others = [
+        pair
+        for pair, counts in enumerate(means)
+        if counts_others(pairs[pair], counts, width, grid, pair)
+    ]
+    if not others:
+        return None
     result = ensemble.pairs.copy()
-    inside = _inside(ensemble)
-    width = float(ensemble.edges[1])
-    n_pairs = result.shape[1]
-    of_pairs = np.moveaxis(ensemble.counts.reshape(len(ensemble), n_pairs, -1), 1, 0)
-    for pair, counts in enumerate(of_pairs):
-        result[:, pair, :inside] = counts @ _shares(grid, pair, width, inside)
+    of_pairs = _by_pair(ensemble.counts, grid)
+    for pair in others:
+        shares = _shares(grid, pair, width, _inside(width, result.shape[2], grid.cutoff))
+        result[:, pair, : shares.shape[1]] = of_pairs[pair] @ shares
     return result
 
 
-def counts_others(ensemble: Ensemble) -> bool:
-    """Whether the distribution functions count other pairs than those that interact."""
-    inside = _inside(ensemble)
-    least = ensemble.pairs[:, :, :inside].sum(axis=(1, 2)).mean()
-    most = ensemble.pairs[:, :, : inside + 1].sum(axis=(1, 2)).mean()
-    # the splines of a pair add up to one at any distance
-    interacting = ensemble.counts.sum(axis=1).mean()
-    return not bool((1.0 - NEGLIGIBLE) * least <= interacting <= (1.0 + NEGLIGIBLE) * most)
+def counts_others(pairs: Array, counts: Array, width: float, grid: Grid, pair: int) -> bool:
+    """Whether a distribution function counts other pairs than those that interact.
+
+    The numbers of both up to a distance r differ nowhere by more than the pairs that are as near to
+    r as bins and knots are to each other. Bonds that are counted and do not interact, or the other
+    way round, make a difference that stays from their length on.
+
+    Parameters
+    ----------
+    pairs
+        Mean numbers of counted pairs in the bins, shape (B,).
+    counts
+        Mean counts of the splines, shape (K + 2,).
+    width
+        Of the bins.
+    grid, pair
+        The knots, and which species pair it is.
+    """
+    inside = _inside(width, len(pairs), grid.cutoff)
+    interacting = counts @ _shares(grid, pair, width, inside)
+    counted = pairs[:inside]
+    difference = np.abs(np.cumsum(interacting - counted))
+    knots = grid.distances(pair)
+    apart = np.interp((np.arange(inside) + 1) * width, knots[1:], np.diff(knots))
+    reach = np.ceil(np.maximum(apart, width) / width).astype(int)
+    up_to = np.concatenate([[0.0], np.cumsum(np.maximum(counted, interacting))])
+    place = np.arange(inside) + 1
+    near = up_to[np.minimum(place + reach, inside)] - up_to[np.maximum(place - reach, 0)]
+    return bool(np.any(difference > MOVED * near + FEW))
 
 
-def _inside(ensemble: Ensemble) -> int:
+def _by_pair(counts: Array, grid: Grid) -> Array:
+    """Counts of the splines, (F, P (K + 2)) -> (P, F, K + 2)."""
+    return np.moveaxis(counts.reshape(len(counts), -1, grid.basis_size), 1, 0)
+
+
+def _inside(width: float, bins: int, cutoff: float) -> int:
     """Number of bins that end before the cutoff."""
-    return int(np.sum(ensemble.edges[1:] <= ensemble.cutoff * (1.0 + 1e-9)))
+    return min(bins, int(cutoff / width * (1.0 + 1e-9)))
 
 
 @lru_cache(maxsize=64)
@@ -58,7 +93,7 @@ def _shares(grid: Grid, pair: int, width: float, bins: int) -> Array:
     """How much of each spline is in each bin, shape (K + 2, bins).
 
     Splines are centred at the knots in r^2, one more at either end; each is taken as the interval
-    about its centre. Knots are closer than bins, so that hardly a pair is shared by two of these.
+    about its centre. Where knots are closer than bins hardly a pair is shared by two of these.
     """
     square = grid.distances(pair) ** 2
     step = square[1] - square[0]

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.interacting_pairs import counts_others
+from diffsim.gradients.interacting_pairs import interacting_pairs
 from diffsim.gradients.pair_fluctuations import (
     fluctuating,
     fluid_of,
@@ -134,17 +134,19 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     InputError
         If no observable is left.
     """
-    fluid = fluid_of(ensemble, at, grid)
+    interacting = interacting_pairs(ensemble, grid)
+    numbers = ensemble.pairs if interacting is None else interacting
+    fluid = fluid_of(ensemble, at, grid, numbers)
     bins = usable_bins(ensemble, fluid, at.sample_size)
     counts_per_g = ensemble.counts_per_g.ravel()[bins]
     n_independent = independent_frames(ensemble, at)
-    covariance, share, worth = pair_covariance(ensemble, at, fluid, bins, grid, n_independent)
+    z = fluctuating(ensemble, numbers, bins)
+    covariance, share, worth = pair_covariance(ensemble, at, fluid, bins, grid, z, n_independent)
 
-    rows = _rows(ensemble, at, fluid, bins, grid)
+    rows = _rows(ensemble, at, fluid, bins, z.shape[1], interacting is not None)
     # What numbers of pairs and volume do not tell (other interactions, a third moment, motion)
     # the frames do, with the weight that they have beside the theory; where there is none, with
     # the weight that they give themselves.
-    z = fluctuating(ensemble, bins, grid)
     by_frames = np.flatnonzero(rows.by_frames)
     without_theory = rows.without_theory[by_frames]
     linear = csr_array(rows.linear)  # a target's bin holds few of those in which pairs are counted
@@ -329,17 +331,22 @@ def error_of_averages(
     variances, modes = np.linalg.eigh(covariance / np.outer(spread, spread))
     in_modes = (series / spread) @ modes
     inefficiency = ensemble.inefficiency(in_modes, at.weights)
-    slow = ensemble.slowness(in_modes, at.weights, inefficiency)
+    slow = ensemble.slowness(in_modes, at, inefficiency)
     scaled = spread[:, None] * modes
     errors = (scaled * (np.maximum(variances, 0.0) * inefficiency * slow)) @ scaled.T
     return np.asarray(errors / at.sample_size), float(slow.max())
 
 
 def _rows(
-    ensemble: Ensemble, at: Weighted, fluid: Fluid, bins: NDArray[np.intp], grid: Grid
+    ensemble: Ensemble,
+    at: Weighted,
+    fluid: Fluid,
+    bins: NDArray[np.intp],
+    n_z: int,
+    others: bool,
 ) -> _Rows:
-    """Every observable as a linear function of what fluctuates."""
-    n_z = fluctuating(ensemble, bins, grid).shape[1]
+    """Every observable as a linear function of what fluctuates, which are n_z numbers; where they
+    are of others than the counted pairs the frames tell the rest."""
     shape = (ensemble.observables.shape[1], len(bins))
     linear = np.zeros((shape[0], n_z))
     explicit = np.zeros((shape[0], at.coefficients.size))
@@ -354,7 +361,6 @@ def _rows(
     usable = np.ones(shape[0], dtype=bool)
     by_frames = np.zeros(shape[0], dtype=bool)
     without_theory = np.zeros(shape[0], dtype=bool)
-    others = counts_others(ensemble)
     for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         # of molecules it may count others than those that interact

@@ -17,7 +17,6 @@ from diffsim.gradients.fluctuations import (
     theoretical_covariance,
     with_variances_of_modes,
 )
-from diffsim.gradients.interacting_pairs import interacting_pairs
 from diffsim.knots import Array, Grid
 from diffsim.species import species_pairs
 from diffsim.targets import Fluid
@@ -27,8 +26,9 @@ SEEN = 0.1  # of g, where the distance of two potentials is looked at
 FEWEST_PAIRS = 20  # seen in a bin, for its fluctuations to be usable
 
 
-def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
-    """Averages in the recorded bins, for the targets' linear response."""
+def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid, numbers: Array) -> Fluid:
+    """Averages in the recorded bins, for the targets' linear response, with the numbers of pairs of
+    all frames, shape (F, P, B)."""
     frames = ensemble.latest_frames
     energies, slopes = np.zeros((2, *ensemble.counts_per_g.shape))
     inside = ensemble.centres < ensemble.cutoff
@@ -44,10 +44,10 @@ def fluid_of(ensemble: Ensemble, at: Weighted, grid: Grid) -> Fluid:
         )
         energies[pair, inside] = middle
         slopes[pair, inside] = (high - low) / np.diff(ensemble.edges)[inside]
-    pairs = np.tensordot(at.weights, interacting_pairs(ensemble, grid), axes=1)
+    mean = np.tensordot(at.weights, numbers, axes=1)
     return Fluid(
         edges=ensemble.edges,
-        g=pairs / ensemble.counts_per_g,
+        g=mean / ensemble.counts_per_g,
         counts_per_g=ensemble.counts_per_g,
         energies=energies,
         slopes=slopes,
@@ -71,10 +71,16 @@ def independent_frames(ensemble: Ensemble, at: Weighted) -> float:
     return at.sample_size / float(np.mean(ensemble.inefficiency(varying, at.weights)))
 
 
-def fluctuating(ensemble: Ensemble, bins: NDArray[np.intp], grid: Grid) -> Array:
-    """Numbers of pairs in the bins, in units of g at the mean volume, and the volume."""
-    numbers = interacting_pairs(ensemble, grid).reshape(len(ensemble), -1)[:, bins]
-    pairs = numbers / ensemble.counts_per_g.ravel()[bins]
+def fluctuating(ensemble: Ensemble, numbers: Array, bins: NDArray[np.intp]) -> Array:
+    """Numbers of pairs in the bins, in units of g at the mean volume, and the volume.
+
+    Parameters
+    ----------
+    numbers
+        Of the pairs that interact, shape (F, P, B); see `interacting_pairs`.
+    """
+    chosen = numbers.reshape(len(ensemble), -1)[:, bins]
+    pairs = chosen / ensemble.counts_per_g.ravel()[bins]
     if np.ptp(ensemble.volume) == 0.0:
         return pairs
     return np.concatenate([pairs, ensemble.volume[:, None]], axis=1)
@@ -86,6 +92,7 @@ def pair_covariance(
     fluid: Fluid,
     bins: NDArray[np.intp],
     grid: Grid,
+    z: Array,
     n_independent: float,
 ) -> tuple[Array, float, float]:
     """Covariance of what fluctuates, per frame; the frames' share of it; its worth in samples."""
@@ -106,7 +113,6 @@ def pair_covariance(
         ensemble.counts_per_g[held],
         place[bins // n_bins] * n_bins + bins % n_bins,
     )
-    z = fluctuating(ensemble, bins, grid)
     sample, n_samples = _sample(ensemble, at, z, fluid, grid, n_independent)
     n = len(bins)
     theory = prior

@@ -73,7 +73,7 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
     rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
     sampled = solution.alternatives.standard_deviation(rows, noise, amplitude)
     found = sampled
-    if solution.reference.of_data:
+    if solution.reference.follows > 0.0:
         wide = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
         found = solution.alternatives.standard_deviation(rows, noise, wide)
     left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])

@@ -55,6 +55,11 @@ class Discrepancy:
         sizes = {"rough": self.rough, "place": self.place, "smooth": self.smooth} | {name: size}
         return Discrepancy(**sizes, of_frames=self.of_frames)
 
+    def at_least(self, other: Discrepancy) -> Discrepancy:
+        """The same with the rough parts of another one where these are larger."""
+        rough, place = max(self.rough, other.rough), max(self.place, other.place)
+        return replace(self, rough=rough, place=place)
+
 
 @dataclass(frozen=True)
 class DataErrors:

@@ -163,7 +163,7 @@ class GaussNewton:
         parts, of_parts = zip(*linear_parts(potential, temperatures), strict=True)
         factors = np.array(of_parts).T  # (systems, parts)
         values = _part_values(parts, grid)
-        self._prepare(grid, values, kt)
+        self._prepare(grid, values, kt, has_few_weights(parts[0]))
         assert self._prior is not None
 
         steps, seconds = 0, 0.0
@@ -226,7 +226,7 @@ class GaussNewton:
         uncertainty = claim.at_knots.reshape(values.shape[1:])
         return Update(steps, seconds, info, uncertainty, decrease, claim.pressures)
 
-    def _prepare(self, grid: Grid, values: Array, kt: float) -> None:
+    def _prepare(self, grid: Grid, values: Array, kt: float, few_weights: bool) -> None:
         """The prior, which is made once for a training; that of the first part is that of all."""
         other = self._start is not None and self._start.shape != values.shape
         if self._grid is not None and (self._grid != grid or other):  # of another training
@@ -238,7 +238,7 @@ class GaussNewton:
         if self._start is None:
             self._start = values
         if self._prior is None:
-            self._prior = Prior.of(grid, self._start, kt, self.length, self._anchors)
+            self._prior = Prior.of(grid, self._start, kt, self.length, self._anchors, few_weights)
             if self._theta is not None:
                 self._prior = self._prior.at(self._theta)
 
@@ -300,27 +300,29 @@ class GaussNewton:
                     chosen is None and self._stalled,
                 )
             )
+        # errors of the data are those that a reference finds that has not followed them
+        independent = [each.discrepancy for each in solutions if each.reference.follows == 0.0]
+        known = independent[0] if independent else Discrepancy()
+        evidence = {each.reference.name: each.comparable(known) for each in solutions}
         # the present reference stays unless another one is clearly better
         best = max(
             solutions,
             key=lambda each: (
-                each.log_evidence + (CLEARLY if each.reference.name == self._reference else 0.0)
+                evidence[each.reference.name]
+                + (CLEARLY if each.reference.name == self._reference else 0.0)
             ),
         )
         self._reference = best.reference.name
         # as long as the residuals are those of a response that is not linear they speak for nobody
         if self._stalled:
-            beaten = best.log_evidence - HOPELESS
-            self._beaten |= {
-                each.reference.name for each in solutions if each.log_evidence < beaten
-            }
+            beaten = evidence[best.reference.name] - HOPELESS
+            self._beaten |= {name for name, value in evidence.items() if value < beaten}
         for each in solutions:
             self._discrepancies[each.reference.name] = each.discrepancy
             if each.reference.moved is not None:
                 self._theta = each.reference.moved(each.parameters).theta
                 self._prior = self._prior.at(self._theta)
-        rivals = {each.reference.name: each.log_evidence for each in solutions}
-        return replace(best, rivals=rivals)
+        return replace(best, rivals=evidence)
 
     def _watch(self, responses: Sequence[Response]) -> None:
         """Whether the residuals of curves still fall by themselves.

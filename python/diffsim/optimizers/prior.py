@@ -12,6 +12,8 @@ from diffsim.optimizers.correction import contact_distances, correction_basis, p
 from diffsim.optimizers.projection import SOFTENING
 from diffsim.optimizers.reference import (
     ERROR_OF_THEORY,
+    FOLLOWED_BY_CURVE,
+    FOLLOWED_BY_NETWORK,
     SMOOTHNESS_OF_ERROR,
     THEORIES,
     MieFamily,
@@ -40,6 +42,8 @@ class Prior:
         Of the Mie reference, if there is one.
     anchors
         Other references, by name, shape (parts, P, K) each.
+    follows
+        How much of the noise of the targets each of them has followed, if it is of a theory.
     """
 
     start: Array
@@ -49,6 +53,7 @@ class Prior:
     weights: Array
     family: MieFamily | None
     anchors: Mapping[str, Array]
+    follows: Mapping[str, float]
 
     @classmethod
     def of(
@@ -58,8 +63,10 @@ class Prior:
         kt: float,
         length: float,
         anchors: Mapping[str, Array] | None,
+        few_weights: bool = False,
     ) -> Prior:
-        """The prior about a first potential (parts, P, K), and others (P, K) of its first part."""
+        """The prior about a first potential (parts, P, K), which may be one of few weights, and
+        others (P, K) of its first part."""
         contact = contact_distances(grid, start[0], kt)
         basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
         weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
@@ -70,12 +77,16 @@ class Prior:
         walls = np.all(start[0].max(axis=1) > kt)
         family = MieFamily.of(grid, kt, np.array(contact)) if walls and len(start) == 1 else None
         if anchors is None:
-            return cls(start, contact, basis, soft, weights, family, {"start": start})
-        whole = {}
+            return cls(start, contact, basis, soft, weights, family, {"start": start}, {})
+        whole, follows = {}, {}
         for name, values in anchors.items():
             whole[name] = np.zeros_like(start)
             whole[name][0] = values
-        return cls(start, contact, basis, soft, weights, family, whole)
+            if not np.array_equal(values, start[0]):
+                follows[name] = FOLLOWED_BY_CURVE
+            else:  # the first potential was fitted to the theory's
+                follows[name] = 0.0 if few_weights else FOLLOWED_BY_NETWORK
+        return cls(start, contact, basis, soft, weights, family, whole, follows)
 
     def at(self, theta: Array) -> Prior:
         """The prior with the reference's parameters where they were found."""
@@ -87,10 +98,11 @@ class Prior:
         fixed = []
         for name, values in self.anchors.items():
             # next to parts that depend on temperature all have to earn their corrections alike
-            of_data = name in THEORIES
-            soft = of_data and len(self.start) == 1
+            of_theory = name in THEORIES
+            soft = of_theory and len(self.start) == 1
             tangents = np.zeros((values.size, self.soft.shape[1] if soft else 0))
             tangents[: len(self.soft), :] = self.soft[:, : tangents.shape[1]]
             centre = np.zeros(tangents.shape[1])
-            fixed.append(Reference(name, values, tangents, centre, of_data=of_data))
+            follows = self.follows[name] if of_theory else 0.0
+            fixed.append(Reference(name, values, tangents, centre, follows=follows))
         return fixed if self.family is None else [*fixed, self.family.reference(len(self.start))]

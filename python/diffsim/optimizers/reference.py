@@ -37,6 +37,10 @@ STRIDE = 0.3  # kT: standard deviation of a step of a parameter's coordinate
 THEORIES = ("hnc", "pmf")
 """References by a theory: the hypernetted chain, and the potential of mean force."""
 
+FOLLOWED_BY_CURVE, FOLLOWED_BY_NETWORK = 1.0, 0.3
+"""Share of the noise of independent bins that a theory's curve follows, and a network (or another
+potential of many weights) that was fitted to it; one of few weights follows none of it."""
+
 ERROR_OF_THEORY = 0.5  # kT: standard deviation of what a theory is wrong by
 SMOOTHNESS_OF_ERROR = 0.6  # contact distances: its correlation length
 
@@ -58,8 +62,9 @@ class Reference:
         Shape (q,).
     moved
         The family of potentials at other coordinates (q,) of its parameters, if it is of one.
-    of_data
-        Whether it was made of the targets bin by bin, and has followed their noise.
+    follows
+        How much of the noise of the targets it has followed: of a theory's, which is made of them
+        bin by bin; zero if they were not looked at.
     """
 
     name: str
@@ -67,7 +72,7 @@ class Reference:
     tangents: Array
     centre: Array
     moved: Callable[[Array], MieFamily] | None = None
-    of_data: bool = False
+    follows: float = 0.0
 
     def at(self, coordinates: Array) -> Array:
         """Energies of the parts at coordinates (q,) of the parameters, shape (parts, P, K).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -53,8 +53,10 @@ class Solution:
         Of these, from the present potential.
     values
         Energies of the corrected parts at the knots, shape (parts, P, K).
-    log_evidence
-        Of the reference, to compare it with others by.
+    comparable
+        Logarithm of the evidence of the reference, to compare it with others by. Of one that has
+        followed the noise of the data it is that for the rough misfit of another reference, as it
+        shows none itself; less what it is too large by, see `followed`.
     rivals
         Evidence of all references by name.
     """
@@ -66,7 +68,7 @@ class Solution:
     total: Array
     step: Array
     values: Array
-    log_evidence: float
+    comparable: Callable[[Discrepancy], float]
     rivals: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -189,9 +191,17 @@ def solve_about(
     alternatives = Alternatives.of(
         discrepancy, partial(evidence, expected), partial(solved, averages), doubt, search
     )
-    seen = alternatives.log_evidence
-    if reference.of_data:
-        seen -= followed(averages, data.covariance(alternatives.discrepancy))
+    at_end = expected
+
+    def comparable(other: Discrepancy) -> float:
+        found = alternatives.log_evidence
+        if reference.follows == 0.0:
+            return found
+        noise = alternatives.discrepancy.at_least(other)
+        if noise != alternatives.discrepancy:
+            found = min(found, evidence(at_end, noise))
+        return found - reference.follows * followed(at_end, data.covariance(noise))
+
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total
 
@@ -210,24 +220,25 @@ def solve_about(
         total,
         total - present,
         energies(total) + stays * (values - energies(present)),
-        seen,
+        comparable,
     )
 
 
-def followed(averages: Array, data: Array) -> float:
-    r"""By how much the residuals of a reference that was made of the data look too probable.
+def followed(expected: Array, data: Array) -> float:
+    r"""By how much the residuals of a reference that followed the data look too probable.
 
     Noise of the data with covariance C is not in the residuals of a potential that has followed it,
-    though any other data of the same system would be as far from its g(r) again. The logarithm of
-    the evidence is larger than the mean one of other data by (as in the criterion of Akaike)
+    though any other data of the same system would be as far from its g(r) again. With the
+    covariance A that is expected of residuals, C included, the logarithm of the evidence is larger
+    than the mean one of other data by (as in the criterion of Akaike)
 
-    .. math:: \operatorname{tr} (S + C)^{-1} C
+    .. math:: \operatorname{tr} A^{-1} C
 
     Parameters
     ----------
-    averages, data
-        Covariances S and C of the errors of averages and of the data, shape (B, B) each.
+    expected, data
+        A - C and C, shape (B, B) each.
 
     Source: H. Akaike, IEEE Trans. Autom. Control 19, 716 (1974).
     """
-    return float(np.trace(np.linalg.solve(with_jitter(averages + data), data)))
+    return float(np.trace(np.linalg.solve(with_jitter(expected + data), data)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.gradients.interacting_pairs import counts_others
 from diffsim.gradients.state_point import change_with_density
 from diffsim.knots import Array, Grid, knot_values_at
 from diffsim.simulation import Frames, System
@@ -24,7 +25,6 @@ from diffsim.training.plausibility import (
 from diffsim.units import boltzmann
 
 SEEN = 0.1  # of g: bins that count in what is reported
-OF_ATOMS = 0.02  # deviation of the pairs that interact from those that are counted, at most
 
 
 def concluding_events(
@@ -112,16 +112,17 @@ def changes_with_state(
     pairs = range(len(energies))
     centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
     inside = centres < grid.cutoff
-    between = frames.distances[:, :, inside].sum()
-    interacting = frames.counts.sum()
+    pairs_of = frames.distances.mean(axis=0)
+    counts = frames.counts.mean(axis=0)
     if frames.atoms.min() == 0 or not all(frames.has_pairs(pair) for pair in pairs):
         return None
-    if not abs(interacting / between - 1.0) < OF_ATOMS:
+    width = frames.bin_width
+    if any(counts_others(pairs_of[pair], counts[pair], width, grid, pair) for pair in pairs):
         return None
     g = np.array([frames.rdf(pair).mean(axis=0) for pair in pairs])
     density = frames.atoms / float(frames.volume.mean())
     seen = (g > SEEN) & inside
-    by_density = kt * change_with_density(frames.bin_width, g, density)[seen]
+    by_density = kt * change_with_density(width, g, density)[seen]
     u = np.concatenate(
         [np.interp(centres[seen[pair]], grid.distances(pair), energies[pair]) for pair in pairs]
     )
