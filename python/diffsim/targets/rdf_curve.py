@@ -46,6 +46,9 @@ PERIODS = 2.5
 BEYOND_MINIMUM = 1.6
 """Distance, over that of the first maximum, from which on a g(r) is a damped oscillation."""
 
+SIGNIFICANT = 4.0
+"""Standard errors of what it settles at, from which on it is told."""
+
 WAVELENGTHS, DECAYS = np.linspace(0.7, 1.25, 12), np.geomspace(0.25, 3.0, 9)
 """Of that oscillation, that are tried; over the distance of the first maximum."""
 
@@ -168,15 +171,16 @@ def check_kind(r: FloatArray, g: FloatArray, path: Path) -> None:
 
 
 def tail(r: FloatArray, g: FloatArray) -> float | None:
-    """What a g(r) tends to, less one; None where the curve is too short to tell.
+    """What a g(r) tends to, less one; None where the curve does not tell.
 
     The level d of the damped oscillation of a liquid
 
         g(r) = 1 + d + A exp(-r / xi) cos(2 pi r / lambda + phi) / r
 
     that is closest to the curve beyond its first minimum. For g(r) of dense liquids that tend to
-    one it is within 0.003 of zero, however far they reach; a fluid near its critical point, whose g
-    falls slowly, has more.
+    one it is within 0.003 of zero, however far they reach. It is not told by a curve that is short,
+    where noise would do as well, and where a part that decays without oscillating, as that between
+    chains or near a critical point, changes it by a good part of itself.
 
     Source: R. J. F. Leote de Carvalho et al., J. Phys.: Condens. Matter 6, 9275 (1994).
     """
@@ -187,19 +191,30 @@ def tail(r: FloatArray, g: FloatArray) -> float | None:
         return None
     beyond = r > BEYOND_MINIMUM * peak
     x, h = r[beyond] / peak, g[beyond] - 1.0
-    best, level = np.inf, 0.0
+    if x.size < FEWEST_POINTS:
+        return None
+    level, error = _level(x, h, 0)
+    with_decay, _ = _level(x, h, 1)
+    told = abs(level) > SIGNIFICANT * error and abs(with_decay - level) < 0.5 * abs(level)
+    return level if told else None
+
+
+def _level(x: FloatArray, h: FloatArray, decays: int) -> tuple[float, float]:
+    """d of `tail` for h = g - 1 with one or no part that only decays, and its standard error."""
+    best, level, error = np.inf, 0.0, np.inf
     for decay in DECAYS:
         envelope = np.exp(-(x - x[0]) / decay) / x
         for length in WAVELENGTHS:
             phase = 2.0 * np.pi * x / length
-            waves = np.stack(
-                [np.ones_like(x), envelope * np.cos(phase), envelope * np.sin(phase)], axis=1
-            )
+            parts = [np.ones_like(x), envelope * np.cos(phase), envelope * np.sin(phase)]
+            waves = np.stack([*parts, *[envelope] * decays], axis=1)
             found = np.linalg.lstsq(waves, h, rcond=None)[0]
             left = float(np.sum((h - waves @ found) ** 2))
             if left < best:
                 best, level = left, float(found[0])
-    return level
+                variance = np.linalg.pinv(waves.T @ waves)[0, 0] * left
+                error = float(np.sqrt(variance / max(x.size - waves.shape[1], 1)))
+    return level, error
 
 
 def settles_at(r: FloatArray, g: FloatArray) -> float | None:
