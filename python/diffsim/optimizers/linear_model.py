@@ -155,18 +155,31 @@ class LinearModel:
 
     @cached_property
     def data_errors(self) -> DataErrors:
-        """Parts of the covariance of the errors of the targets.
+        """Parts of the covariance of the errors of the targets, for the solution.
 
         Error bars of a curve that was made from frames as well have the correlations of frames, in
         which the soft modes are nearly without noise; those of a measurement are independent. Where
         it is not known which it is, the evidence tells.
         """
+        return self._data_errors(self.source.covariance)
+
+    @cached_property
+    def claimed_errors(self) -> DataErrors:
+        """The same as they are: averages over frames have the correlations of averages, in which
+        modes that relax slowly have more noise than in a frame.
+
+        As for the errors of our own averages, see `diffsim.gradients.linear_response
+        .error_of_averages`, that is no good for the solution: it would be taken from the fast modes.
+        """
+        return self._data_errors(self.source.noise)
+
+    def _data_errors(self, covariance: Array) -> DataErrors:
         source = self.source
-        spread = np.sqrt(np.diag(source.noise))
+        spread = np.sqrt(np.diag(covariance))
         return DataErrors.of(
             source.errors,
             source.common_errors,
-            source.noise / np.outer(spread, spread),
+            covariance / np.outer(spread, spread),
             source.from_frames,
             source.curve,
             source.place,
@@ -195,7 +208,7 @@ class LinearModel:
     def noise(self, step: Array, discrepancy: Discrepancy) -> Array:
         """Covariance of the residual's error as it is, shape (B, B)."""
         averages = self.source.noise + self._error_of_response(step)
-        return np.asarray(averages + self.data_errors.covariance(discrepancy))
+        return np.asarray(averages + self.claimed_errors.covariance(discrepancy))
 
     def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
         """Errors of the targets beside those that they are given, of all observables, (O,)."""
