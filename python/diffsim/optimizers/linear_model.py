@@ -169,7 +169,7 @@ class LinearModel:
         modes that relax slowly have more noise than in a frame.
 
         As for the errors of our own averages, see `diffsim.gradients.linear_response
-        .error_of_averages`, that is no good for the solution: it would be taken from the fast modes.
+        .error_of_averages`, that is no good for the solution, which would avoid the slow modes.
         """
         return self._data_errors(self.source.noise)
 
