@@ -233,8 +233,10 @@ def test_targets_of_the_same_box_stay_as_they_are(tmp_path):
 
 def test_targets_of_an_unknown_box_stay_as_they_are(tmp_path):
     target = curve()
-    (found,), events = moved(tmp_path, [target])
-    assert found is target and events == []
+    (found,), (event,) = moved(tmp_path, [target])
+    assert found is target
+    assert "(A-A) do not say how many atoms its box held, nor how pairs were counted" in event
+    assert "'atoms' and 'norm' of the target" in event
     for box, words in (
         ({"atoms": 1000}, "how many atoms its box held but not its norm"),
         ({"norm": "N"}, "its norm but not how many atoms"),

@@ -54,6 +54,18 @@ def test_flags_of_votca(path):
     np.testing.assert_allclose(target.r, R[3:-1], rtol=1e-7)
 
 
+def test_blocks_of_fix_ave_time(path):
+    """LAMMPS's own file of compute rdf: it says what to do."""
+    path.write_text(
+        "# Time-averaged data for fix 1\n# TimeStep Number-of-rows\n# Row c_1[1] c_1[2] c_1[3]\n"
+        "1000 3\n1 0.05 0 0\n2 0.15 0.5 0.1\n3 0.25 1.0 0.4\n"
+    )
+    with pytest.raises(InputError, match=r"fix ave/time \.\.\. mode vector.*'columns: \[2, 3\]'"):
+        RDF.from_file(path, ("A", "A"))
+    path.write_text("1 0.05 0 0\n2 0.15 0.5 0.1\n3 0.25 1.0 0.4\n")
+    assert RDF.from_file(path, ("A", "A"), columns=[2, 3]).g.tolist() == [0.0, 0.5, 1.0]
+
+
 def test_one_of_several_columns(path):
     file(path, [R, np.zeros(80), liquid(), 0.01 * liquid()])
     with pytest.raises(InputError, match="but 4 were found"):

@@ -83,7 +83,7 @@ def read_columns(
             _check_number(len(rows[0]), columns, chosen, path, lines[0])
             raise InputError(
                 f"Line {number} of '{path}' should have {len(rows[0])} columns like the lines "
-                f"above it, but {len(row)} were found."
+                f"above it, but {len(row)} were found.{_of_vector(rows, row)}"
             )
         rows.append(row)
         lines.append(number)
@@ -97,6 +97,18 @@ def read_columns(
     if chosen is not None:
         table = table[:, [column - 1 for column in chosen]]
     return table, np.array(lines)
+
+
+def _of_vector(rows: Sequence[Sequence[float]], row: Sequence[float]) -> str:
+    """What to do with a file that LAMMPS's fix ave/time wrote in mode vector: blocks of rows, each
+    under a line with a step and their number."""
+    if len(rows) > 1 or len(rows[0]) != 2 or row[0] != 1.0:
+        return ""
+    return (
+        " It looks like a file of LAMMPS's 'fix ave/time ... mode vector': keep the rows of its "
+        "last block, without the line of the step above them, and name the columns of r and g(r), "
+        "as 'columns: [2, 3]'; 'ave running' makes the last block the average of all."
+    )
 
 
 def _expected(columns: Mapping[int, str]) -> str:

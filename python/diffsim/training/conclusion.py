@@ -59,6 +59,10 @@ def concluding_events(
         if "density" in entry and Density not in holds:
             start = densities[system.name]
             sentences.append(floated(system.name, start, entry["density"][0]))
+        if RDF in holds and "density" not in entry and "uncertainty" in numbers:
+            changes = changes_with_state(grid, energies.detach().numpy(), frames, kt)
+            if changes is not None:
+                sentences.append(of_this_state(system.name, *changes, numbers["uncertainty"]))
         if Pressure not in holds and "density" not in entry:
             ideal = frames.atoms.sum() * kt / frames.volume.mean() * frames.pressure_unit
             sentences.append(
@@ -69,10 +73,6 @@ def concluding_events(
                 sentences.append(
                     undetermined_pressure(system.name, entry["pressure"], error, float(ideal))
                 )
-            if holds == {RDF} and "uncertainty" in numbers:
-                changes = changes_with_state(grid, energies.detach().numpy(), frames, kt)
-                if changes is not None:
-                    sentences.append(of_this_state(system.name, *changes, numbers["uncertainty"]))
             for target in system.targets:
                 if isinstance(target, RDF):
                     names = sorted(target.pair, key=list(grid.species).index)

@@ -70,9 +70,9 @@ def slow(excess: float) -> str | None:
         return None
     return (
         f"The averages of the pieces of simulation differ by {np.sqrt(excess):.1f} times what one "
-        "piece tells of its error: something relaxes more slowly than a piece is long. The "
-        "uncertainty contains it, as far as it shows. Simulate longer pieces ('simulation: "
-        "steps'), and see that the run that the targets come from was long enough."
+        "piece tells of its error (standard deviations): something relaxes more slowly than a "
+        "piece is long. The uncertainty contains it, as far as it shows. Simulate longer pieces "
+        "('simulation: steps'), and see that the run that the targets come from was long enough."
     )
 
 
@@ -84,7 +84,7 @@ def of_this_state(
     Parameters
     ----------
     name
-        Of a system with distribution functions only.
+        Of a system at constant volume.
     by_density, by_temperature
         Change of its potential, where g > 0.1, with one per cent of each.
     uncertainty
@@ -95,7 +95,8 @@ def of_this_state(
     return (
         f"The potential is that of exactly the density and the temperature of system '{name}': one "
         f"per cent more density would change it by {by_density:.2g}, one per cent more temperature "
-        f"by {by_temperature:.2g} (rms where g > 0.1). No g(r) tells whether they are right."
+        f"by {by_temperature:.2g} (rms where g > 0.1). Neither chi squared nor the uncertainty "
+        "knows whether they are right."
     )
 
 
@@ -141,9 +142,9 @@ def misfit(rough: float, place: float, smooth: float) -> str | None:
     return (
         "The targets hold more than noise that no potential follows, and it was taken for an "
         f"error of the data: {' and '.join(parts)} (standard deviations). The uncertainty contains "
-        "it. If the data should be better than that, look at their norm, range, bins and "
-        "resolution, at density and temperature of the script, and at what a pair potential "
-        "cannot do."
+        "it. If the data should be better than that, look at the length of the run that they come "
+        "from, at their norm, range, bins and resolution, at density and temperature of the "
+        "script, and at what a pair potential cannot do."
     )
 
 

@@ -37,6 +37,7 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
+        self._accepted: Iteration | None = None  # the last one whose step was not undone
         self._losses: list[float] = []
         self._systems: Sequence[System] = ()
         self._of_systems: dict[str, float] = {}  # seconds of their simulations
@@ -110,6 +111,8 @@ class Progress:
         if self._last is None:
             self._head(record)
         self._last = record
+        if record.accepted:
+            self._accepted = record
         self._losses.append(record.loss)
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
@@ -190,7 +193,7 @@ class Progress:
         if self._last is None:
             self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
             return
-        self._say_misfits(self._last)
+        self._say_misfits(self._accepted or self._last)
         ruined = blown_up(self._losses, numbers.get("chi_square"))
         if ruined is None:
             self._console.print(f"done in {seconds:.0f} s; the potential is {model}")

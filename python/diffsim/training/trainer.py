@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +168,7 @@ class Trainer:
         self.converged = False
         # sentences on what the end of the last call of `steps` leaves open
         self.conclusion: list[str] = []
+        self._entries: Mapping[str, Mapping[str, Any]] = {}  # of the accepted piece, by system
 
     @property
     def layout(self) -> Layout:
@@ -247,7 +248,7 @@ class Trainer:
                 record = self._validate(record)
                 stopped = stop is not None and stop() and not last
             if last:
-                self.conclusion = self._conclude(record)
+                self.conclusion = self._conclude(self._entries or record.systems)
             yield record
         self.use_best()
 
@@ -287,6 +288,8 @@ class Trainer:
             self._numbers = dict(update.info)
         for entry, error in zip(entries.values(), update.pressure_errors or (), strict=False):
             entry["pressure_error"] = error
+        if accepted:
+            self._entries = entries
         # a step that was cut short is not small for lack of anything to correct, and what is not
         # known along chaotic windows an optimizer may take for exact
         settled = accepted and not self._chaotic
@@ -360,7 +363,7 @@ class Trainer:
             events=record.events + events,
         )
 
-    def _conclude(self, record: Iteration) -> list[str]:
+    def _conclude(self, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """What is to be said of the end of a training."""
         with self.at_best():
             return concluding_events(
@@ -368,7 +371,7 @@ class Trainer:
                 self.grid,
                 self.systems,
                 self.latest,
-                record.systems,
+                entries,
                 self._simulations.densities,
                 self._numbers,
             )
