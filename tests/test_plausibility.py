@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -166,6 +167,18 @@ def test_done_is_not_said_of_a_run_that_blew_up(capsys):
     assert "s: not met: rdf A-A off by 0.1 (noise 0.001), most at 1: +90.0 errors" in said
     said = finished([5.0, 2.0, 1.0, 0.5], 2.0, capsys)
     assert "done in 878 s" in said and "More iterations may help" in said
+
+
+def test_the_verdict_is_that_of_the_potential_that_is_written(capsys):
+    """And not of a step that was undone."""
+    target = RDF(np.array([0.5, 1.0, 1.5]), np.array([0.0, 2.0, 1.0]), ("A", "A"))
+    progress = Progress(2, 0)
+    progress._systems = [SimpleNamespace(name="s", targets=[target])]
+    good = record(1.0, 1.0)
+    progress.show(replace(good, systems={"s": {**good.systems["s"], "rdf_mse": [1e-6]}}))
+    progress.show(replace(record(9.0, 1.0), accepted=False))
+    progress.finish(Path("run"), 10.0)
+    assert "s: met within noise: rdf A-A off by 0.001" in capsys.readouterr().out
 
 
 def test_a_density_that_nothing_holds_is_in_table_metrics_and_events(tmp_path, capsys):
