@@ -77,8 +77,8 @@ def at_simulated_size(
                 f"The targets g(r) of system '{system.name}' ({_names(unknown)}) do not say "
                 f"{SIZE}, nor how pairs were counted, and are taken as they are. A factor of "
                 "1 + 1/N is left open, and with it the pressure and the soft parts of the "
-                "potential. Give 'atoms' and 'norm' of the target, or lines '# atoms: 1000' and '# norm: N-1' in "
-                "its file; 'atoms: infinite' of an experiment."
+                "potential. Give 'atoms' and 'norm' of the target, or lines '# atoms: 1000' and "
+                "'# norm: N-1' in its file; 'atoms: infinite' of an experiment."
             )
         result.append(system)
     return result, events
