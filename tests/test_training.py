@@ -453,6 +453,13 @@ def test_an_unknown_pair_keeps_what_the_potential_says(inputs):
     assert np.isfinite(record.loss)
 
 
+def beside_the_norm(events):
+    """The others: targets of the tests do not say of how many atoms they are."""
+    said = [event for event in events if "how many atoms its box held" in event]
+    assert len(said) == 1
+    return [event for event in events if event not in said]
+
+
 def test_another_temperature_than_that_of_the_system_is_reported(inputs):
     (inputs / "in.hot").write_text(
         FLUID.replace("langevin ${temperature} ${temperature}", "langevin 1.6 1.6").replace(
@@ -463,7 +470,7 @@ def test_another_temperature_than_that_of_the_system_is_reported(inputs):
     trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=PROTOCOL, start="pmf")
     record = trainer.fit(1)[0]
     assert record.systems["in"]["temperature"] > 1.3
-    (event,) = record.events
+    (event,) = beside_the_norm(record.events)
     assert "kinetic temperature" in event and "given as 1" in event and "thermostat" in event
     assert "\n" not in event
 
@@ -473,7 +480,7 @@ def test_a_thermostat_at_the_temperature_of_the_system_is_not(inputs):
     system = diffsim.System(inputs / "in.fluid", 1.0, [target()])
     protocol = diffsim.Protocol(steps=3000, every=20, equilibration=500)
     trainer = diffsim.Trainer(LennardJones(["A"], 1.8), [system], protocol=protocol, start="pmf")
-    assert trainer.fit(1)[0].events == []
+    assert beside_the_norm(trainer.fit(1)[0].events) == []
 
 
 @pytest.mark.parametrize(
