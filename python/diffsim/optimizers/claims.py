@@ -27,14 +27,11 @@ class Claim:
         Standard deviations of the first part, shape (P K,).
     pressures
         Standard deviations of the systems' pressures at constant volume.
-    of_frames
-        Root mean square of the standard deviation that is to become small with more frames.
     """
 
     numbers: dict[str, float]
     at_knots: Array
     pressures: list[float]
-    of_frames: float
 
 
 def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitude: float) -> Claim:
@@ -71,11 +68,9 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
     knots = moved[0].size
     of_pressures = np.array([model.pressure for model in models])
     rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
-    sampled = solution.alternatives.standard_deviation(rows, noise, amplitude)
-    found = sampled
     if solution.reference.follows > 0.0:
-        wide = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
-        found = solution.alternatives.standard_deviation(rows, noise, wide)
+        amplitude = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
+    found = solution.alternatives.standard_deviation(rows, noise, amplitude)
     left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
     numbers = {
         "prior_amplitude": correction.amplitude,
@@ -90,7 +85,7 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
         "slowest_mode": max(model.source.slowest for model in models),
         **{f"evidence_{name}": value for name, value in solution.rivals.items()},
     }
-    return Claim(numbers, at_knots, pressures.tolist(), _mean(sampled[: len(seen)]))
+    return Claim(numbers, at_knots, pressures.tolist())
 
 
 def _mean(values: Array) -> float:

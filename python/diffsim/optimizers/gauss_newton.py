@@ -219,7 +219,7 @@ class GaussNewton:
         info = {"trust": self.trust * self._trust.share, **claim.numbers}
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
-        share = claim.of_frames / (SHARE * info["correction"]) if found else np.inf
+        share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf
         least = np.ceil(GROWTH * self._frames)
         self._frames = int(np.clip(sample_size * share**2, least, MOST_FRAMES))
         seconds += time.perf_counter() - began
