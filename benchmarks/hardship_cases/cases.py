@@ -133,6 +133,12 @@ CASES = {
             ),
             shift=0.005,
         ),
+        Case(
+            "morse_bare",
+            "Morse, number of atoms and errors not given",
+            of="morse",
+            damage=scaled(1.0),
+        ),
         Case("dimers", "rigid dimers", of="dimers", iterations=20),
         Case("critical", "near the critical point", of="critical", iterations=20),
         Case("melt", "bead-spring melt, all pairs", of="melt", iterations=20),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hardship_cases.truths import LENNARD_JONES, REPULSIVE, Mie, mixed, pairs_of
+from hardship_cases.truths import LENNARD_JONES, REPULSIVE, Mie, Morse, mixed, pairs_of
 
 HERE = Path(__file__).resolve().parent
 SYSTEMS, TARGETS = HERE / "systems", HERE / "targets"
@@ -62,7 +62,7 @@ class Fluid:
     state: str
     script: Path
     temperature: float
-    truth: Mie | None = None
+    truth: Mie | Morse | None = None
     commands: tuple[str, ...] = ()
     made_in: Path | None = None
     types: tuple[int, ...] | None = None
@@ -136,6 +136,16 @@ FLUIDS = {
             variables={"density": 0.7, "cells": 10},
             reach=4.0,
             file=EXAMPLES / "families" / "mie.csv",
+        ),
+        Fluid(
+            "morse",
+            "Morse, alpha 5, cutoff 2.5, rho = 0.7, T = 1",
+            LIQUID,
+            1.0,
+            Morse(1.0, 5.0, 1.12, (2.5,)),
+            variables={"density": 0.7, "cells": 10},
+            reach=4.0,
+            file=EXAMPLES / "families" / "morse.csv",
         ),
         Fluid(
             "critical",

@@ -65,6 +65,44 @@ class Mie:
         )
 
 
+@dataclass(frozen=True)
+class Morse:
+    r"""The potential of Morse of one species, cut and shifted to zero there.
+
+    .. math:: u(r) = D [e^{-2 \alpha (r - r_0)} - 2 e^{-\alpha (r - r_0)}] - u_c
+    """
+
+    depth: float
+    alpha: float
+    place: float
+    cutoff: tuple[float]
+
+    def __call__(self, r: Array, a: int = 0, b: int = 0) -> Array:
+        """Energies at distances r (k,)."""
+        del a, b  # there is one species
+        (end,) = self.cutoff
+
+        def uncut(r: Array) -> Array:
+            x = np.exp(-self.alpha * (r - self.place))
+            return np.asarray(self.depth * (x**2 - 2.0 * x))
+
+        return np.asarray(np.where(r < end, uncut(r) - uncut(np.float64(end)), 0.0))
+
+    @property
+    def species(self) -> int:
+        """Number of species."""
+        return 1
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """LAMMPS commands that set the pair style."""
+        return (
+            f"pair_style morse {self.cutoff[0]}",
+            f"pair_coeff 1 1 {self.depth} {self.alpha} {self.place}",
+            "pair_modify shift yes",
+        )
+
+
 def pairs_of(species: int) -> list[tuple[int, int]]:
     """Pairs of species in the order of the targets."""
     return [(a, b) for a in range(species) for b in range(a, species)]
