@@ -147,9 +147,7 @@ def mean_over_curves(record: Mapping[str, Any], key: str) -> float:
     return float(np.mean([value for s in record["systems"].values() for value in s[key]]))
 
 
-def compared(
-    run: Run, case: Case
-) -> tuple[Array, tuple[float, float] | None, tuple[float, float] | None]:
+def compared(run: Run, case: Case) -> tuple[Array, tuple[float, float], tuple[float, float]]:
     """Errors of all pairs at evenly spaced points where g > 0.1; wells of the first pair."""
     fluid, truth = case.fluid, case.fluid.truth
     assert truth is not None

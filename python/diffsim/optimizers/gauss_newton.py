@@ -70,8 +70,8 @@ SHARE = 0.3  # of the last correction: the error that the next piece of simulati
 FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
 HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far behind is left out
 CLEARLY = 3.0  # of the logarithm of the evidence
-FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing, however small a
-# correction was: that the last residual was small says little of what the frames do not see
+# that the last residual was small says little of what the frames do not see
+FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 

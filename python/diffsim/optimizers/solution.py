@@ -191,7 +191,6 @@ def solve_about(
     alternatives = Alternatives.of(
         discrepancy, partial(evidence, expected), partial(solved, averages), doubt, search
     )
-    at_end = expected
 
     def comparable(other: Discrepancy) -> float:
         found = alternatives.log_evidence
@@ -199,8 +198,8 @@ def solve_about(
             return found
         noise = alternatives.discrepancy.at_least(other)
         if noise != alternatives.discrepancy:
-            found = min(found, evidence(at_end, noise))
-        return found - reference.follows * followed(at_end, data.covariance(noise))
+            found = min(found, evidence(expected, noise))
+        return found - reference.follows * followed(expected, data.covariance(noise))
 
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,9 +208,14 @@ class RDF:
         better; else zero.
         """
         if not self.norm_is_known:
-            level = abs(tail(self.r, self.g) or 0.0)
-            return self.g * max(1.0 / atoms, level if level > ERROR_OF_TAIL else 0.0)
+            return self.g * max(1.0 / atoms, self._error_of_norm)
         return (NORM_OF_EXPERIMENT if self.is_experiment else 0.0) * self.g
+
+    @cached_property
+    def _error_of_norm(self) -> float:
+        """As the tail tells it, whatever the number of atoms; asked for in every step."""
+        level = abs(tail(self.r, self.g) or 0.0)
+        return level if level > ERROR_OF_TAIL else 0.0
 
     @property
     def value_weights(self) -> FloatArray:

@@ -71,7 +71,7 @@ def at_simulated_size(
             for target in rdfs
             if not target.norm_is_known and (target.atoms, target.norm) != (None, None)
         ]
-        unknown = [t for t in rdfs if not t.norm_is_known and (t.atoms, t.norm) == (None, None)]
+        unknown = [target for target in rdfs if (target.atoms, target.norm) == (None, None)]
         if unknown:
             events.append(
                 f"The targets g(r) of system '{system.name}' ({_names(unknown)}) do not say "
