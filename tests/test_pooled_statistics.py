@@ -117,6 +117,14 @@ def test_constant_columns_have_one(value):
     assert pooled_inefficiency(pieces, np.ones(2))[2] == pytest.approx(found[1], rel=0.5)
 
 
+def test_a_piece_of_next_to_no_weight_is_no_division_by_zero():
+    """It is the only one in which a column varies, and its share rounds to zero."""
+    constant, varying = np.zeros((50, 1)), autoregressive(0.5, 50, 1, 2)
+    with np.errstate(all="raise", under="ignore"):
+        found = pooled_inefficiency([constant, 1e-3 * varying], np.array([1.0, 5e-324]))
+    assert found.tolist() == [1.0]
+
+
 def test_inefficiency_is_never_below_one():
     assert np.array_equal(
         pooled_inefficiency([autoregressive(-0.5, 400, 9, k) for k in (1, 2)], np.ones(2)),

@@ -96,7 +96,9 @@ def pooled_inefficiency(pieces: Sequence[Array], weights: Array) -> Array:
     window = window[: max(int(0.25 * typical - 0.5), 0) + 1]
     sums = np.maximum(sums[: len(window)], 0.0)
     variance = sums / (typical - 2.0 * window - 1.0)[:, None]
-    inefficiency = typical * variance / np.where(varies, covariance[0] + variance, 1.0)
+    whole = covariance[0] + variance
+    # of a piece that weighs next to nothing even what varies may round to zero
+    inefficiency = typical * variance / np.where(whole > 0.0, whole, 1.0)
     # where no window is long enough the longest one has to do
     fits = window[:, None] >= POOLED_WINDOW * np.maximum(inefficiency, 1.0)
     chosen = np.where(fits.any(axis=0), fits.argmax(axis=0), len(window) - 1)
