@@ -28,6 +28,7 @@ from diffsim.training.stopping import stop_on_sigterm
 
 T = TypeVar("T")
 TAG = 1
+LAST_WORDS = 2  # tag of a message that a process ends all
 SHORTEST, LONGEST = 1e-4, 0.002  # seconds of sleep between two looks
 PATIENCE = 10.0  # seconds for which an interrupted process leaves it to the first one to end all
 FORWARDING = 1.0  # seconds in which mpiexec passes on what was printed, before all are ended
@@ -211,18 +212,24 @@ def _wait(look: Callable[[], tuple[bool, T]]) -> T:
 
 def end_all(world: Any, reason: str) -> NoReturn:
     """End all processes at once, as one of them cannot go on and others wait for it."""
-    print(f"diffsim: error: {reason}", file=sys.stderr, flush=True)
-    time.sleep(FORWARDING)  # mpiexec drops what it has not read when it ends the processes
-    world.Abort(ABORTED)
-    raise SystemExit(ABORTED)  # not reached
+    _end(world, f"diffsim: error: {reason}", ABORTED)
 
 
 def end_interrupted(world: Any, reason: str) -> NoReturn:
     """End all processes after Ctrl-C."""
-    print(f"diffsim: {reason}", file=sys.stderr, flush=True)
-    time.sleep(FORWARDING)
-    world.Abort(INTERRUPTED)
-    os._exit(INTERRUPTED)  # MPICH may return before the process is ended
+    _end(world, f"diffsim: {reason}", INTERRUPTED)
+
+
+def _end(world: Any, words: str, status: int) -> NoReturn:
+    """Say why, if no other process has said so just now, and end all."""
+    if not world.Iprobe(tag=LAST_WORDS):
+        others = set(range(world.Get_size())) - {world.Get_rank()}
+        for other in others:
+            world.isend(None, dest=other, tag=LAST_WORDS).test()
+        print(words, file=sys.stderr, flush=True)
+    time.sleep(FORWARDING)  # mpiexec drops what it has not read when it ends the processes
+    world.Abort(status)
+    os._exit(status)  # MPICH may return before the process is ended
 
 
 def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
