@@ -18,6 +18,7 @@ import torch
 
 from conftest import MPIEXEC, without_seconds
 from diffsim.errors import InputError, StorageError
+from diffsim.simulation.lammps_engine import lammps_instance
 from diffsim.training import run_directory, run_lock
 from diffsim.training.config import load_config
 from diffsim.training.run import build, run_training
@@ -223,6 +224,22 @@ def test_ctrl_c_ends_a_run_in_a_line(inputs, tmp_path, after, ranks):  # noqa: F
     (line,) = lines
     assert "stopped by Ctrl-C" in line
     assert ("--resume" in line) == (out / "checkpoint.pt").exists() == (after == "checkpoint.pt")
+
+
+def test_ctrl_c_while_lammps_is_closed_does_not_close_it_again(monkeypatch):
+    """LAMMPS's own `close` would be called again when Python deletes the instance, and crash."""
+    closed = []
+    with pytest.raises(KeyboardInterrupt), lammps_instance(None, {}) as lammps:
+        close = lammps.lib.lammps_close
+
+        def interrupted(pointer):
+            close(pointer)
+            closed.append(pointer)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(lammps.lib, "lammps_close", interrupted)
+    lammps.close()
+    assert len(closed) == 1
 
 
 def test_signals_are_as_before_when_a_training_has_ended():

