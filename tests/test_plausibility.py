@@ -106,11 +106,13 @@ def test_losses_that_fall_and_those_that_do_not():
 
 
 def test_what_is_no_result():
-    assert blown_up([2.0, 1.0, 0.5], 1.2) is None
-    assert blown_up([2.0, 1.0, 0.5], None) is None
-    assert "114 instead of 1" in (blown_up([2.0, 0.5], 114.0) or "")
-    assert "nan" not in (blown_up([2.0, np.nan], None) or "nan")
-    assert "above the 2" in (blown_up([2.0, 350.0], None) or "")
+    assert blown_up([2.0, 1.0, 0.5], 1.2, False) is None
+    assert blown_up([2.0, 1.0, 0.5], None, False) is None
+    assert "114 instead of 1" in (blown_up([2.0, 0.5], 114.0, True) or "")
+    assert "nan" not in (blown_up([2.0, np.nan], None, True) or "nan")
+    assert "above the 2" in (blown_up([2.0, 350.0], None, False) or "")
+    assert blown_up([0.7, 2.1], 0.6, True) is None  # noise
+    assert blown_up([], 1.0, False) is None
 
 
 def test_the_largest_deviation_in_units_of_its_error():

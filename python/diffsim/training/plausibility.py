@@ -239,21 +239,24 @@ def still_falls(losses: Sequence[float]) -> bool:
     return bool(np.mean(now) < FALLS * np.mean(before))
 
 
-def blown_up(losses: Sequence[float], chi_square: float | None) -> str | None:
+def blown_up(losses: Sequence[float], chi_square: float | None, met: bool) -> str | None:
     """Why the end of a training is no result, as a clause; None where it may be one.
 
     Parameters
     ----------
     losses
-        Of all iterations.
+        Of all iterations whose step stayed; of a resumed run there may be none.
     chi_square
         Of the residual, where the optimizer knows it.
+    met
+        Whether all targets are met within noise. Then the loss is noise too, which goes up and down
+        by factors where modes are slow.
     """
-    if not np.isfinite(losses[-1]):
+    if losses and not np.isfinite(losses[-1]):
         return "the last loss is not finite"
     if chi_square is not None and not chi_square < BLOWN:
         return f"chi squared of the residual is {chi_square:.3g} instead of 1"
-    if losses[-1] > ROSE * losses[0]:
+    if losses and losses[-1] > ROSE * losses[0] and not met:
         return f"the loss ended at {losses[-1]:.3g}, above the {losses[0]:.3g} that it began with"
     return None
 

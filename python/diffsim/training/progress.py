@@ -113,7 +113,7 @@ class Progress:
         self._last = record
         if record.accepted:
             self._accepted = record
-        self._losses.append(record.loss)
+            self._losses.append(record.loss)
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
         self._leading += record.seconds_gradient + record.seconds_update
@@ -193,8 +193,8 @@ class Progress:
         if self._last is None:
             self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
             return
-        self._say_misfits(self._accepted or self._last)
-        ruined = blown_up(self._losses, numbers.get("chi_square"))
+        met = self._say_misfits(self._accepted or self._last)
+        ruined = blown_up(self._losses, numbers.get("chi_square"), met)
         if ruined is None:
             self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
         else:
@@ -204,8 +204,14 @@ class Progress:
                 style="yellow",
             )
 
-    def _say_misfits(self, record: Iteration) -> None:
-        """A line for each system: the targets that are met, and those that are not."""
+    def _say_misfits(self, record: Iteration) -> bool:
+        """A line for each system: the targets that are met, and those that are not.
+
+        Returns
+        -------
+        Whether all are met.
+        """
+        all_met = True
         for system in self._systems:
             met, missed = misfits(record.systems[system.name], system.targets)
             parts = [
@@ -214,6 +220,8 @@ class Progress:
                 if each
             ]
             self._console.print(f"{system.name}: {'. '.join(parts)}")
+            all_met &= not missed
+        return all_met
 
     def _speed(self, record: Iteration) -> float:
         steps, self._steps = record.md_steps - self._steps, record.md_steps
