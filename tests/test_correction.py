@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.linalg import null_space
+from scipy.sparse import csr_array
 
 from diffsim.knots import Grid
 from diffsim.optimizers.correction import (
@@ -88,8 +89,8 @@ def test_amplitude_does_not_depend_on_the_present_potential():
     assert (here.amplitude, here.evidence) == (there.amplitude, there.evidence)
     identity = np.eye(N_MODES)
     assert np.array_equal(
-        here.standard_deviation(identity, noise, here.amplitude),
-        there.standard_deviation(identity, noise, there.amplitude),
+        here.standard_deviation(csr_array(identity), noise, here.amplitude),
+        there.standard_deviation(csr_array(identity), noise, there.amplitude),
     )
 
 
@@ -103,7 +104,7 @@ def test_standard_deviation_is_that_of_the_posterior():
         precision = response.T @ np.linalg.solve(noise, response)
         precision += np.eye(N_MODES) / found.amplitude
         expected = np.sqrt(np.diag(basis @ np.linalg.solve(precision, basis.T)))
-        assert found.standard_deviation(basis, noise, found.amplitude) == pytest.approx(
+        assert found.standard_deviation(csr_array(basis), noise, found.amplitude) == pytest.approx(
             expected, rel=1e-4
         )
 
@@ -123,10 +124,10 @@ def test_standard_deviation_for_other_errors_than_those_solved_with():
     scatter = np.mean(deviation**2, axis=0)
     identity = np.eye(N_MODES)
     # sqrt(2 / 4000) is the standard error of a ratio: 4.5 of it
-    ratio = scatter / found.standard_deviation(identity, other, found.amplitude) ** 2
+    ratio = scatter / found.standard_deviation(csr_array(identity), other, found.amplitude) ** 2
     assert ratio == pytest.approx(np.ones(N_MODES), abs=0.1)
     # the covariance that was solved with claims too much of the modes that the data tell
-    claimed = scatter / found.standard_deviation(identity, noise, found.amplitude) ** 2
+    claimed = scatter / found.standard_deviation(csr_array(identity), noise, found.amplitude) ** 2
     assert claimed[:8].min() > 2.0
 
 
@@ -140,7 +141,9 @@ def test_correction_recovers_a_known_one():
             response, residual, noise, np.zeros(N_MODES), KT, UNBOUND
         )
         x, a = correction.total, correction.amplitude
-        claimed = correction.standard_deviation(np.eye(N_MODES), noise, correction.amplitude)
+        claimed = correction.standard_deviation(
+            csr_array(np.eye(N_MODES)), noise, correction.amplitude
+        )
         spread.append(np.mean(((x - truth) / claimed) ** 2))
         precision = response.T @ np.linalg.solve(noise, response) + np.eye(N_MODES) / a
         chi.append((x - truth) @ precision @ (x - truth))
@@ -281,7 +284,7 @@ def test_coordinates_minimise_what_they_say(basis):
     rows = np.sqrt(weights * m / weights.sum()) / e
     stacked = np.concatenate([rows[:, None] * basis, np.eye(m)])
     expected = np.linalg.lstsq(stacked, np.concatenate([rows * change, np.zeros(m)]))[0]
-    assert coordinates(basis, change, weights, e, 1.0) == pytest.approx(
+    assert coordinates(csr_array(basis), change, weights, e, 1.0) == pytest.approx(
         expected, rel=1e-6, abs=1e-9
     )
 
@@ -293,7 +296,7 @@ def test_coordinates_of_a_smooth_change_are_its_own(basis):
     weights = np.ones(len(basis))
     weights[:40] = 0.0  # a wall
     broken = np.where(weights > 0.0, change, 1e6)
-    found = basis @ coordinates(basis, broken, weights, 1e-3, 1.0)
+    found = basis @ coordinates(csr_array(basis), broken, weights, 1e-3, 1.0)
     assert found[weights > 0.0] == pytest.approx(change[weights > 0.0], abs=5e-3)
     assert np.sqrt(np.mean(change**2)) > 0.5
 
@@ -307,7 +310,7 @@ def test_a_rough_change_has_no_large_coordinates(basis):
     rng = np.random.default_rng(11)
     e, (n, m) = 0.03, basis.shape
     change = e * rng.normal(size=n)
-    found = coordinates(basis, change, np.ones(n), e, 1.0)
+    found = coordinates(csr_array(basis), change, np.ones(n), e, 1.0)
     limit = m / (2 * np.sqrt(n))
     assert np.linalg.norm(found) < limit
     # without the second term the coordinates that hardly show would be large

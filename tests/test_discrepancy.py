@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from diffsim.optimizers.correction import log_evidence, most_probable_correction
 from diffsim.optimizers.discrepancy import (
@@ -11,6 +12,7 @@ from diffsim.optimizers.discrepancy import (
     Alternatives,
     DataErrors,
     Discrepancy,
+    Evidence,
     joint_errors,
     most_probable,
 )
@@ -43,7 +45,7 @@ def found_in(residual, noise=NOISE, doubt=DOUBT):
     base = noise**2 * np.eye(N + 1)
     return most_probable(
         Discrepancy(),
-        lambda each: log_evidence(residual, base + data.covariance(each)),
+        Evidence(residual, base, data),
         doubt,
         2,
     )
@@ -117,6 +119,22 @@ def test_known_errors_are_doubted_less_easily():
     assert np.sum(known > 0) < np.sum(unknown > 0)
 
 
+@pytest.mark.parametrize("name", ["rough", "smooth"])
+def test_the_evidence_of_all_sizes_is_that_of_each(name):
+    """Those of a smooth part come from one factorisation, of the few columns that it needs."""
+    data = errors(given=2e-3)
+    residual = np.random.default_rng(3).normal(size=N + 1) * 5e-3
+    base = NOISE**2 * np.eye(N + 1)
+    found = Discrepancy(rough=0.002, place=0.001)
+    expected = [
+        log_evidence(residual, base + data.covariance(found.with_size(name, float(size))))
+        for size in SIZES
+    ]
+    assert Evidence(residual, base, data).of_sizes(found, name) == pytest.approx(expected, abs=1e-3)
+    assert data.root.shape[1] < N // 2
+    assert data.root @ data.root.T == pytest.approx(data.smooth, abs=1e-12)
+
+
 def correction_problem(rng, smooth):
     """Residuals of a correction of four modes, with a smooth misfit or without."""
     modes = np.array([np.exp(-R) * np.cos(k * R) for k in (5, 7, 9, 11)]).T
@@ -141,10 +159,8 @@ def test_alternatives_claim_what_they_are_wrong_by(smooth):
                 response, residual, noise, np.zeros(4), 1.0, 1e9, None, amplitude
             )
 
-        def evidence(each, response=response, residual=residual):
-            prior = NOISE**2 * np.eye(N + 1) + 0.01 * response @ response.T
-            return log_evidence(residual, prior + data.covariance(each))
-
+        prior = NOISE**2 * np.eye(N + 1) + 0.01 * response @ response.T
+        evidence = Evidence(residual, prior, data)
         best = most_probable(Discrepancy(), evidence, DOUBT, 1)
         alternatives = Alternatives.of(best, evidence, solve, DOUBT, True)
         assert alternatives.weights.sum() == pytest.approx(1.0)
@@ -153,6 +169,6 @@ def test_alternatives_claim_what_they_are_wrong_by(smooth):
         def noise_of(each):
             return NOISE**2 * np.eye(N + 1) + data.covariance(each)
 
-        claimed = alternatives.standard_deviation(np.eye(4), noise_of, 0.01)
+        claimed = alternatives.standard_deviation(csr_array(np.eye(4)), noise_of, 0.01)
         ratios.append((alternatives.total - truth) / claimed)
     assert np.sqrt(np.mean(np.array(ratios) ** 2)) == pytest.approx(1.0, abs=0.3)

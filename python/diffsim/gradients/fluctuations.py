@@ -146,7 +146,7 @@ def posterior_covariance(
     p = len(prior)
     factor = cholesky(prior if theory is None else theory, lower=True)
     # as many eigenvalues as there are samples are not zero
-    white = solve_triangular(factor, _root(sample), lower=True)
+    white = solve_triangular(factor, root_of(sample), lower=True)
     values = np.zeros(p)
     values[: white.shape[1]] = svdvals(white) ** 2
     degrees = STRENGTHS + p + 1.0
@@ -161,7 +161,7 @@ def posterior_covariance(
     return (strength * prior + n * sample) / (strength + n), float(strength + n)
 
 
-def _root(sample: Array) -> Array:
+def root_of(sample: Array) -> Array:
     """R with R R^T a positive semidefinite matrix, of as many columns as it has directions."""
     factor, order, rank, _ = lapack.dpstrf(sample, lower=1)
     root = np.empty((len(sample), rank))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from diffsim.errors import InputError
 from diffsim.gradients import reweighting
@@ -47,7 +47,8 @@ class Response:
         Change of the observables with the potentials at the centres of bins, by the change of the
         ensemble, shape (O, n).
     explicit
-        Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)).
+        Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)); of
+        most observables there is none.
     curve, place, slope
         Of the observables: which target they are values of, if that is a curve, else -1; where
         on its axis they are; and the slope of the target there, shape (O,). Targets are counted
@@ -86,7 +87,7 @@ class Response:
     residual: Array
     weights: Array
     matrix: Array
-    explicit: Array
+    explicit: csr_array
     curve: NDArray[np.intp]
     place: Array
     slope: Array
@@ -107,13 +108,13 @@ class Response:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Observables as functions of what fluctuates, their explicit parts, their series of frames;
-    which are usable, and of which the frames tell what the numbers of pairs do not."""
+    """Observables that can be used, as functions of what fluctuates, their explicit parts, their
+    series of frames, and of which the frames tell what the numbers of pairs do not."""
 
-    linear: Array
-    explicit: Array
+    chosen: NDArray[np.intp]
+    linear: csr_array
+    explicit: csr_array
     series: Array
-    usable: NDArray[np.bool_]
     by_frames: NDArray[np.bool_]
     without_theory: NDArray[np.bool_]
 
@@ -149,8 +150,8 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     # the weight that they give themselves.
     by_frames = np.flatnonzero(rows.by_frames)
     without_theory = rows.without_theory[by_frames]
-    linear = csr_array(rows.linear)  # a target's bin holds few of those in which pairs are counted
-    rest = rows.series[:, by_frames] - z @ rows.linear[by_frames].T
+    linear = rows.linear
+    rest = rows.series[:, by_frames] - (linear[by_frames] @ z.T).T
     rest_with_z = reweighting.covariance(at.weights, rest, z)
     rest_with_rest = reweighting.covariance(at.weights, rest, rest)
     if len(by_frames):
@@ -162,8 +163,8 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     observed[:, by_frames] += linear @ rest_with_z.T
     observed[np.ix_(by_frames, by_frames)] += shrunk(rest_with_rest, without_theory, n_independent)
 
-    varies = np.diag(observed) > 0.0
-    chosen = np.flatnonzero((ensemble.weights > 0) & rows.usable & varies)
+    varies = np.flatnonzero(np.diag(observed) > 0.0)
+    chosen = rows.chosen[varies]
     if len(chosen) == 0:
         raise InputError(
             f"No bin of the targets of system '{ensemble.system.name}' lies below the cutoff "
@@ -174,8 +175,9 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     pressure = Pressure(0.0)
     told = pressure.fluctuation(fluid, ensemble.species).bins[0, bins]
     explicit = pressure.explicit(ensemble.latest_frames)
-    cross, observed = cross[chosen], observed[np.ix_(chosen, chosen)]
-    error, slowest = error_of_averages(ensemble, at, rows.series[:, chosen], observed)
+    if len(varies) < len(rows.chosen):
+        cross, observed = cross[varies], observed[np.ix_(varies, varies)]
+    error, slowest = error_of_averages(ensemble, at, rows.series[:, varies], observed)
     given = np.concatenate(
         [
             np.zeros(len(target.values)) if target.errors is None else target.errors
@@ -195,7 +197,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             if ensemble.along_trajectories
             else -ensemble.beta * cross[:, :n] * counts_per_g
         ),
-        explicit=rows.explicit[chosen],
+        explicit=rows.explicit[varies],
         bins=bins,
         g=fluid.g.ravel()[bins],
         covariance=observed,
@@ -347,42 +349,50 @@ def _rows(
 ) -> _Rows:
     """Every observable as a linear function of what fluctuates, which are n_z numbers; where they
     are of others than the counted pairs the frames tell the rest."""
-    shape = (ensemble.observables.shape[1], len(bins))
-    linear = np.zeros((shape[0], n_z))
-    explicit = np.zeros((shape[0], at.coefficients.size))
+    size = ensemble.observables.shape[1]
+    columns_of, derivatives = [], []
     for column, derivative in ensemble.explicit_derivatives.items():
-        mean = at.weights @ derivative
         # along chaotic windows it may be noise, and a large one: it would promise a response, and
         # knowledge, that are not there. Where it is all the response that there is, a smaller one
         # would only make the steps longer
         weighed = ensemble.of_windows and not ensemble.along_trajectories
         share = share_along(at.weights, derivative, len(fluid.g)) if weighed else 1.0
-        explicit[column] = share * mean
-    usable = np.ones(shape[0], dtype=bool)
-    by_frames = np.zeros(shape[0], dtype=bool)
-    without_theory = np.zeros(shape[0], dtype=bool)
+        columns_of.append(column)
+        derivatives.append(share * (at.weights @ derivative))
+    linear = []
+    usable = np.ones(size, dtype=bool)
+    by_frames = np.zeros(size, dtype=bool)
+    without_theory = np.zeros(size, dtype=bool)
     for target, columns in zip(ensemble.targets, ensemble.columns, strict=True):
         known = target.fluctuation(fluid, ensemble.species)
         # of molecules it may count others than those that interact
         by_frames[columns] = others or not isinstance(target, RDF)
         if known is None:
             without_theory[columns] = True
+            linear.append(csr_array((columns.stop - columns.start, n_z)))
             continue
-        linear[columns, : len(bins)] = known.bins[:, bins]
+        # a target's bin holds few of those in which pairs are counted
+        of_target = known.bins[:, bins]
         if n_z > len(bins):
-            linear[columns, -1] = known.volume
+            of_target = np.column_stack([of_target, known.volume])
+        linear.append(csr_array(of_target))
         if isinstance(target, RDF):
             # bins without pairs add nothing to a value that is smeared over them
             g = fluid.g.ravel()
-            left_out = known.bins @ g - known.bins[:, bins] @ g[bins]
+            left_out = known.bins @ g - of_target[:, : len(bins)] @ g[bins]
             usable[columns] = np.abs(left_out) < 1e-9
     jacobian = csr_array(at.jacobian)  # of most observables a single number
     kind = (jacobian != 0.0).astype(np.intp)
+    chosen = np.flatnonzero((ensemble.weights > 0.0) & (kind @ ~usable == 0))
+    jacobian, kind = jacobian[chosen], kind[chosen]
+    explicit = csr_array((len(chosen), at.coefficients.size))
+    if derivatives:
+        explicit = jacobian[:, columns_of] @ csr_array(np.array(derivatives))
     return _Rows(
-        linear=jacobian @ linear,
-        explicit=jacobian @ explicit,
+        chosen=chosen,
+        linear=csr_array(jacobian @ vstack(linear)),
+        explicit=csr_array(explicit),
         series=np.asarray((jacobian @ ensemble.observed(at.coefficients).T).T),
-        usable=kind @ ~usable == 0,
         by_frames=kind @ by_frames > 0,
         without_theory=kind @ without_theory > 0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from diffsim.knots import Array
 from diffsim.optimizers.discrepancy import Discrepancy
@@ -54,7 +55,7 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
         Of the prior of what is not known, the square of an energy.
     """
     models, correction = solution.models, solution.alternatives.best
-    seen = np.concatenate([model.at_bins[model.source.g > SEEN] for model in models])
+    seen = vstack([model.at_bins[model.source.g > SEEN] for model in models])
     changes = np.concatenate(
         [
             (model.to_bins @ np.tensordot(factor, moved, 1).ravel())[model.source.g > SEEN]
@@ -66,12 +67,12 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
         return joint([model.noise(solution.step, discrepancy) for model in models])
 
     knots = moved[0].size
-    of_pressures = np.array([model.pressure for model in models])
-    rows = np.concatenate([seen, solution.design.columns[:knots], of_pressures])
+    of_pressures = csr_array(np.array([model.pressure for model in models]))
+    rows = csr_array(vstack([seen, solution.design.columns[:knots], of_pressures], format="csr"))
     if solution.reference.follows > 0.0:
         amplitude = max(amplitude, (ERROR_OF_THEORY * kt) ** 2)
     found = solution.alternatives.standard_deviation(rows, noise, amplitude)
-    left, at_knots, pressures = np.split(found, [len(seen), len(seen) + knots])
+    left, at_knots, pressures = np.split(found, [seen.shape[0], seen.shape[0] + knots])
     numbers = {
         "prior_amplitude": correction.amplitude,
         "evidence": correction.evidence,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
@@ -21,6 +22,7 @@ JITTER = 1e-8  # relative, keeps factorisations stable
 BEYOND_CONTACT = 1.1  # contact distances; inside of it corrections become less smooth
 SHORTENING, SHORTEST = 8.0, 0.5  # of the correlation length: its slope, and where it ends
 HIGHEST = 30.0  # kT; from there on the prior's magnitude is constant
+ROWS_AT_ONCE = 500  # of a sparse matrix
 
 
 def correction_basis(
@@ -72,7 +74,9 @@ def _kernel(x: Array, y: Array) -> Array:
 
 def with_jitter(covariance: Array) -> Array:
     """A covariance matrix that can be factorised though observables depend on each other."""
-    return covariance + JITTER * np.diag(np.diag(covariance))
+    result = covariance.copy()
+    result[np.diag_indices_from(result)] *= 1.0 + JITTER
+    return result
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,10 @@ class Correction:
     log_evidence
         Logarithm of the evidence itself, up to a constant of the number of residuals: to compare
         references and errors of data by.
-    solution
-        G with x = G y + ..., where y is the residual of the reference, shape (m, B).
-    left_out
-        1 - G M: what of a correction the residuals do not tell, shape (m, m).
+    whitening, white
+        L with L L^T = S, the noise; and L^-1 M, shape (B, m).
+    stiffness
+        M^T S^-1 M + P^-1, factorised.
     parameters
         Number q of the last coordinates, those of the reference's parameters.
     kt
@@ -104,12 +108,28 @@ class Correction:
     amplitude: float
     evidence: float
     log_evidence: float
-    solution: Array
-    left_out: Array
+    whitening: Array
+    white: Array
+    stiffness: tuple[Array, bool]
     parameters: int = 0
     kt: float = 1.0
 
-    def standard_deviation(self, basis: Array, noise: Array, amplitude: float) -> Array:
+    @cached_property
+    def solution(self) -> Array:
+        """G with x = G y + ..., where y is the residual of the reference, shape (m, B).
+
+        It is that without a trust: once converged the step is small and its prior says nothing.
+        """
+        weights = solve_triangular(self.whitening, self.white, trans=1, lower=True)
+        return np.asarray(cho_solve(self.stiffness, weights.T))
+
+    @cached_property
+    def left_out(self) -> Array:
+        """1 - G M: what of a correction the residuals do not tell, shape (m, m)."""
+        told = cho_solve(self.stiffness, self.white.T @ self.white)
+        return np.asarray(np.eye(len(self.total)) - told)
+
+    def standard_deviation(self, basis: csr_array, noise: Array, amplitude: float) -> Array:
         """Standard deviation of basis x for a covariance N (B, B) of the residual, shape (n,).
 
             Cov(x) = (1 - G M) P (1 - G M)^T + G N G^T
@@ -117,12 +137,23 @@ class Correction:
         With the noise and the amplitude that x was solved with this is the posterior covariance. It
         holds for others as well, as x is linear in y.
         """
-        factor = cholesky(with_jitter(noise), lower=True)
         variances = prior_variances(len(self.total), self.parameters, amplitude, self.kt)
-        rows = csr_array(basis)  # most corrections are of another pair
-        prior = ((rows @ self.left_out) ** 2) @ variances
-        data = ((rows @ (self.solution @ factor)) ** 2).sum(axis=1)
-        return np.asarray(np.sqrt(prior + data))
+        of_prior = (self.left_out * variances) @ self.left_out.T
+        covariance = of_prior + self.solution @ noise @ self.solution.T
+        return np.sqrt(variances_of(basis, covariance))
+
+
+def variances_of(rows: csr_array, covariance: Array) -> Array:
+    """Diagonal of R C R^T for rows R (n, m) that are functions of few coordinates, shape (n,)."""
+    found = np.zeros(rows.shape[0])
+    for first in range(0, len(found), ROWS_AT_ONCE):
+        chunk = rows[first : first + ROWS_AT_ONCE]
+        there = np.unique(chunk.indices)
+        dense = chunk[:, there].toarray()
+        found[first : first + ROWS_AT_ONCE] = np.sum(
+            (dense @ covariance[np.ix_(there, there)]) * dense, axis=1
+        )
+    return np.maximum(found, 0.0)
 
 
 def prior_variances(size: int, parameters: int, amplitude: float, kt: float) -> Array:
@@ -137,9 +168,29 @@ def log_evidence(deviation: Array, covariance: Array) -> float:
 
     but for a constant of their number.
     """
-    factor = cholesky(with_jitter(covariance), lower=True)
-    y = solve_triangular(factor, deviation, lower=True)
-    return float(-0.5 * y @ y - np.log(np.diag(factor)).sum())
+    return float(
+        log_evidences(deviation, covariance, np.zeros((len(deviation), 0)), np.zeros(1))[0]
+    )
+
+
+def log_evidences(deviation: Array, covariance: Array, root: Array, variances: Array) -> Array:
+    """The same for A + v R R^T with several v, shape of the v's.
+
+    Parameters
+    ----------
+    deviation, covariance
+        d, shape (B,), and A, shape (B, B).
+    root, variances
+        R, shape (B, r), of few columns, and v.
+    """
+    factor = cholesky(with_jitter(covariance).T, lower=True, overwrite_a=True)
+    white = solve_triangular(factor, np.column_stack([root, deviation]), lower=True)
+    left = white[:, -1]
+    stiffness, modes = np.linalg.eigh(white[:, :-1].T @ white[:, :-1])
+    ratios = variances[:, None] * np.maximum(stiffness, 0.0)
+    taken = variances[:, None] * (modes.T @ (white[:, :-1].T @ left)) ** 2 / (1.0 + ratios)
+    alone = -0.5 * left @ left - np.log(np.diag(factor)).sum()
+    return np.asarray(alone + 0.5 * (taken - np.log1p(ratios)).sum(axis=1))
 
 
 def most_probable_correction(
@@ -186,50 +237,75 @@ def most_probable_correction(
     """
     n = len(present)
     q = 0 if centre is None else len(centre)
-    smooth, of_parameters = response[:, : n - q], response[:, n - q :]
     middle = np.zeros(n)
     if centre is not None:
         middle[n - q :] = centre
     deviation = residual - response @ middle
 
+    # everything that follows is of m dimensions: W = L^-1 M, G = W^T W, b = W^T L^-1 d
+    whitening = cholesky(with_jitter(noise).T, lower=True, overwrite_a=True)
+    white = solve_triangular(whitening, response, lower=True)
+    left = solve_triangular(whitening, deviation, lower=True)
+    gram, pull = white.T @ white, white.T @ left
+    square, logarithm = float(left @ left), float(np.log(np.diag(whitening)).sum())
     # the parameters' part of the evidence has no amplitude to be found: it counts as noise
-    factor = cholesky(with_jitter(noise + kt**2 * of_parameters @ of_parameters.T), lower=True)
-    y = solve_triangular(factor, deviation, lower=True)
-    left, singular, _ = np.linalg.svd(
-        solve_triangular(factor, smooth, lower=True), full_matrices=False
-    )
-    projected = left.T @ y
+    smooth, of_smooth = gram[: n - q, : n - q], pull[: n - q]
+    if q:
+        between = gram[: n - q, n - q :]
+        width = cholesky(gram[n - q :, n - q :] + np.eye(q) / kt**2, lower=True)
+        taken = solve_triangular(width, np.column_stack([between.T, pull[n - q :]]), lower=True)
+        smooth = smooth - taken[:, :-1].T @ taken[:, :-1]
+        of_smooth = of_smooth - taken[:, :-1].T @ taken[:, -1]
+        square -= float(taken[:, -1] @ taken[:, -1])
+        logarithm += float(np.log(np.diag(width) * kt).sum())
     amplitudes = AMPLITUDES * kt**2 if amplitude is None else np.array([amplitude])
-    variances = 1.0 + amplitudes[:, None] * singular**2
-    # relative to no correction, for which all variances are one
-    gain = 0.5 * (projected**2 * (1.0 - 1.0 / variances) - np.log(variances)).sum(axis=1)
+    # relative to no correction
+    gain = gains(smooth, of_smooth, amplitudes)
     best = int(np.argmax(gain))
     a = float(amplitudes[best])
 
-    whitening = cholesky(with_jitter(noise), lower=True)
-    white = solve_triangular(whitening, response, lower=True)
-    stiffness = white.T @ white + np.diag(1.0 / prior_variances(n, q, a, kt))
-    bound = np.diag(np.broadcast_to(1.0 / np.asarray(trust), n))
-    pull = white.T @ solve_triangular(whitening, deviation, lower=True)
-    total = middle + cho_solve(cho_factor(stiffness + bound), pull + bound @ (present - middle))
-    # once converged the step is small and its prior says nothing: the errors are those without
-    inverse = cho_factor(stiffness)
-    solution = cho_solve(inverse, solve_triangular(whitening, white, trans=1, lower=True).T)
-    left_out = np.eye(n) - cho_solve(inverse, white.T @ white)
+    stiffness = gram + np.diag(1.0 / prior_variances(n, q, a, kt))
+    bound = np.broadcast_to(1.0 / np.asarray(trust), n)
+    with_trust = cho_factor(stiffness + np.diag(bound))
+    total = middle + cho_solve(with_trust, pull + bound * (present - middle))
     return Correction(
         total=total,
         amplitude=a,
         evidence=float(gain[best]),
-        log_evidence=float(gain[best] - 0.5 * y @ y - np.log(np.diag(factor)).sum()),
-        solution=solution,
-        left_out=left_out,
+        log_evidence=float(gain[best] - 0.5 * square - logarithm),
+        whitening=whitening,
+        white=white,
+        stiffness=cho_factor(stiffness),
         parameters=q,
         kt=kt,
     )
 
 
+def gains(gram: Array, pull: Array, amplitudes: Array) -> Array:
+    """Logarithms of the evidence for corrections N(0, a) over that for none, shape of the a's,
+
+        ln p(a) - ln p(0) = a b^T (1 + a G)^-1 b / 2 - ln det (1 + a G) / 2
+
+    Parameters
+    ----------
+    gram, pull
+        G = M^T S^-1 M, shape (m, m), and b = M^T S^-1 d, shape (m,).
+    amplitudes
+        a, squares of energies.
+    """
+    if len(amplitudes) == 1:  # eigenvalues cost more than ten times as much
+        a = amplitudes[0]
+        factor = cholesky(np.eye(len(gram)) + a * gram, lower=True)
+        part = solve_triangular(factor, pull, lower=True)
+        return np.array([0.5 * a * part @ part - np.log(np.diag(factor)).sum()])
+    stiffness, modes = np.linalg.eigh(gram)
+    ratios = amplitudes[:, None] * np.maximum(stiffness, 0.0)
+    projected = amplitudes[:, None] * (modes.T @ pull) ** 2
+    return np.asarray(0.5 * (projected / (1.0 + ratios) - np.log1p(ratios)).sum(axis=1))
+
+
 def coordinates(
-    basis: Array,
+    basis: csr_array,
     change: Array,
     weights: Array,
     tolerance: float,
@@ -262,8 +338,9 @@ def coordinates(
     m = basis.shape[1]
     scaled = weights * m / (tolerance**2 * weights.sum())
     stiffness = np.ones(m) if variances is None else kt**2 / variances
-    normal = csr_array(basis.T) @ (scaled[:, None] * basis) + np.diag(stiffness)
-    return kt * np.asarray(cho_solve(cho_factor(normal), basis.T @ (scaled * change / kt)))
+    weighted = csr_array(basis.T * scaled)
+    normal = (weighted @ basis).toarray() + np.diag(stiffness)
+    return kt * np.asarray(cho_solve(cho_factor(normal), weighted @ (change / kt)))
 
 
 def contact_distances(grid: Grid, values: Array, kt: float) -> list[float]:

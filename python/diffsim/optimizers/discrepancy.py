@@ -18,14 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
+from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
+from diffsim.gradients.fluctuations import root_of
 from diffsim.knots import Array
-from diffsim.optimizers.correction import Correction
+from diffsim.optimizers.correction import Correction, log_evidence, log_evidences
 
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
@@ -135,10 +138,16 @@ class DataErrors:
             self.smooth * square,
         )
 
+    @cached_property
+    def root(self) -> Array:
+        """R with R R^T the covariance for a_s = 1, shape (B, r): smooth curves need few columns."""
+        return root_of(self.smooth)
+
     def covariance(self, found: Discrepancy) -> Array:
         """Of the errors with a discrepancy, shape (B, B)."""
-        result = self.of_frames if found.of_frames else self.independent
-        result = result + found.smooth**2 * self.smooth
+        result = (self.of_frames if found.of_frames else self.independent).copy()
+        if found.smooth > 0.0:
+            result += found.smooth**2 * self.smooth
         result[np.diag_indices_from(result)] += (
             found.rough**2 * self.rough + found.place**2 * self.place
         )
@@ -154,6 +163,36 @@ def joint_errors(parts: Sequence[DataErrors]) -> DataErrors:
         np.concatenate([part.place for part in parts]),
         block_diag(*[part.smooth for part in parts]),
     )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Logarithm of the evidence of deviations for discrepancies of the data.
+
+    Attributes
+    ----------
+    deviation
+        Of the data from what is expected, shape (B,).
+    expected
+        Their covariance without the errors of the data, shape (B, B).
+    data
+        These errors.
+    """
+
+    deviation: Array
+    expected: Array
+    data: DataErrors
+
+    def __call__(self, found: Discrepancy) -> float:
+        """Of one."""
+        return log_evidence(self.deviation, self.expected + self.data.covariance(found))
+
+    def of_sizes(self, found: Discrepancy, name: str) -> Array:
+        """Of all `SIZES` of one part, shape of these."""
+        if name != "smooth":
+            return np.array([self(found.with_size(name, float(size))) for size in SIZES])
+        without = self.expected + self.data.covariance(found.with_size(name, 0.0))
+        return log_evidences(self.deviation, without, self.data.root, SIZES**2)
 
 
 @dataclass(frozen=True)
@@ -192,7 +231,7 @@ class Alternatives:
     def of(
         cls,
         best: Discrepancy,
-        evidence: Callable[[Discrepancy], float],
+        evidence: Evidence,
         solve: Callable[[Discrepancy, float | None], Correction],
         doubt: float,
         search: bool,
@@ -204,7 +243,7 @@ class Alternatives:
         best
             The most probable discrepancy.
         evidence
-            Logarithm of the evidence of the residuals for a discrepancy.
+            Of the residuals.
         solve
             See the class.
         doubt
@@ -217,7 +256,7 @@ class Alternatives:
             return cls(best, only, np.ones(1), [only], [best], solve, evidence(best))
         tried = [best.with_size("smooth", float(size)) for size in SIZES]
         prior = np.where(SIZES > 0.0, -doubt - np.log(len(SIZES) - 1), 0.0)
-        found = np.array([evidence(each) for each in tried]) + prior
+        found = evidence.of_sizes(best, "smooth") + prior
         total = float(logsumexp(found))
         weights = np.exp(found - total)
         kept = np.flatnonzero(weights > NEGLIGIBLE)
@@ -239,7 +278,7 @@ class Alternatives:
         return np.asarray(self.weights @ [each.total for each in self.corrections])
 
     def standard_deviation(
-        self, rows: Array, noise: Callable[[Discrepancy], Array], amplitude: float
+        self, rows: csr_array, noise: Callable[[Discrepancy], Array], amplitude: float
     ) -> Array:
         """Of linear functions (n, m) of the correction, for a prior of the given amplitude, (n,).
 
@@ -255,7 +294,7 @@ class Alternatives:
             Of the prior.
         """
         mean = self.total
-        variance = np.zeros(len(rows))
+        variance = np.zeros(rows.shape[0])
         for weight, each, discrepancy in zip(
             self.weights, self.corrections, self.discrepancies, strict=True
         ):
@@ -265,9 +304,7 @@ class Alternatives:
         return np.asarray(np.sqrt(variance))
 
 
-def most_probable(
-    start: Discrepancy, evidence: Callable[[Discrepancy], float], doubt: float, sweeps: int
-) -> Discrepancy:
+def most_probable(start: Discrepancy, evidence: Evidence, doubt: float, sweeps: int) -> Discrepancy:
     """The sizes of maximal evidence, one part after the other.
 
     Parameters
@@ -275,7 +312,7 @@ def most_probable(
     start
         Where the search begins.
     evidence
-        Logarithm of the evidence of the residuals.
+        Of the residuals.
     doubt
         Logarithm of the odds against each part.
     sweeps
@@ -286,8 +323,7 @@ def most_probable(
     best = independent if evidence(independent) > evidence(frames) + doubt else frames
     for _ in range(sweeps):
         for name in ("rough", "place", "smooth"):
-            tried = [best.with_size(name, float(size)) for size in SIZES]
-            found = np.array([evidence(each) for each in tried])
+            found = evidence.of_sizes(best, name)
             k = int(np.argmax(found))
-            best = tried[k if found[k] > found[0] + doubt else 0]
+            best = best.with_size(name, float(SIZES[k if found[k] > found[0] + doubt else 0]))
     return best

@@ -54,7 +54,7 @@ from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.claims import claimed
 from diffsim.optimizers.discrepancy import Discrepancy
-from diffsim.optimizers.linear_model import Design, LinearModel
+from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targets
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
@@ -266,6 +266,7 @@ class GaussNewton:
         if chosen is None:
             self._watch(responses)
         length = SMOOTH_ERROR * float(min(self._prior.contact))
+        errors = [errors_of_targets(each, each.covariance, length) for each in responses]
         solutions = []
         for reference in self._prior.references():
             if chosen not in (None, reference.name) or reference.name in self._beaten:
@@ -281,8 +282,11 @@ class GaussNewton:
                     values - reference.values,
                     mean,
                     length,
+                    of_targets,
                 )
-                for response, ensemble, factor in zip(responses, ensembles, factors, strict=True)
+                for response, of_targets, ensemble, factor in zip(
+                    responses, errors, ensembles, factors, strict=True
+                )
             ]
             first = self._discrepancies.get(reference.name, Discrepancy())
             trust = (self.trust * self._trust.share * kt) ** 2

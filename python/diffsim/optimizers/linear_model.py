@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.sparse import block_diag as sparse_block_diag
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
 
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
@@ -26,6 +26,8 @@ from diffsim.species import species_pairs
 class Design:
     """Corrections of all parts of a potential as linear functions of coordinates x (m,).
 
+    Most of them are of one pair of species.
+
     Attributes
     ----------
     columns
@@ -34,20 +36,27 @@ class Design:
         Of their splines, shape (parts P (K + 2), m).
     """
 
-    columns: Array
-    coefficients: Array
+    columns: csr_array
+    coefficients: csr_array
 
     @classmethod
-    def of(cls, smooth: Array, tangents: Array, parts: int, grid: Grid) -> Design:
+    def of(cls, smooth: csr_array, tangents: csr_array, parts: int, grid: Grid) -> Design:
         """Of smooth corrections (P K, m) of each part, and the reference's tangents."""
-        columns = np.concatenate([np.kron(np.eye(parts), smooth), tangents], axis=1)
-        of_pairs = np.ascontiguousarray(columns.T).reshape(
-            -1, len(columns) // grid.knots, grid.knots
-        )
-        coefficients = np.stack(
-            [spline_coefficients(column).ravel() for column in of_pairs], axis=1
-        )
-        return cls(columns, coefficients)
+        columns = csr_array(hstack([kron(eye_array(parts), smooth), tangents], format="csr"))
+        size = columns.shape[1]
+        coefficients = []
+        for first in range(0, columns.shape[0], grid.knots):
+            of_pair = columns[first : first + grid.knots]
+            there = np.unique(of_pair.indices)
+            splines = csr_array((grid.knots + 2, size))
+            if len(there):
+                values = np.ascontiguousarray(of_pair[:, there].toarray().T)
+                place = csr_array(
+                    (np.ones(len(there)), (np.arange(len(there)), there)), (len(there), size)
+                )
+                splines = csr_array(spline_coefficients(values).T) @ place
+            coefficients.append(splines)
+        return cls(columns, csr_array(vstack(coefficients, format="csr")))
 
 
 @dataclass(frozen=True)
@@ -77,17 +86,20 @@ class LinearModel:
         Factors of the standard errors that stand for the weights of the targets, shape (B,).
     length
         Correlation length of what is smooth in the discrepancy of curves.
+    data_errors
+        Parts of the covariance of the errors of the targets, for the solution.
     """
 
     source: Response
     response: Array
     residual: Array
     pressure: Array
-    at_bins: Array
+    at_bins: csr_array
     factor: Array
     to_bins: csr_array
     scale: Array
     length: float
+    data_errors: DataErrors
 
     @classmethod
     def of(
@@ -100,6 +112,7 @@ class LinearModel:
         change: Array,
         mean_weight: float,
         length: float,
+        data_errors: DataErrors,
     ) -> LinearModel:
         """The model of a system.
 
@@ -119,25 +132,27 @@ class LinearModel:
             From the reference's parts to the present ones, at the knots, shape (parts, P, K).
         mean_weight
             Mean over the observables of all systems: weights are relative, the noise is what it is.
-        length
+        length, data_errors
             See the class.
         """
         to_bins = _interpolation(grid, centres)[source.bins]
+        parts = csr_array(factor[None, :])
         basis, coefficients = (
-            np.tensordot(factor, columns.reshape(len(factor), -1, columns.shape[1]), 1)
+            kron(parts, eye_array(columns.shape[0] // len(factor)), format="csr") @ columns
             for columns in (design.columns, design.coefficients)
         )
-        at_bins = to_bins @ basis
+        at_bins = csr_array(to_bins @ basis)
         at_reference = cls(
             source,
             _response(source, at_bins, coefficients),
             source.residual,
-            source.pressure @ at_bins + source.pressure_explicit @ coefficients,
+            at_bins.T @ source.pressure + coefficients.T @ source.pressure_explicit,
             at_bins,
             factor,
             to_bins,
             np.sqrt(mean_weight / source.weights),
             length,
+            data_errors,
         )
         return replace(at_reference, residual=source.residual + at_reference.change(change))
 
@@ -154,38 +169,14 @@ class LinearModel:
         return float(change @ self.source.energy @ change)
 
     @cached_property
-    def data_errors(self) -> DataErrors:
-        """Parts of the covariance of the errors of the targets, for the solution.
-
-        Error bars of a curve that was made from frames as well have the correlations of frames, in
-        which the soft modes are nearly without noise; those of a measurement are independent. Where
-        it is not known which it is, the evidence tells.
-        """
-        return self._data_errors(self.source.covariance)
-
-    @cached_property
     def claimed_errors(self) -> DataErrors:
-        """The same as they are: averages over frames have the correlations of averages, in which
-        modes that relax slowly have more noise than in a frame.
+        """`data_errors` as they are: averages over frames have the correlations of averages, in
+        which modes that relax slowly have more noise than in a frame.
 
         As for the errors of our own averages, see `diffsim.gradients.linear_response
         .error_of_averages`, that is no good for the solution, which would avoid the slow modes.
         """
-        return self._data_errors(self.source.noise)
-
-    def _data_errors(self, covariance: Array) -> DataErrors:
-        source = self.source
-        spread = np.sqrt(np.diag(covariance))
-        return DataErrors.of(
-            source.errors,
-            source.common_errors,
-            covariance / np.outer(spread, spread),
-            source.from_frames,
-            source.curve,
-            source.place,
-            source.slope,
-            self.length,
-        )
+        return errors_of_targets(self.source, self.source.noise, self.length)
 
     @property
     def errors_are_known(self) -> bool:
@@ -234,20 +225,50 @@ class LinearModel:
         """What the frames tell of the system's energies at the knots, in standard deviations,
         shape (B, P K)."""
         at_knots = self.source.matrix @ self.to_bins
-        for row, explicit in zip(at_knots, self.source.explicit, strict=True):
-            if explicit.any():
-                row += values_gradient(explicit.reshape(-1, grid.knots + 2)).ravel()
+        explicit = self.source.explicit
+        for row in np.flatnonzero(np.diff(explicit.indptr)):
+            gradient = explicit[[row]].toarray().reshape(-1, grid.knots + 2)
+            at_knots[row] += values_gradient(gradient).ravel()
         noise = self.error_of_averages(step) + self.data_errors.covariance(discrepancy)
         factor = cholesky(with_jitter(noise * np.outer(self.scale, self.scale)), lower=True)
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
 
 
-def _response(source: Response, at_bins: Array, coefficients: Array) -> Array:
+def errors_of_targets(source: Response, covariance: Array, length: float) -> DataErrors:
+    """Parts of the covariance of the errors of a system's targets.
+
+    Error bars of a curve that was made from frames as well have the correlations of frames, in
+    which the soft modes are nearly without noise; those of a measurement are independent. Where it
+    is not known which it is, the evidence tells.
+
+    Parameters
+    ----------
+    source
+        The linear response of the observables.
+    covariance
+        Of the observables, with these correlations, shape (B, B).
+    length
+        Correlation length of what is smooth in the discrepancy of curves.
+    """
+    spread = np.sqrt(np.diag(covariance))
+    return DataErrors.of(
+        source.errors,
+        source.common_errors,
+        covariance / np.outer(spread, spread),
+        source.from_frames,
+        source.curve,
+        source.place,
+        source.slope,
+        length,
+    )
+
+
+def _response(source: Response, at_bins: csr_array, coefficients: csr_array) -> Array:
     """Change of the observables by corrections, given in bins and as coefficients, (B, m)."""
-    # of a pair most corrections are zero, and few observables depend on the potential explicitly
-    response = np.asarray((csr_array(at_bins.T) @ source.matrix.T).T)
-    depends = source.explicit.any(axis=1)
-    response[depends] += source.explicit[depends] @ coefficients
+    response = np.asarray((at_bins.T @ source.matrix.T).T)
+    # few observables depend on the potential explicitly
+    depends = np.flatnonzero(np.diff(source.explicit.indptr))
+    response[depends] += (source.explicit[depends] @ coefficients).toarray()
     return response
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.correction import contact_distances, correction_basis, prior_magnitude
@@ -48,8 +49,8 @@ class Prior:
 
     start: Array
     contact: Sequence[float]
-    basis: Array
-    soft: Array
+    basis: csr_array
+    soft: csr_array
     weights: Array
     family: MieFamily | None
     anchors: Mapping[str, Array]
@@ -68,10 +69,11 @@ class Prior:
         """The prior about a first potential (parts, P, K), which may be one of few weights, and
         others (P, K) of its first part."""
         contact = contact_distances(grid, start[0], kt)
-        basis = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
+        basis = csr_array(correction_basis(grid, contact, prior_magnitude(start[0], kt), length))
         weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        soft = ERROR_OF_THEORY * correction_basis(
-            grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR
+        soft = csr_array(
+            ERROR_OF_THEORY
+            * correction_basis(grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR)
         )
         # without a wall, or with parts that depend on temperature, it is no Mie potential
         walls = np.all(start[0].max(axis=1) > kt)
@@ -100,8 +102,7 @@ class Prior:
             # next to parts that depend on temperature all have to earn their corrections alike
             of_theory = name in THEORIES
             soft = of_theory and len(self.start) == 1
-            tangents = np.zeros((values.size, self.soft.shape[1] if soft else 0))
-            tangents[: len(self.soft), :] = self.soft[:, : tangents.shape[1]]
+            tangents = self.soft if soft else csr_array((values.size, 0))
             centre = np.zeros(tangents.shape[1])
             follows = self.follows[name] if of_theory else 0.0
             fixed.append(Reference(name, values, tangents, centre, follows=follows))

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from diffsim.knots import Array, Grid
 
@@ -69,7 +70,7 @@ class Reference:
 
     name: str
     values: Array
-    tangents: Array
+    tangents: csr_array
     centre: Array
     moved: Callable[[Array], MieFamily] | None = None
     follows: float = 0.0
@@ -80,7 +81,8 @@ class Reference:
         Those of a family not by the tangents: a wall that moves is not linear.
         """
         if self.moved is None:
-            return self.values + (self.tangents @ coordinates).reshape(self.values.shape)
+            change = self.tangents @ coordinates
+            return np.asarray(self.values + change.reshape(self.values.shape))
         return self.moved(coordinates).energies(len(self.values))
 
 
@@ -146,7 +148,7 @@ class MieFamily:
                 slope = self._energies(pair, theta + step) - self._energies(pair, theta - step)
                 tangents[rows, len(SPREAD) * pair + k] = slope / (0.1 * self.kt)
         centre = self.kt * ((PRIOR - self.theta) / SPREAD).ravel()
-        return Reference("mie", values, tangents, centre, self.moved)
+        return Reference("mie", values, csr_array(tangents), centre, self.moved)
 
     def energies(self, parts: int) -> Array:
         """Of the parts at the knots, shape (parts, P, K); further parts are zero."""

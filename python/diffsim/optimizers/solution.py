@@ -12,7 +12,6 @@ from diffsim.knots import Array
 from diffsim.optimizers.correction import (
     Correction,
     coordinates,
-    log_evidence,
     most_probable_correction,
     prior_variances,
     with_jitter,
@@ -20,6 +19,7 @@ from diffsim.optimizers.correction import (
 from diffsim.optimizers.discrepancy import (
     Alternatives,
     Discrepancy,
+    Evidence,
     joint_errors,
     most_probable,
 )
@@ -137,7 +137,7 @@ def solve_about(
         prior_variances(n, q, amplitude, kt) * kt**2 / amplitude,
     )
     # a step of the reference's parameters is as long as the change that it makes
-    size = np.sqrt(weights @ design.columns**2 / weights.sum())
+    size = np.sqrt(design.columns.power(2).T @ weights / weights.sum())
     bound = np.full(n, trust)
     bound[n - q :] /= np.maximum(size[n - q :], 1e-9) ** 2
     bound[n - q :] = np.minimum(bound[n - q :], (STRIDE * kt) ** 2)
@@ -165,9 +165,6 @@ def solve_about(
             response, residual, noise, present, kt, bound, centre, amplitude
         )
 
-    def evidence(prior: Array, discrepancy: Discrepancy) -> float:
-        return log_evidence(deviation, prior + data.covariance(discrepancy))
-
     total, discrepancy = present, first
     before: Array | None = None
     sought = not search
@@ -179,7 +176,8 @@ def solve_about(
         settled = moved <= SETTLED * float(np.linalg.norm(found.total - present))
         if not sought and (settled or iteration == DISCREPANCY_AT):
             expected = averages + known + found.amplitude * of_smooth
-            discrepancy = most_probable(discrepancy, partial(evidence, expected), doubt, SWEEPS)
+            evidence = Evidence(deviation, expected, data)
+            discrepancy = most_probable(discrepancy, evidence, doubt, SWEEPS)
             found = solved(averages, discrepancy)
             sought, settled = True, False
         before = found.total
@@ -188,9 +186,8 @@ def solve_about(
             break
     averages = of_averages(total - present)
     expected = averages + known + found.amplitude * of_smooth
-    alternatives = Alternatives.of(
-        discrepancy, partial(evidence, expected), partial(solved, averages), doubt, search
-    )
+    evidence = Evidence(deviation, expected, data)
+    alternatives = Alternatives.of(discrepancy, evidence, partial(solved, averages), doubt, search)
 
     def comparable(other: Discrepancy) -> float:
         found = alternatives.log_evidence
@@ -198,14 +195,14 @@ def solve_about(
             return found
         noise = alternatives.discrepancy.at_least(other)
         if noise != alternatives.discrepancy:
-            found = min(found, evidence(expected, noise))
+            found = min(found, evidence(noise))
         return found - reference.follows * followed(expected, data.covariance(noise))
 
     # what the iteration has not yet reached is left to the next one
     total = total + alternatives.total - alternatives.best.total
 
     def energies(coordinates: Array) -> Array:
-        corrections = design.columns[:, : n - q] @ coordinates[: n - q]
+        corrections = design.columns @ np.append(coordinates[: n - q], np.zeros(q))
         return np.asarray(reference.at(coordinates[n - q :]) + corrections.reshape(values.shape))
 
     # what is not smooth in the present potential, as the ripples of a network, goes with a full
