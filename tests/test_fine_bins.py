@@ -89,7 +89,10 @@ def test_the_width_is_a_sixth_of_the_correlation_length_of_the_smallest_atoms():
     small = target(0.002)
     large = RDF(1.5 * small.r, small.g, ("B", "B"))
     contact = ((1 + np.sqrt(2)) / 2) ** (-1 / 6)  # where the energy is kT
-    assert width_that_tells([large, small], 0.12) == pytest.approx(0.02 * contact, rel=0.01)
+    assert width_that_tells([large, small], 0.12, 2.5) == pytest.approx(0.02 * contact, rel=0.01)
+    # 21 pairs have more than a thousand such bins together
+    of_many = width_that_tells([small] * 21, 0.12, 2.5)
+    assert of_many == pytest.approx(0.05 * contact, rel=0.01)
 
 
 def test_a_training_by_gauss_newton_merges_them_and_says_so(tmp_path: Path):

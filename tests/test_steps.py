@@ -206,6 +206,25 @@ def test_a_loss_that_rises_by_itself_is_the_loss_of_the_potential(inputs, monkey
     assert training.optimizer.share == 0.25
 
 
+def test_of_frames_that_drift_the_lowest_measured_loss_tells_the_best(inputs, monkeypatch):  # noqa: F811
+    """Not the pool, in which later potentials look good; and what rose by itself does not count."""
+    training = trainer(inputs, Scripted([0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6]))
+    losses = [5.0, 4.0, 20.0, 20.0, 15.0, 15.5, 80.0, 80.0, 60.0]
+    of_series = {}
+
+    def change(ensembles, series):
+        now = losses[training.iteration - 1]
+        before = of_series.setdefault(id(series), now)
+        return LossChange(before, now, now - before, 1.0, 0.0)
+
+    monkeypatch.setattr(accepted, "loss_change", change)
+    kept = []
+    for record in training.steps(9):
+        kept.append((record.accepted, epsilon(training.potential)))
+    assert [each for each, _ in kept] == [True, True, False, False, True, True, False, False, True]
+    assert epsilon(training.potential) == pytest.approx(0.9)  # that of iteration 2, measured twice
+
+
 def test_the_best_is_the_accepted_one_where_frames_cannot_judge(inputs, monkeypatch):  # noqa: F811
     """As with many atoms: no weights but those that were simulated are returned."""
     training = trainer(inputs, Scripted([0.9, 0.8]))

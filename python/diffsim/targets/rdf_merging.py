@@ -2,7 +2,9 @@
 
 The cost of the linear response grows with the square and the cube of the number of bins. What is
 learned of a potential is smooth on a correlation length l; bins of a sixth of it lose nothing, and
-finer ones hold more noise in each, of the same structure.
+finer ones hold more noise in each, of the same structure. Bins of two fifths of it lose so little
+that no error of a potential shows it (docs/results.md): mixtures of many species, whose curves have
+more than a thousand bins together, get these.
 """
 
 from __future__ import annotations
@@ -18,13 +20,16 @@ from diffsim.targets.rdf import RDF
 
 FloatArray = NDArray[np.float64]
 
-BINS_PER_LENGTH = 6  # the correlation length of what is learned
+BINS_PER_LENGTH = 6.0  # the correlation length of what is learned
+OF_MANY = 2.4  # the same, where there are many bins
+MANY = 1000  # bins of a system, below the cutoff
 CONTACT = np.exp(-1.0)  # of g: where it first is that large the energy is about kT
 UNIFORM = 1e-6  # relative deviation of the bins' widths that is rounding
 
 
-def width_that_tells(targets: Sequence[RDF], length: float) -> float:
-    """Widest bins that lose nothing: a sixth of the correlation length of the smallest atoms.
+def width_that_tells(targets: Sequence[RDF], length: float, cutoff: float) -> float:
+    """Widest bins that lose nothing: a sixth of the correlation length of the smallest atoms, two
+    fifths where there are many.
 
     Parameters
     ----------
@@ -32,9 +37,14 @@ def width_that_tells(targets: Sequence[RDF], length: float) -> float:
         Distribution functions of one system.
     length
         Correlation length of what is learned, in contact distances.
+    cutoff
+        Of the potential.
     """
     contact = min(float(target.r[np.argmax(target.g >= CONTACT)]) for target in targets)
-    return length * contact / BINS_PER_LENGTH
+    width = length * contact / BINS_PER_LENGTH
+    spacings = [max(float(np.diff(target.edges).mean()), width) for target in targets]
+    many = (cutoff - contact) * sum(1.0 / spacing for spacing in spacings) > MANY
+    return length * contact / OF_MANY if many else width
 
 
 def merge_bins(target: RDF, width: float, cutoff: float) -> RDF:

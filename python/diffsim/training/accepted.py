@@ -78,6 +78,11 @@ class Accepted:
         self._series: list[Array] = []  # observables of the accepted piece, per system
         self._loss = 0.0  # its loss in units of its own errors
         self._lowest: list[Array] = []  # and of the accepted one of lowest loss
+        self._lowest_of = 0  # iteration of that
+        self._lowest_weights: dict[str, Any] = {}
+        # whether an accepted potential's own loss was found to rise: then the pool is of no ensemble,
+        # and cannot tell which potential is the best one
+        self._drifts = False
 
     @property
     def iteration(self) -> int | None:
@@ -109,16 +114,26 @@ class Accepted:
         optimizer
             Before it makes the next step.
         keep_atoms
-            Whether the next pieces begin where the piece that was accepted before ended.
+            Whether the next pieces begin where the piece that was accepted before ended, as this
+            one is of the same potential and its loss has risen.
         """
+        # of atoms that had not settled even a low loss says nothing
+        refuted = False
         if keep_atoms:
             assert self._back is not None
             self._simulations.start_from(self._back.atoms)
+            self._drifts = True
+            refuted = self._lowest_of == self._back.iteration
         self._measure()
-        self.best = self._best_simulated()
-        # of atoms that had not settled even a low loss says nothing
-        if not self._lowest or keep_atoms or self._change_from(self._lowest).rise < 0.0:
-            self._lowest = self._series
+        lowest = not self._lowest or refuted or self._change_from(self._lowest).rise < 0.0
+        if self._drifts:
+            present = copy.deepcopy(self._potential.state_dict())
+            self.best = present if lowest else self._lowest_weights
+        else:
+            self.best = self._best_simulated()
+        if lowest:
+            self._lowest, self._lowest_of = self._series, iteration
+            self._lowest_weights = copy.deepcopy(self._potential.state_dict())
         self._back = Snapshot(
             iteration,
             copy.deepcopy(self._potential.state_dict()),
@@ -171,6 +186,8 @@ class Accepted:
 
     def judge_unsimulated(self) -> None:
         """Keep the present weights as the best if all frames say so."""
+        if self._drifts:
+            return
         value = self.pooled_loss()
         if value is None:
             return
@@ -206,13 +223,17 @@ class Accepted:
             "best": self.best,
             "back": None if self._back is None else dict(vars(self._back)),
             "lowest": self._lowest,
+            "lowest_of": self._lowest_of,
+            "lowest_weights": self._lowest_weights,
+            "drifts": self._drifts,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state; the ensembles' latest pieces are the accepted ones then."""
         self.best, back = state["best"], state["back"]
         self._back = None if back is None else Snapshot(**back)
-        self._lowest = list(state["lowest"])
+        self._lowest, self._lowest_of = list(state["lowest"]), state["lowest_of"]
+        self._lowest_weights, self._drifts = state["lowest_weights"], state["drifts"]
         if self._back is not None:
             self._measure()
 

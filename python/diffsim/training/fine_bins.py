@@ -35,7 +35,7 @@ def with_merged_bins(
         if not rdfs:
             merged.append(system)
             continue
-        width = width_that_tells(rdfs, optimizer.length)
+        width = width_that_tells(rdfs, optimizer.length, cutoff)
         targets = []
         for target in system.targets:
             if isinstance(target, RDF):

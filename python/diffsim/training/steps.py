@@ -137,5 +137,7 @@ def said_of_repeated(change: LossChange, accepted: int) -> str:
         f"{change.now:.4g} now that it is simulated again (standard error of the difference "
         f"{change.error:.2g}): its atoms had not settled, or it does not keep the structure that "
         "the script sets up. The later loss is what steps are compared with from now on; they "
-        f"still begin with the atoms that iteration {accepted} left."
+        f"still begin with the atoms that iteration {accepted} left. If a structure forms or "
+        "dissolves that slowly, as in a mixture near demixing, simulate longer pieces "
+        "('simulation: steps', 'relaxation' and 'equilibration')."
     )
