@@ -80,8 +80,8 @@ class Accepted:
         self._lowest: list[Array] = []  # and of the accepted one of lowest loss
         self._lowest_of = 0  # iteration of that
         self._lowest_weights: dict[str, Any] = {}
-        # whether an accepted potential's own loss was found to rise: then the pool is of no ensemble,
-        # and cannot tell which potential is the best one
+        # whether an accepted potential's own loss was found to rise: then the pool is that of no
+        # ensemble, and cannot tell which potential is the best one
         self._drifts = False
 
     @property
