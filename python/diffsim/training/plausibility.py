@@ -313,7 +313,7 @@ def misfits(entry: Mapping[str, Any], targets: Sequence[Any]) -> tuple[list[str]
             fits = mse <= MET * noise
             words = f"{label} off by {mse**0.5:.2g} (noise {noise**0.5:.2g})"
             largest = entry.get("largest", {}).get(label)
-            if largest:
+            if largest and not fits:
                 words += f", most at {largest[0]:.4g}: {largest[1]:+.1f} errors"
         (met if fits else missed).append(words)
     return met, missed
