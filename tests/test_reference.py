@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from diffsim.optimizers.reference import (
     Reference,
     mie,
 )
-from diffsim.optimizers.solution import followed
+from diffsim.optimizers.solution import followed, most_evident
 from diffsim.potentials import Mie
 
 KT = 0.8
@@ -80,6 +82,23 @@ def test_a_theory_may_be_wrong_along_smooth_functions_and_a_given_potential_not(
     coordinates = np.ones(theory.tangents.shape[1])
     change = (theory.at(coordinates) - theory.values).ravel()
     assert change == pytest.approx(theory.tangents.sum(axis=1))
+
+
+def test_a_reference_beyond_the_reach_of_the_response_is_not_chosen():
+    """Whatever its evidence, as it is that of a linear response; unless there is no other."""
+
+    def solution(name, change):
+        reference = SimpleNamespace(name=name)
+        return SimpleNamespace(reference=reference, change_seen=lambda values: change)
+
+    near, far = solution("hnc", 0.3), solution("mie", 12.0)
+    evidence = {"hnc": 100.0, "mie": 190.0}
+    assert most_evident([near, far], evidence, np.zeros(1), 1.0, None) is near
+    assert most_evident([near, far], evidence, np.zeros(1), 10.0, None) is far
+    assert most_evident([far], evidence, np.zeros(1), 1.0, None) is far
+    # the present one stays unless another is clearly better
+    evidence = {"hnc": 100.0, "mie": 102.0}
+    assert most_evident([near, far], evidence, np.zeros(1), 10.0, "hnc") is near
 
 
 def test_what_a_theory_follows_of_the_noise_of_the_data():

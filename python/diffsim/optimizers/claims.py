@@ -9,11 +9,9 @@ from scipy.sparse import csr_array, vstack
 
 from diffsim.knots import Array
 from diffsim.optimizers.discrepancy import Discrepancy
-from diffsim.optimizers.linear_model import chi_square, joint
+from diffsim.optimizers.linear_model import SEEN, chi_square, joint
 from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import Solution
-
-SEEN = 0.1  # of g: bins that count
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,7 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
     models, correction = solution.models, solution.alternatives.best
     seen = vstack([model.at_bins[model.source.g > SEEN] for model in models])
     changes = np.concatenate(
-        [
-            (model.to_bins @ np.tensordot(factor, moved, 1).ravel())[model.source.g > SEEN]
-            for model, factor in zip(models, factors, strict=True)
-        ]
+        [model.change_at_bins(moved)[model.source.g > SEEN] for model in models]
     )
 
     def noise(discrepancy: Discrepancy) -> Array:

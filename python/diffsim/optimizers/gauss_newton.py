@@ -58,7 +58,7 @@ from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targe
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
-from diffsim.optimizers.solution import FULL_TRUST, Solution, solve_about
+from diffsim.optimizers.solution import FULL_TRUST, Solution, most_evident, solve_about
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
@@ -69,7 +69,6 @@ GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
 FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
 HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far behind is left out
-CLEARLY = 3.0  # of the logarithm of the evidence
 # that the last residual was small says little of what the frames do not see
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
@@ -308,14 +307,7 @@ class GaussNewton:
         independent = [each.discrepancy for each in solutions if each.reference.follows == 0.0]
         known = independent[0] if independent else Discrepancy()
         evidence = {each.reference.name: each.comparable(known) for each in solutions}
-        # the present reference stays unless another one is clearly better
-        best = max(
-            solutions,
-            key=lambda each: (
-                evidence[each.reference.name]
-                + (CLEARLY if each.reference.name == self._reference else 0.0)
-            ),
-        )
+        best = most_evident(solutions, evidence, values, kt, self._reference)
         self._reference = best.reference.name
         # as long as the residuals are those of a response that is not linear they speak for nobody
         if self._stalled:

@@ -21,6 +21,8 @@ from diffsim.optimizers.correction import with_jitter
 from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
 from diffsim.species import species_pairs
 
+SEEN = 0.1  # of g: bins that count
+
 
 @dataclass(frozen=True)
 class Design:
@@ -162,6 +164,10 @@ class LinearModel:
         by_fluctuations = self.source.matrix @ (self.to_bins @ of_system.ravel())
         explicit = self.source.explicit @ spline_coefficients(of_system).ravel()
         return np.asarray(by_fluctuations + explicit)
+
+    def change_at_bins(self, energies: Array) -> Array:
+        """Change of the system's potential in its bins with those of the parts, (n,)."""
+        return np.asarray(self.to_bins @ np.tensordot(self.factor, energies, 1).ravel())
 
     def energy_spread(self, step: Array) -> float:
         """Variance of beta dU over the frames: what a step of x costs in effective sample size."""
