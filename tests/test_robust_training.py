@@ -511,8 +511,8 @@ def test_a_validation_system_changes_nothing_in_the_training(inputs, validated, 
         [{k: v for k, v in record.items() if k not in report} for record in metrics(out)]
         for out in (validated, alone)
     )
-    for records in (with_it, without):  # a word on the target of the validation is no change
-        records[0]["events"] = beside_the_norm(records[0]["events"])
+    for records, systems in ((with_it, 2), (without, 1)):  # a word on each of their targets
+        records[0]["events"] = beside_the_norm(records[0]["events"], systems)
     assert with_it == without
     assert list(with_it[0]["systems"]) == ["fluid"]
     assert (validated / "potential.table").read_bytes() == (alone / "potential.table").read_bytes()
@@ -566,7 +566,7 @@ def test_a_validation_that_fails_is_reported_and_no_more(inputs):
         diffsim.System(inputs / "in.unstable", 1.0, [target()], name="wild", validation=True),
     ]
     (record,) = trainer(inputs, [], systems).fit(1)
-    (event,) = beside_the_norm(record.events)
+    (event,) = beside_the_norm(record.events, 2)
     assert event.startswith("The validation of system 'wild' failed: ") and "ERROR" in event
     assert record.validation == {} and record.validation_md_steps == 300
 

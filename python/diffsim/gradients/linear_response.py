@@ -175,8 +175,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
     pressure = Pressure(0.0)
     told = pressure.fluctuation(fluid, ensemble.species).bins[0, bins]
     explicit = pressure.explicit(ensemble.latest_frames)
-    if len(varies) < len(rows.chosen):
-        cross, observed = cross[varies], observed[np.ix_(varies, varies)]
+    cross, observed = cross[varies], observed[np.ix_(varies, varies)]
     error, slowest = error_of_averages(ensemble, at, rows.series[:, varies], observed)
     given = np.concatenate(
         [

@@ -33,7 +33,7 @@ class Claim:
     pressures: list[float]
 
 
-def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitude: float) -> Claim:
+def claimed(solution: Solution, moved: Array, kt: float, amplitude: float) -> Claim:
     """The claim of a solution, with everything that its errors come from.
 
     A reference that was made of the data is as wrong as they are wherever it followed them, and
@@ -45,8 +45,6 @@ def claimed(solution: Solution, moved: Array, factors: Array, kt: float, amplitu
         Of the last step.
     moved
         Change of the parts in the whole update, shape (parts, P, K).
-    factors
-        Of the parts in the systems' potentials, shape (systems, parts).
     kt
         Thermal energy.
     amplitude

@@ -79,6 +79,12 @@ def with_jitter(covariance: Array) -> Array:
     return result
 
 
+def lower_factor(covariance: Array) -> Array:
+    """L with L L^T a covariance matrix `with_jitter`, shape (B, B)."""
+    # transposed it is what LAPACK overwrites without a copy
+    return np.asarray(cholesky(with_jitter(covariance).T, lower=True, overwrite_a=True))
+
+
 @dataclass(frozen=True)
 class Correction:
     """What residuals say of the correction x of a reference, and how well.
@@ -183,7 +189,7 @@ def log_evidences(deviation: Array, covariance: Array, root: Array, variances: A
     root, variances
         R, shape (B, r), of few columns, and v.
     """
-    factor = cholesky(with_jitter(covariance).T, lower=True, overwrite_a=True)
+    factor = lower_factor(covariance)
     white = solve_triangular(factor, np.column_stack([root, deviation]), lower=True)
     left = white[:, -1]
     stiffness, modes = np.linalg.eigh(white[:, :-1].T @ white[:, :-1])
@@ -243,7 +249,7 @@ def most_probable_correction(
     deviation = residual - response @ middle
 
     # everything that follows is of m dimensions: W = L^-1 M, G = W^T W, b = W^T L^-1 d
-    whitening = cholesky(with_jitter(noise).T, lower=True, overwrite_a=True)
+    whitening = lower_factor(noise)
     white = solve_triangular(whitening, response, lower=True)
     left = solve_triangular(whitening, deviation, lower=True)
     gram, pull = white.T @ white, white.T @ left

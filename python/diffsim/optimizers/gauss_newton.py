@@ -214,7 +214,7 @@ class GaussNewton:
                 break
         self._amplitude = max(self._amplitude, solution.alternatives.best.amplitude)
         amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
-        claim = claimed(solution, corrected - before, factors, kt, amplitude)
+        claim = claimed(solution, corrected - before, kt, amplitude)
         info = {"trust": self.trust * self._trust.share, **claim.numbers}
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import block_diag, cho_factor, cho_solve, solve_triangular
 from scipy.sparse import block_diag as sparse_block_diag
 from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
 
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
-from diffsim.optimizers.correction import with_jitter
+from diffsim.optimizers.correction import lower_factor, with_jitter
 from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
 from diffsim.species import species_pairs
 
@@ -236,7 +236,7 @@ class LinearModel:
             gradient = explicit[[row]].toarray().reshape(-1, grid.knots + 2)
             at_knots[row] += values_gradient(gradient).ravel()
         noise = self.error_of_averages(step) + self.data_errors.covariance(discrepancy)
-        factor = cholesky(with_jitter(noise * np.outer(self.scale, self.scale)), lower=True)
+        factor = lower_factor(noise * np.outer(self.scale, self.scale))
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
 
 

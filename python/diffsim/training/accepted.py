@@ -44,6 +44,15 @@ class Snapshot:
     best: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Lowest:
+    """The accepted piece of lowest loss: its iteration, observables per system, and weights."""
+
+    iteration: int
+    series: list[Array]
+    weights: dict[str, Any]
+
+
 class Accepted:
     """The accepted piece of simulation and the best potential of a training.
 
@@ -77,9 +86,7 @@ class Accepted:
         self._back: Snapshot | None = None
         self._series: list[Array] = []  # observables of the accepted piece, per system
         self._loss = 0.0  # its loss in units of its own errors
-        self._lowest: list[Array] = []  # and of the accepted one of lowest loss
-        self._lowest_of = 0  # iteration of that
-        self._lowest_weights: dict[str, Any] = {}
+        self._lowest: Lowest | None = None
         # whether an accepted potential's own loss was found to rise: then the pool is that of no
         # ensemble, and cannot tell which potential is the best one
         self._drifts = False
@@ -117,26 +124,23 @@ class Accepted:
             Whether the next pieces begin where the piece that was accepted before ended, as this
             one is of the same potential and its loss has risen.
         """
-        # of atoms that had not settled even a low loss says nothing
-        refuted = False
+        present: dict[str, Any] = copy.deepcopy(self._potential.state_dict())
+        lowest = self._lowest
         if keep_atoms:
             assert self._back is not None
             self._simulations.start_from(self._back.atoms)
             self._drifts = True
-            refuted = self._lowest_of == self._back.iteration
+            # of atoms that had not settled even a low loss says nothing
+            if lowest is not None and lowest.iteration == self._back.iteration:
+                lowest = None
         self._measure()
-        lowest = not self._lowest or refuted or self._change_from(self._lowest).rise < 0.0
-        if self._drifts:
-            present = copy.deepcopy(self._potential.state_dict())
-            self.best = present if lowest else self._lowest_weights
-        else:
-            self.best = self._best_simulated()
-        if lowest:
-            self._lowest, self._lowest_of = self._series, iteration
-            self._lowest_weights = copy.deepcopy(self._potential.state_dict())
+        if lowest is None or self._change_from(lowest.series).rise < 0.0:
+            lowest = Lowest(iteration, self._series, present)
+        self.best = lowest.weights if self._drifts else self._best_simulated(present)
+        self._lowest = lowest
         self._back = Snapshot(
             iteration,
-            copy.deepcopy(self._potential.state_dict()),
+            present,
             copy.deepcopy(optimizer.state_dict()),
             self._simulations.states,
             self.best,
@@ -146,21 +150,20 @@ class Accepted:
         self._series = [latest_series(ensemble) for ensemble in self._ensembles]
         self._loss = self._change_from(self._series).now
 
-    def _best_simulated(self) -> dict[str, Any]:
+    def _best_simulated(self, present: dict[str, Any]) -> dict[str, Any]:
         """The weights of the latest piece, or those of an earlier one that is better.
 
         All frames judge where they can tell of both. Else the later one is the better one, unless
         its measured loss is higher, by more than the noise, than the lowest one of all.
         """
-        present: dict[str, Any] = copy.deepcopy(self._potential.state_dict())
-        if self._back is None:
+        if self._back is None or self._lowest is None:
             return present
         self.best = self._back.best
         with self.at_best():
             earlier = self.pooled_loss()
         later = self.pooled_loss()
         if earlier is None or later is None:
-            risen = self._change_from(self._lowest).is_rise
+            risen = self._change_from(self._lowest.series).is_rise
         else:
             risen = earlier <= later
         return self._back.best if risen else present
@@ -222,9 +225,7 @@ class Accepted:
         return {
             "best": self.best,
             "back": None if self._back is None else dict(vars(self._back)),
-            "lowest": self._lowest,
-            "lowest_of": self._lowest_of,
-            "lowest_weights": self._lowest_weights,
+            "lowest": None if self._lowest is None else dict(vars(self._lowest)),
             "drifts": self._drifts,
         }
 
@@ -232,8 +233,8 @@ class Accepted:
         """Take up a state; the ensembles' latest pieces are the accepted ones then."""
         self.best, back = state["best"], state["back"]
         self._back = None if back is None else Snapshot(**back)
-        self._lowest, self._lowest_of = list(state["lowest"]), state["lowest_of"]
-        self._lowest_weights, self._drifts = state["lowest_weights"], state["drifts"]
+        lowest, self._drifts = state["lowest"], state["drifts"]
+        self._lowest = None if lowest is None else Lowest(**lowest)
         if self._back is not None:
             self._measure()
 
