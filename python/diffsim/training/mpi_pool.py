@@ -30,7 +30,7 @@ T = TypeVar("T")
 TAG = 1
 LAST_WORDS = 2  # tag of a message that a process ends all
 SHORTEST, LONGEST = 1e-4, 0.002  # seconds of sleep between two looks
-PATIENCE = 10.0  # seconds for which an interrupted process leaves it to the first one to end all
+PATIENCE = 10.0  # seconds for which interrupted processes leave it to the first one to end all
 FORWARDING = 1.0  # seconds in which mpiexec passes on what was printed, before all are ended
 ABORTED = 1  # exit status where some processes had to end the others
 
@@ -166,6 +166,8 @@ class _Member:
                     note_abort(simulator.scratch, (task.simulator, *task.seed), str(error))
                 end_all(self.world, str(error))
             except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) and self.world.Get_rank() == 0:
+                    raise  # `run_parallel` ends all, when it is known what is left
                 name = simulator.system.name
                 break_off(self.world, error, f"The simulation of '{name}' broke off.")
         return outcomes
@@ -235,8 +237,9 @@ def _end(world: Any, words: str, status: int) -> NoReturn:
 def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
     """End all processes for an error that nobody foresaw, or an interrupt (Ctrl-C)."""
     if isinstance(error, KeyboardInterrupt):
-        # mpiexec interrupts all; the first process knows what is left, unless LAMMPS keeps it
-        time.sleep(PATIENCE)
+        # mpiexec interrupts all; the first process knows what is left.  Where LAMMPS keeps it, one of
+        # the others speaks: they wake one after the other, and hear of those before them
+        time.sleep(PATIENCE * (1.0 + world.Get_rank() / world.Get_size()))
         end_interrupted(world, "The training was stopped by Ctrl-C. What it had finished is kept.")
     traceback.print_exception(error)
     end_all(world, what)
