@@ -66,16 +66,16 @@ def test_correction_is_the_most_probable_one(n_data, trust):
 
 
 def test_amplitude_has_the_largest_evidence():
-    """Of all that are tried; the evidence is relative to that of no correction."""
+    """Of all within the range that is tried; the evidence is relative to that of no correction."""
     rng = np.random.default_rng(5)
     for amplitude in (1e-4, 1e-2, 1.0):
         response, noise, _, residual = linear_problem(rng, amplitude)
         found = most_probable_correction(response, residual, noise, np.zeros(N_MODES), KT, 0.3)
-        tried = AMPLITUDES * KT**2
+        tried = np.geomspace(AMPLITUDES[0], AMPLITUDES[-1], 3001) * KT**2
         values = [log_evidence(response, noise, residual, a) for a in tried]
-        assert found.amplitude == tried[np.argmax(values)]
+        assert found.amplitude == pytest.approx(tried[np.argmax(values)], rel=0.02)
         none = log_evidence(response, noise, residual, 0.0)
-        assert found.evidence == pytest.approx(max(values) - none, rel=1e-4)
+        assert found.evidence == pytest.approx(max(values) - none, rel=1e-3)
 
 
 def test_amplitude_does_not_depend_on_the_present_potential():
@@ -168,11 +168,12 @@ def test_no_correction_for_noise():
         amplitude.append(found.amplitude)
         # a residual of zero asks for nothing
         nothing = most_probable_correction(response, 0 * residual, noise, zero, KT, 0.3)
-        assert not nothing.total.any() and nothing.amplitude == AMPLITUDES[0] * KT**2
+        assert not nothing.total.any()
+        assert nothing.amplitude == pytest.approx(AMPLITUDES[0] * KT**2)
         assert nothing.evidence < 0.0
     # against 0.39 for a correction of the true amplitude above
     typical = np.sqrt(N_MODES * TRUE_AMPLITUDE)
-    assert np.median(amplitude) == AMPLITUDES[0] * KT**2
+    assert np.median(amplitude) == pytest.approx(AMPLITUDES[0] * KT**2)
     # noise of unit variance becomes s / (s^2 + 1/a) of a mode, at most sqrt(a) / 2
     assert np.median(size) < 0.5 * np.sqrt(N_MODES * AMPLITUDES[0] * KT**2)
     assert np.quantile(size, 0.9) < 0.05 * typical
@@ -213,7 +214,8 @@ def correlation_length(r, sigma, length):
 def test_corrections_vanish_at_the_cutoff_and_are_smooth_beyond_contact():
     """The covariance exp(-x^2/2) of the integral x of 1 / l(r), known to be zero at the cutoff."""
     length = 0.12
-    basis = correction_basis(GRID, CONTACT, np.ones((3, 400)), length).reshape(3, 400, -1)
+    basis = correction_basis(GRID, CONTACT, np.ones((3, 400)), length).toarray()
+    basis = basis.reshape(3, 400, -1)
     covariance = np.einsum("pkm,plm->pkl", basis, basis)
     for pair, sigma in enumerate(CONTACT):
         r = GRID.distances(pair)
@@ -243,8 +245,8 @@ def test_corrections_vanish_at_the_cutoff_and_are_smooth_beyond_contact():
 
 def test_corrections_of_the_pairs_are_independent_and_follow_the_magnitude():
     magnitude = np.random.default_rng(1).uniform(1, 3, (3, 400))
-    basis = correction_basis(GRID, CONTACT, magnitude, 0.15)
-    plain = correction_basis(GRID, CONTACT, np.ones((3, 400)), 0.15)
+    basis = correction_basis(GRID, CONTACT, magnitude, 0.15).toarray()
+    plain = correction_basis(GRID, CONTACT, np.ones((3, 400)), 0.15).toarray()
     assert basis == pytest.approx(magnitude.ravel()[:, None] * plain, rel=1e-12)
     covariance = basis @ basis.T
     for p in range(3):
@@ -272,7 +274,7 @@ def test_contact_and_magnitude_of_the_prior():
 
 @pytest.fixture(scope="module")
 def basis():
-    return correction_basis(GRID, CONTACT, np.ones((3, 400)), 0.12)
+    return correction_basis(GRID, CONTACT, np.ones((3, 400)), 0.12).toarray()
 
 
 def test_coordinates_minimise_what_they_say(basis):

@@ -153,11 +153,9 @@ def test_alternatives_claim_what_they_are_wrong_by(smooth):
     for _ in range(60):
         response, truth, residual = correction_problem(rng, smooth)
 
-        def solve(each, amplitude=None, response=response, residual=residual):
+        def solve(each, response=response, residual=residual):
             noise = NOISE**2 * np.eye(N + 1) + data.covariance(each)
-            return most_probable_correction(
-                response, residual, noise, np.zeros(4), 1.0, 1e9, None, amplitude
-            )
+            return most_probable_correction(response, residual, noise, np.zeros(4), 1.0, 1e9)
 
         prior = NOISE**2 * np.eye(N + 1) + 0.01 * response @ response.T
         evidence = Evidence(residual, prior, data)

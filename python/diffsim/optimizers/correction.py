@@ -8,12 +8,12 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import block_diag, cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.sparse import csr_array
+from scipy.linalg import cho_factor, cho_solve, cholesky, lapack, solve_triangular
+from scipy.sparse import block_diag, csr_array
 
 from diffsim.knots import Array, Grid
 
@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 500  # of a sparse matrix
 
 def correction_basis(
     grid: Grid, contact: Sequence[float], magnitude: Array, length: float
-) -> Array:
+) -> csr_array:
     """Smooth corrections that vanish at the cutoff, du = basis d with d ~ N(0, a 1).
 
     The squared exponential covariance exp(-(x - x')^2 / 2) acts on a warped distance x(r) with
@@ -65,7 +65,7 @@ def correction_basis(
         cross = _kernel(x, nodes) - np.outer(_kernel(x, x[-1:]), _kernel(nodes, x[-1:]))
         factor = cholesky(kernel + JITTER * np.eye(len(nodes)), lower=True)
         blocks.append(magnitude[pair][:, None] * solve_triangular(factor, cross.T, lower=True).T)
-    return np.asarray(block_diag(*blocks))
+    return csr_array(block_diag(blocks, format="csr"))
 
 
 def _kernel(x: Array, y: Array) -> Array:
@@ -103,7 +103,7 @@ class Correction:
     whitening, white
         L with L L^T = S, the noise; and L^-1 M, shape (B, m).
     stiffness
-        M^T S^-1 M + P^-1, factorised.
+        M^T S^-1 M + P^-1, shape (m, m).
     parameters
         Number q of the last coordinates, those of the reference's parameters.
     kt
@@ -116,9 +116,27 @@ class Correction:
     log_evidence: float
     whitening: Array
     white: Array
-    stiffness: tuple[Array, bool]
+    stiffness: Array
     parameters: int = 0
     kt: float = 1.0
+
+    def with_prior(self, amplitude: float) -> Correction:
+        """How well the residuals tell x where its prior is another one.
+
+        What was found, x and its evidence, stays what it was.
+        """
+        own, other = (
+            1.0 / prior_variances(len(self.total), self.parameters, each, self.kt)
+            for each in (self.amplitude, amplitude)
+        )
+        stiffness = self.stiffness.copy()
+        stiffness[np.diag_indices_from(stiffness)] += other - own
+        return replace(self, stiffness=stiffness)
+
+    @cached_property
+    def _factor(self) -> tuple[Array, bool]:
+        found: tuple[Array, bool] = cho_factor(self.stiffness)
+        return found
 
     @cached_property
     def solution(self) -> Array:
@@ -127,12 +145,12 @@ class Correction:
         It is that without a trust: once converged the step is small and its prior says nothing.
         """
         weights = solve_triangular(self.whitening, self.white, trans=1, lower=True)
-        return np.asarray(cho_solve(self.stiffness, weights.T))
+        return np.asarray(cho_solve(self._factor, weights.T))
 
     @cached_property
     def left_out(self) -> Array:
         """1 - G M: what of a correction the residuals do not tell, shape (m, m)."""
-        told = cho_solve(self.stiffness, self.white.T @ self.white)
+        told = cho_solve(self._factor, self.white.T @ self.white)
         return np.asarray(np.eye(len(self.total)) - told)
 
     def standard_deviation(self, basis: csr_array, noise: Array, amplitude: float) -> Array:
@@ -207,7 +225,6 @@ def most_probable_correction(
     kt: float,
     trust: float | Array,
     centre: Array | None = None,
-    amplitude: float | None = None,
 ) -> Correction:
     """The most probable correction x of a reference potential.
 
@@ -238,8 +255,6 @@ def most_probable_correction(
         t, the square of an energy; of every coordinate, shape (m,), or of all.
     centre
         x_c of the parameters, shape (q,); none by default.
-    amplitude
-        a, if it is not that of maximal evidence.
     """
     n = len(present)
     q = 0 if centre is None else len(centre)
@@ -264,24 +279,25 @@ def most_probable_correction(
         of_smooth = of_smooth - taken[:, :-1].T @ taken[:, -1]
         square -= float(taken[:, -1] @ taken[:, -1])
         logarithm += float(np.log(np.diag(width) * kt).sum())
-    amplitudes = AMPLITUDES * kt**2 if amplitude is None else np.array([amplitude])
     # relative to no correction
-    gain = gains(smooth, of_smooth, amplitudes)
-    best = int(np.argmax(gain))
-    a = float(amplitudes[best])
+    exponent, gain = highest(np.log(AMPLITUDES), gains(smooth, of_smooth, AMPLITUDES * kt**2))
+    a = kt**2 * float(np.exp(exponent))
 
-    stiffness = gram + np.diag(1.0 / prior_variances(n, q, a, kt))
+    stiffness, on_diagonal = gram, np.diag_indices_from(gram)
+    stiffness[on_diagonal] += 1.0 / prior_variances(n, q, a, kt)
     bound = np.broadcast_to(1.0 / np.asarray(trust), n)
-    with_trust = cho_factor(stiffness + np.diag(bound))
+    trusted = stiffness.copy()
+    trusted[on_diagonal] += bound
+    with_trust = cho_factor(trusted.T, lower=True, overwrite_a=True)
     total = middle + cho_solve(with_trust, pull + bound * (present - middle))
     return Correction(
         total=total,
         amplitude=a,
-        evidence=float(gain[best]),
-        log_evidence=float(gain[best] - 0.5 * square - logarithm),
+        evidence=gain,
+        log_evidence=float(gain - 0.5 * square - logarithm),
         whitening=whitening,
         white=white,
-        stiffness=cho_factor(stiffness),
+        stiffness=stiffness,
         parameters=q,
         kt=kt,
     )
@@ -299,15 +315,35 @@ def gains(gram: Array, pull: Array, amplitudes: Array) -> Array:
     amplitudes
         a, squares of energies.
     """
-    if len(amplitudes) == 1:  # eigenvalues cost more than ten times as much
-        a = amplitudes[0]
-        factor = cholesky(np.eye(len(gram)) + a * gram, lower=True)
-        part = solve_triangular(factor, pull, lower=True)
-        return np.array([0.5 * a * part @ part - np.log(np.diag(factor)).sum()])
-    stiffness, modes = np.linalg.eigh(gram)
-    ratios = amplitudes[:, None] * np.maximum(stiffness, 0.0)
-    projected = amplitudes[:, None] * (modes.T @ pull) ** 2
-    return np.asarray(0.5 * (projected / (1.0 + ratios) - np.log1p(ratios)).sum(axis=1))
+    # Q^T G Q is tridiagonal with Q^T b = |b| e_1: so it is of the matrix bordered by b
+    size = len(gram) + 1
+    bordered = np.zeros((size, size), order="F")
+    bordered[1:, 1:], bordered[1:, 0] = gram, pull
+    work, _ = lapack.dsytrd_lwork(size, lower=1)
+    _, diagonal, beside, _, _ = lapack.dsytrd(bordered, lower=1, lwork=int(work), overwrite_a=1)
+    # from the end: the first of the pivots is one over the first element of the inverse
+    pivot, logarithm = np.ones(len(amplitudes)), np.zeros(len(amplitudes))
+    square = np.zeros(size)
+    square[1:-1] = beside[1:] ** 2
+    for own, coupled in zip(diagonal[:0:-1], square[:0:-1], strict=True):
+        pivot = 1.0 + amplitudes * own - amplitudes**2 * coupled / pivot
+        logarithm += np.log(pivot)
+    return np.asarray(0.5 * (amplitudes * beside[0] ** 2 / pivot - logarithm))
+
+
+def highest(x: Array, y: Array) -> tuple[float, float]:
+    """Place and height of the highest point of a smooth function, known at equal intervals.
+
+    Of the parabola through the highest of the points and its two neighbours; at an end, that point.
+    """
+    k = int(np.argmax(y))
+    if k in (0, len(y) - 1):
+        return float(x[k]), float(y[k])
+    slope, curvature = 0.5 * (y[k + 1] - y[k - 1]), y[k + 1] - 2.0 * y[k] + y[k - 1]
+    if curvature == 0.0:
+        return float(x[k]), float(y[k])
+    part = -slope / curvature
+    return float(x[k] + part * (x[k + 1] - x[k])), float(y[k] + 0.5 * part * slope)
 
 
 def coordinates(

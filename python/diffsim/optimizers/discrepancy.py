@@ -213,8 +213,6 @@ class Alternatives:
         Of all that are tried, shape (k,).
     corrections, discrepancies
         Of those.
-    solve
-        The correction for a discrepancy and an amplitude of the prior.
     log_evidence
         Of all together.
     """
@@ -224,7 +222,6 @@ class Alternatives:
     weights: Array
     corrections: Sequence[Correction]
     discrepancies: Sequence[Discrepancy]
-    solve: Callable[[Discrepancy, float | None], Correction]
     log_evidence: float
 
     @classmethod
@@ -232,7 +229,7 @@ class Alternatives:
         cls,
         best: Discrepancy,
         evidence: Evidence,
-        solve: Callable[[Discrepancy, float | None], Correction],
+        solve: Callable[[Discrepancy], Correction],
         doubt: float,
         search: bool,
     ) -> Alternatives:
@@ -245,22 +242,22 @@ class Alternatives:
         evidence
             Of the residuals.
         solve
-            See the class.
+            The correction for a discrepancy.
         doubt
             Logarithm of the odds against a smooth part.
         search
             Whether there may be a part that is not in `best`.
         """
         if not search and best.smooth == 0.0:
-            only = solve(best, None)
-            return cls(best, only, np.ones(1), [only], [best], solve, evidence(best))
+            only = solve(best)
+            return cls(best, only, np.ones(1), [only], [best], evidence(best))
         tried = [best.with_size("smooth", float(size)) for size in SIZES]
         prior = np.where(SIZES > 0.0, -doubt - np.log(len(SIZES) - 1), 0.0)
         found = evidence.of_sizes(best, "smooth") + prior
         total = float(logsumexp(found))
         weights = np.exp(found - total)
         kept = np.flatnonzero(weights > NEGLIGIBLE)
-        corrections = [solve(tried[k], None) for k in kept]
+        corrections = [solve(tried[k]) for k in kept]
         first = int(np.argmax(weights[kept]))
         return cls(
             tried[kept[first]],
@@ -268,7 +265,6 @@ class Alternatives:
             weights[kept] / weights[kept].sum(),
             corrections,
             [tried[k] for k in kept],
-            solve,
             total,
         )
 
@@ -298,7 +294,7 @@ class Alternatives:
         for weight, each, discrepancy in zip(
             self.weights, self.corrections, self.discrepancies, strict=True
         ):
-            wide = self.solve(discrepancy, amplitude)
+            wide = each.with_prior(amplitude)
             own = wide.standard_deviation(rows, noise(discrepancy), amplitude) ** 2
             variance += weight * (own + (rows @ (each.total - mean)) ** 2)
         return np.asarray(np.sqrt(variance))

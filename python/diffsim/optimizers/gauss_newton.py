@@ -54,7 +54,7 @@ from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.claims import claimed
 from diffsim.optimizers.discrepancy import Discrepancy
-from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targets
+from diffsim.optimizers.linear_model import LinearModel, errors_of_targets, means_in_bins
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
@@ -266,16 +266,19 @@ class GaussNewton:
             self._watch(responses)
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         errors = [errors_of_targets(each, each.covariance, length) for each in responses]
+        to_bins = [
+            means_in_bins(grid, ensemble.edges, ensemble.beta * np.tensordot(factor, values, 1))
+            for ensemble, factor in zip(ensembles, factors, strict=True)
+        ]
         solutions = []
         for reference in self._prior.references():
             if chosen not in (None, reference.name) or reference.name in self._beaten:
                 continue
-            design = Design.of(self._prior.basis, reference.tangents, len(values), grid)
+            design = self._prior.basis.of_parts(len(values), reference.tangents, grid)
             models = [
                 LinearModel.of(
                     response,
-                    ensemble.centres,
-                    grid,
+                    bins,
                     design,
                     factor,
                     values - reference.values,
@@ -283,8 +286,8 @@ class GaussNewton:
                     length,
                     of_targets,
                 )
-                for response, of_targets, ensemble, factor in zip(
-                    responses, errors, ensembles, factors, strict=True
+                for response, of_targets, bins, factor in zip(
+                    responses, errors, to_bins, factors, strict=True
                 )
             ]
             first = self._discrepancies.get(reference.name, Discrepancy())

@@ -19,9 +19,9 @@ from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
 from diffsim.optimizers.correction import lower_factor, with_jitter
 from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
-from diffsim.species import species_pairs
 
 SEEN = 0.1  # of g: bins that count
+POINTS_IN_BIN = 4  # of the quadrature
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,17 @@ class Design:
     columns: csr_array
     coefficients: csr_array
 
+    def of_parts(self, parts: int, tangents: csr_array, grid: Grid) -> Design:
+        """Of these corrections of each part, and the tangents (parts P K, q) of a reference."""
+        every, others = eye_array(parts), Design.of(tangents, grid)
+        return Design(
+            csr_array(hstack([kron(every, self.columns), others.columns], format="csr")),
+            csr_array(hstack([kron(every, self.coefficients), others.coefficients], format="csr")),
+        )
+
     @classmethod
-    def of(cls, smooth: csr_array, tangents: csr_array, parts: int, grid: Grid) -> Design:
-        """Of smooth corrections (P K, m) of each part, and the reference's tangents."""
-        columns = csr_array(hstack([kron(eye_array(parts), smooth), tangents], format="csr"))
+    def of(cls, columns: csr_array, grid: Grid) -> Design:
+        """Of corrections at the knots, shape (parts P K, m)."""
         size = columns.shape[1]
         coefficients = []
         for first in range(0, columns.shape[0], grid.knots):
@@ -83,7 +90,7 @@ class LinearModel:
     factor
         Of the parts in the system's potential, shape (parts,).
     to_bins
-        Linear interpolation from the knots to these bins, shape (n, P K).
+        Energies in these bins from those at the knots, shape (n, P K).
     scale
         Factors of the standard errors that stand for the weights of the targets, shape (B,).
     length
@@ -107,8 +114,7 @@ class LinearModel:
     def of(
         cls,
         source: Response,
-        centres: Array,
-        grid: Grid,
+        to_bins: csr_array,
         design: Design,
         factor: Array,
         change: Array,
@@ -122,10 +128,9 @@ class LinearModel:
         ----------
         source
             Its linear response in the present potential.
-        centres
-            Of the bins of distance, shape (n_bins,).
-        grid
-            The knots.
+        to_bins
+            Energies in the bins of the system's pairs from those at the knots, shape (P B, P K);
+            see `means_in_bins`.
         design
             Corrections of all parts.
         factor
@@ -137,7 +142,7 @@ class LinearModel:
         length, data_errors
             See the class.
         """
-        to_bins = _interpolation(grid, centres)[source.bins]
+        to_bins = to_bins[source.bins]
         parts = csr_array(factor[None, :])
         basis, coefficients = (
             kron(parts, eye_array(columns.shape[0] // len(factor)), format="csr") @ columns
@@ -191,20 +196,32 @@ class LinearModel:
         on_curves = source.curve >= 0
         return bool(np.all(source.from_frames[on_curves]) and np.any(source.errors[on_curves] > 0))
 
-    def error_of_averages(self, step: Array) -> Array:
+    @property
+    def usual_spread(self) -> float:
+        """The `energy_spread` for which the errors of averages and response are the same."""
+        return self.source.worth / self.source.independent_frames
+
+    def error_of_averages(self, spread: float) -> Array:
         """Covariance of the errors of averages and response, shape (B, B), for the solution.
 
         It is proportional to the covariance of the observables; see `diffsim.optimizers
         .gauss_newton` for why.
+
+        Parameters
+        ----------
+        spread
+            `energy_spread` of the step: the response is a covariance with the change of the energy,
+            known from some samples.
         """
         source = self.source
         return np.asarray(
-            source.covariance / source.independent_frames + self._error_of_response(step)
+            (1.0 / source.independent_frames + spread / source.worth) * source.covariance
         )
 
     def noise(self, step: Array, discrepancy: Discrepancy) -> Array:
         """Covariance of the residual's error as it is, shape (B, B)."""
-        averages = self.source.noise + self._error_of_response(step)
+        of_response = self.energy_spread(step) / self.source.worth
+        averages = self.source.noise + of_response * self.source.covariance
         return np.asarray(averages + self.claimed_errors.covariance(discrepancy))
 
     def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
@@ -214,10 +231,6 @@ class LinearModel:
         found = np.diag(self.data_errors.covariance(discrepancy)) - source.errors**2
         result[source.observables] = np.sqrt(np.maximum(found, 0.0))
         return result
-
-    def _error_of_response(self, step: Array) -> Array:
-        """The response is a covariance with the change of the energy, known from some samples."""
-        return np.asarray(self.energy_spread(step) / self.source.worth * self.source.covariance)
 
     def chi_square(self, discrepancy: Discrepancy) -> float:
         """y^T S^-1 y of the present potential's residuals, without the weights of the targets."""
@@ -235,7 +248,8 @@ class LinearModel:
         for row in np.flatnonzero(np.diff(explicit.indptr)):
             gradient = explicit[[row]].toarray().reshape(-1, grid.knots + 2)
             at_knots[row] += values_gradient(gradient).ravel()
-        noise = self.error_of_averages(step) + self.data_errors.covariance(discrepancy)
+        noise = self.error_of_averages(self.energy_spread(step))
+        noise += self.data_errors.covariance(discrepancy)
         factor = lower_factor(noise * np.outer(self.scale, self.scale))
         return np.asarray(solve_triangular(factor, at_knots, lower=True))
 
@@ -289,22 +303,44 @@ def joint(covariances: Sequence[Array]) -> Array:
     return np.asarray(block_diag(*covariances))
 
 
-def _interpolation(grid: Grid, centres: Array) -> csr_array:
-    """Linear interpolation from the knots to the centres of bins, shape (P B, P K)."""
+def means_in_bins(grid: Grid, edges: Array, beta_u: Array) -> csr_array:
+    r"""Mean energies of the pairs in bins of distance from energies at the knots, (P B, P K).
+
+    .. math:: \bar v = \int v\,e^{-\beta u} r^2 dr \Big/ \int e^{-\beta u} r^2 dr
+
+    Within a bin the distribution function follows the Boltzmann factor: at a wall, pairs are at the
+    outer edge of a bin and not in its middle.
+
+    Parameters
+    ----------
+    grid
+        The knots; energies are linear between them, and zero beyond the last one.
+    edges
+        Of the bins, shape (B + 1,).
+    beta_u
+        Potential at the knots, in kT, shape (P, K).
+    """
+    points, weights = np.polynomial.legendre.leggauss(POINTS_IN_BIN)
+    half = 0.5 * np.diff(edges)[:, None]
+    r = 0.5 * (edges[1:] + edges[:-1])[:, None] + half * points
+    bins = np.repeat(np.arange(len(r)), POINTS_IN_BIN)
     blocks = []
-    for pair in range(len(species_pairs(len(grid.species)))):
-        r = grid.distances(pair)
-        left = np.clip(np.searchsorted(r, centres) - 1, 0, len(r) - 2)
-        share = np.clip((centres - r[left]) / (r[left + 1] - r[left]), 0.0, 1.0)
-        inside = centres <= r[-1]
-        rows = np.arange(len(centres))
+    for pair, u in enumerate(beta_u):
+        knots = grid.distances(pair)
+        depth = np.interp(r, knots, u)
+        shares = weights * r**2 * np.exp(depth.min(axis=1, keepdims=True) - depth)
+        shares = (shares / shares.sum(axis=1, keepdims=True)).ravel()
+        at = r.ravel()
+        left = np.clip(np.searchsorted(knots, at) - 1, 0, len(knots) - 2)
+        towards = np.clip((at - knots[left]) / (knots[left + 1] - knots[left]), 0.0, 1.0)
+        shares = shares * (at <= knots[-1])
         blocks.append(
             csr_array(
                 (
-                    np.concatenate([(1.0 - share) * inside, share * inside]),
-                    (np.tile(rows, 2), np.concatenate([left, left + 1])),
+                    np.concatenate([(1.0 - towards) * shares, towards * shares]),
+                    (np.tile(bins, 2), np.concatenate([left, left + 1])),
                 ),
-                shape=(len(centres), len(r)),
+                shape=(len(r), len(knots)),
             )
         )
     return csr_array(sparse_block_diag(blocks))

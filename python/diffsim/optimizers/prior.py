@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from diffsim.knots import Array, Grid
 from diffsim.optimizers.correction import contact_distances, correction_basis, prior_magnitude
+from diffsim.optimizers.linear_model import Design
 from diffsim.optimizers.projection import SOFTENING
 from diffsim.optimizers.reference import (
     ERROR_OF_THEORY,
@@ -33,7 +34,7 @@ class Prior:
     contact
         Contact distances, shape (P,).
     basis
-        Smooth corrections of a part at the knots, shape (P K, m).
+        Smooth corrections of a part, m of them.
     soft
         What a theory may be wrong by at the knots of a part, for coordinates of variance kT^2,
         shape (P K, q).
@@ -49,7 +50,7 @@ class Prior:
 
     start: Array
     contact: Sequence[float]
-    basis: csr_array
+    basis: Design
     soft: csr_array
     weights: Array
     family: MieFamily | None
@@ -69,11 +70,11 @@ class Prior:
         """The prior about a first potential (parts, P, K), which may be one of few weights, and
         others (P, K) of its first part."""
         contact = contact_distances(grid, start[0], kt)
-        basis = csr_array(correction_basis(grid, contact, prior_magnitude(start[0], kt), length))
+        smooth = correction_basis(grid, contact, prior_magnitude(start[0], kt), length)
+        basis = Design.of(smooth, grid)
         weights = (1.0 + (np.clip(start[0], 0.0, None) / (SOFTENING * kt)) ** 2) ** -2
-        soft = csr_array(
-            ERROR_OF_THEORY
-            * correction_basis(grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR)
+        soft = ERROR_OF_THEORY * correction_basis(
+            grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR
         )
         # without a wall, or with parts that depend on temperature, it is no Mie potential
         walls = np.all(start[0].max(axis=1) > kt)

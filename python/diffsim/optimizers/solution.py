@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -29,12 +28,13 @@ from diffsim.optimizers.reference import STRIDE, Reference
 
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
 DISCREPANCY_AT = 4  # of the noise iterations: when the error of the response is known
+STEEPEST, USUAL, FLATTEST = -5.0, -0.3, 0.5  # slopes of logarithms that are believed
 KNOWN_ERRORS, UNKNOWN_ERRORS = 10.0, 1.0
 """Logarithms of the odds against each part of a misfit. Where errors are known a response that is
 not quite linear yet reaches 8 in data without any, and a misfit of 0.003 has 80."""
 REACH = 2.0  # kT: root mean square of a step, where pairs are, that the response may speak of
 CLEARLY = 3.0  # of the logarithm of the evidence
-SETTLED = 1e-3  # of a step: where the solution moves by less it is found
+SETTLED = 5e-3  # of the noise: where it moves by less the solution is found
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FULL_TRUST = 0.55  # kT: standard deviation of a full step
@@ -166,41 +166,42 @@ def solve_about(
     scale = np.concatenate([model.scale for model in models])
     data = joint_errors([model.data_errors for model in models]).scaled(scale)
 
-    def of_averages(step: Array) -> Array:
-        parts = [model.error_of_averages(step) for model in models]
+    def of_averages(spreads: Array) -> Array:
+        parts = [model.error_of_averages(x) for model, x in zip(models, spreads, strict=True)]
         return joint(parts) * np.outer(scale, scale)
 
-    def solved(
-        averages: Array, discrepancy: Discrepancy, amplitude: float | None = None
-    ) -> Correction:
+    def solved(averages: Array, discrepancy: Discrepancy) -> Correction:
         noise = averages + data.covariance(discrepancy)
-        return most_probable_correction(
-            response, residual, noise, present, kt, bound, centre, amplitude
-        )
+        return most_probable_correction(response, residual, noise, present, kt, bound, centre)
 
-    total, discrepancy = present, first
-    before: Array | None = None
+    discrepancy = first
     sought = not search
     # the error of the response depends on the step: iterate
+    tried = answered = spread = np.array([model.usual_spread for model in models])
+    before: tuple[Array, Array] | None = None
     for iteration in range(NOISE_ITERATIONS):
-        averages = of_averages(total - present)
+        before, tried = (tried, answered), consistent(tried, answered, before)
+        averages = of_averages(tried)
         found = solved(averages, discrepancy)
-        moved = np.inf if before is None else float(np.linalg.norm(found.total - before))
-        settled = moved <= SETTLED * float(np.linalg.norm(found.total - present))
+        answered = np.array([model.energy_spread(found.total - present) for model in models])
+        # by how much the noise moves; the solution moves by less
+        settled = bool(np.all(np.abs(answered - tried) <= SETTLED * (spread + tried)))
         if not sought and (settled or iteration == DISCREPANCY_AT):
             expected = averages + known + found.amplitude * of_smooth
             evidence = Evidence(deviation, expected, data)
-            discrepancy = most_probable(discrepancy, evidence, doubt, SWEEPS)
-            found = solved(averages, discrepancy)
-            sought, settled = True, False
-        before = found.total
-        total = found.total if settled else 0.5 * (total + found.total)
+            other = most_probable(discrepancy, evidence, doubt, SWEEPS)
+            sought = True
+            if other != discrepancy:
+                discrepancy, settled, answered = other, False, tried  # the same guess again
         if settled:
             break
-    averages = of_averages(total - present)
     expected = averages + known + found.amplitude * of_smooth
     evidence = Evidence(deviation, expected, data)
-    alternatives = Alternatives.of(discrepancy, evidence, partial(solved, averages), doubt, search)
+
+    def correction(other: Discrepancy) -> Correction:
+        return found if other == discrepancy else solved(averages, other)
+
+    alternatives = Alternatives.of(discrepancy, evidence, correction, doubt, search)
 
     def comparable(other: Discrepancy) -> float:
         found = alternatives.log_evidence
@@ -211,8 +212,7 @@ def solve_about(
             found = min(found, evidence(noise))
         return found - reference.follows * followed(expected, data.covariance(noise))
 
-    # what the iteration has not yet reached is left to the next one
-    total = total + alternatives.total - alternatives.best.total
+    total = alternatives.total
 
     def energies(coordinates: Array) -> Array:
         corrections = design.columns @ np.append(coordinates[: n - q], np.zeros(q))
@@ -231,6 +231,29 @@ def solve_about(
         energies(total) + stays * (values - energies(present)),
         comparable,
     )
+
+
+def consistent(tried: Array, answered: Array, before: tuple[Array, Array] | None) -> Array:
+    """The next guess for spreads of energy that answer to themselves, by secants of logarithms.
+
+    The larger a step is thought to be, the larger is the error of the response, and the smaller is
+    the step that is found.
+
+    Parameters
+    ----------
+    tried, answered
+        What was put in and came out, shape (S,) each.
+    before
+        The same of the guess before, if there was one.
+    """
+    tiny = np.finfo(np.float64).tiny
+    x, y = np.log(np.maximum(tried, tiny)), np.log(np.maximum(answered, tiny))
+    slope = np.full(len(x), USUAL)
+    if before is not None:
+        x_before, y_before = (np.log(np.maximum(each, tiny)) for each in before)
+        apart = np.abs(x - x_before) > SETTLED
+        slope[apart] = ((y - y_before)[apart] / (x - x_before)[apart]).clip(STEEPEST, FLATTEST)
+    return np.asarray(np.exp(x + (y - x) / (1.0 - slope)))
 
 
 def most_evident(

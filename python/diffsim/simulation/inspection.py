@@ -19,6 +19,8 @@ from diffsim.targets import RDF, Coordination
 RANGE_IN_CUTOFFS = 2.0  # liquid state theory wants g(r) to about twice the cutoff
 SAFE_SHARE = 0.45  # of the box: volumes fluctuate
 BINS_PER_CUTOFF = 100  # at least
+FEWER_BINS = 50  # the same, where there are many
+MANY = 1000  # bins of all pairs of species together
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     """Number and range of the bins in which distances are counted.
 
     The bins are as wide as the narrowest target's, or half of it where that makes all edges of bins
-    meet, and at least a hundred to the cutoff; the range covers the targets and, where the box is
-    large enough, twice the cutoff.
+    meet, and at least a hundred to the cutoff, or fifty where there are many pairs of species: the
+    cost of learning grows with the square and the cube of the number of all. The range covers the
+    targets and, where the box is large enough, twice the cutoff.
 
     Raises
     ------
@@ -118,7 +121,9 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     width = min([float(np.diff(target.edges).min()) for target in rdfs], default=cutoff)
     if rdfs and not _multiples(np.concatenate([target.edges for target in rdfs]), width):
         width *= 0.5
-    width /= int(np.ceil(width * BINS_PER_CUTOFF / cutoff))
+    species = len(box.density)
+    many = species * (species + 1) // 2 * BINS_PER_CUTOFF > MANY
+    width /= int(np.ceil(width * (FEWER_BINS if many else BINS_PER_CUTOFF) / cutoff - 1e-9))
     wanted = max(needed, min(RANGE_IN_CUTOFFS * cutoff, 2.0 * SAFE_SHARE * box.half_width))
     bins = int(np.ceil(needed / width - 1e-9))
     bins = max(bins, int(np.floor(wanted / width + 1e-9)))

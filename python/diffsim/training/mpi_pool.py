@@ -237,8 +237,8 @@ def _end(world: Any, words: str, status: int) -> NoReturn:
 def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
     """End all processes for an error that nobody foresaw, or an interrupt (Ctrl-C)."""
     if isinstance(error, KeyboardInterrupt):
-        # mpiexec interrupts all; the first process knows what is left.  Where LAMMPS keeps it, one of
-        # the others speaks: they wake one after the other, and hear of those before them
+        # mpiexec interrupts all; the first process knows what is left. Where LAMMPS keeps it, one
+        # of the others speaks: they wake one after the other, and hear of those before them
         time.sleep(PATIENCE * (1.0 + world.Get_rank() / world.Get_size()))
         end_interrupted(world, "The training was stopped by Ctrl-C. What it had finished is kept.")
     traceback.print_exception(error)
