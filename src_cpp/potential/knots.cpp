@@ -16,6 +16,7 @@ constexpr double UNVISITED = 100.0;           // the same for a potential that h
 constexpr double SMALLEST_FRACTION = 0.01;    // of the cutoff: no knot is closer
 constexpr double ROUNDING = 1.0e-12;          // reference energies
 constexpr int SCAN_POINTS = 2000;             // of the search for the wall
+constexpr int SECTIONS = 64;                  // of the search for the end of the interaction
 constexpr int FIRST_INTERVALS = 128;
 
 template <class... Parts>
@@ -137,11 +138,22 @@ double interaction_range(const PairFunction &model, int a, int b, const std::vec
   if (first == u.begin() || first == u.end()) return model.cutoff();
   double inside = r[first - u.begin()], outside = r[first - u.begin() - 1];
   double last = *first;    // the energy at the end
+  // many points at once: what a model costs is mostly the call
   for (double middle; middle = 0.5 * (inside + outside), middle > inside && middle < outside;) {
+    std::vector<double> between;
+    for (int k = 1; k < SECTIONS; k++) {
+      const double point = inside + (outside - inside) * k / SECTIONS;
+      if (point > (between.empty() ? inside : between.back()) && point < outside)
+        between.push_back(point);
+    }
+    if (between.empty()) between.push_back(middle);
     std::vector<double> energy, slope;
-    evaluate(model, {middle}, a, b, energy, slope);
-    if (energy[0] != 0.0) last = energy[0];
-    (energy[0] != 0.0 ? inside : outside) = middle;
+    evaluate(model, between, a, b, energy, slope);
+    const auto end = std::find(energy.begin(), energy.end(), 0.0);
+    if (end != energy.begin()) last = *(end - 1);
+    const auto place = between.begin() + (end - energy.begin());
+    if (place != between.begin()) inside = *(place - 1);
+    if (place != between.end()) outside = *place;
   }
   // An energy that ends with a step must do so at its last value.  One that goes to zero ends at zero, and
   // at the cutoff if it is only rounding that made it zero before.

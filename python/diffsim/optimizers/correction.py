@@ -18,6 +18,7 @@ from scipy.sparse import block_diag, csr_array
 from diffsim.knots import Array, Grid
 
 AMPLITUDES = np.geomspace(1e-5, 10.0, 61)  # of the prior that are tried, in kT^2
+SPACING = 0.7  # correlation lengths between the nodes of corrections; 2e-5 of a variance is lost
 JITTER = 1e-8  # relative, keeps factorisations stable
 BEYOND_CONTACT = 1.1  # contact distances; inside of it corrections become less smooth
 SHORTENING, SHORTEST = 8.0, 0.5  # of the correlation length: its slope, and where it ends
@@ -59,7 +60,7 @@ def correction_basis(
             [[0.0], np.cumsum(np.diff(fine) * 0.5 * (1 / local[1:] + 1 / local[:-1]))]
         )
         x = np.interp(r, fine, warped)
-        nodes = np.linspace(0.0, x[-1], int(np.ceil(2.0 * x[-1])) + 1)[:-1]
+        nodes = np.linspace(0.0, x[-1], int(np.ceil(x[-1] / SPACING)) + 1)[:-1]
         # conditioning on a zero at the cutoff is done by subtraction of its projection
         kernel = _kernel(nodes, nodes) - np.outer(_kernel(nodes, x[-1:]), _kernel(nodes, x[-1:]))
         cross = _kernel(x, nodes) - np.outer(_kernel(x, x[-1:]), _kernel(nodes, x[-1:]))

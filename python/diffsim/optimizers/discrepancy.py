@@ -33,6 +33,7 @@ from diffsim.optimizers.correction import Correction, log_evidence, log_evidence
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
 
+STRIDE = 3  # of the sizes that are tried first: the evidence is smooth
 NEGLIGIBLE = 0.03  # weight of an alternative
 
 
@@ -194,6 +195,20 @@ class Evidence:
         without = self.expected + self.data.covariance(found.with_size(name, 0.0))
         return log_evidences(self.deviation, without, self.data.root, SIZES**2)
 
+    def about_highest(self, found: Discrepancy, name: str) -> dict[int, float]:
+        """Of none of one part and of the sizes about the most probable, by indices of `SIZES`."""
+        if name == "smooth":  # which costs no more
+            return dict(enumerate(self.of_sizes(found, name)))
+        known: dict[int, float] = {}
+        nearby = range(0, len(SIZES), STRIDE)
+        while any(k not in known for k in nearby):
+            for k in nearby:
+                if k not in known:
+                    known[k] = self(found.with_size(name, float(SIZES[k])))
+            best = max(known, key=lambda k: known[k])
+            nearby = range(max(best - STRIDE + 1, 0), min(best + STRIDE, len(SIZES)))
+        return known
+
 
 @dataclass(frozen=True)
 class Alternatives:
@@ -319,7 +334,7 @@ def most_probable(start: Discrepancy, evidence: Evidence, doubt: float, sweeps: 
     best = independent if evidence(independent) > evidence(frames) + doubt else frames
     for _ in range(sweeps):
         for name in ("rough", "place", "smooth"):
-            found = evidence.of_sizes(best, name)
-            k = int(np.argmax(found))
+            found = evidence.about_highest(best, name)
+            k = max(found, key=lambda size: found[size])
             best = best.with_size(name, float(SIZES[k if found[k] > found[0] + doubt else 0]))
     return best

@@ -54,7 +54,7 @@ from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.claims import claimed
 from diffsim.optimizers.discrepancy import Discrepancy
-from diffsim.optimizers.linear_model import LinearModel, errors_of_targets, means_in_bins
+from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targets, means_in_bins
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
@@ -274,7 +274,8 @@ class GaussNewton:
         for reference in self._prior.references():
             if chosen not in (None, reference.name) or reference.name in self._beaten:
                 continue
-            design = self._prior.basis.of_parts(len(values), reference.tangents, grid)
+            tangents = Design.of(reference.tangents, grid)
+            design = self._prior.basis.of_parts(len(values), tangents)
             models = [
                 LinearModel.of(
                     response,

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve, solve_triangular
 from scipy.sparse import block_diag as sparse_block_diag
-from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
+from scipy.sparse import csr_array, eye_array, hstack, kron
 
 from diffsim.gradients.linear_response import Response
 from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
@@ -41,31 +41,40 @@ class Design:
     columns: csr_array
     coefficients: csr_array
 
-    def of_parts(self, parts: int, tangents: csr_array, grid: Grid) -> Design:
-        """Of these corrections of each part, and the tangents (parts P K, q) of a reference."""
-        every, others = eye_array(parts), Design.of(tangents, grid)
-        return Design(
-            csr_array(hstack([kron(every, self.columns), others.columns], format="csr")),
-            csr_array(hstack([kron(every, self.coefficients), others.coefficients], format="csr")),
-        )
-
     @classmethod
     def of(cls, columns: csr_array, grid: Grid) -> Design:
         """Of corrections at the knots, shape (parts P K, m)."""
-        size = columns.shape[1]
-        coefficients = []
+        data, indices, rows = [], [], []
         for first in range(0, columns.shape[0], grid.knots):
             of_pair = columns[first : first + grid.knots]
-            there = np.unique(of_pair.indices)
-            splines = csr_array((grid.knots + 2, size))
-            if len(there):
-                values = np.ascontiguousarray(of_pair[:, there].toarray().T)
-                place = csr_array(
-                    (np.ones(len(there)), (np.arange(len(there)), there)), (len(there), size)
-                )
-                splines = csr_array(spline_coefficients(values).T) @ place
-            coefficients.append(splines)
-        return cls(columns, csr_array(vstack(coefficients, format="csr")))
+            there, place = np.unique(of_pair.indices, return_inverse=True)
+            values = np.zeros((len(there), grid.knots))
+            values[place, np.repeat(np.arange(grid.knots), np.diff(of_pair.indptr))] = of_pair.data
+            splines = (
+                np.zeros((0, grid.knots + 2)) if len(there) == 0 else spline_coefficients(values)
+            )
+            data.append(splines.T.ravel())
+            indices.append(np.tile(there, grid.knots + 2))
+            rows.append(np.full(grid.knots + 2, len(there)))
+        ends = np.concatenate([[0], np.cumsum(np.concatenate(rows))])
+        coefficients = csr_array(
+            (np.concatenate(data), np.concatenate(indices), ends),
+            shape=(len(ends) - 1, columns.shape[1]),
+        )
+        return cls(columns, coefficients)
+
+    def of_parts(self, parts: int, tangents: Design) -> Design:
+        """Of these corrections of each part, and the tangents of a reference."""
+        return Design(
+            csr_array(hstack([_for_each(parts, self.columns), tangents.columns], format="csr")),
+            csr_array(
+                hstack([_for_each(parts, self.coefficients), tangents.coefficients], format="csr")
+            ),
+        )
+
+    def of_system(self, factor: Array) -> Design:
+        """What they are in the potential of a system that has a factor (parts,) of each part."""
+        return Design(_combined(self.columns, factor), _combined(self.coefficients, factor))
 
 
 @dataclass(frozen=True)
@@ -143,12 +152,9 @@ class LinearModel:
             See the class.
         """
         to_bins = to_bins[source.bins]
-        parts = csr_array(factor[None, :])
-        basis, coefficients = (
-            kron(parts, eye_array(columns.shape[0] // len(factor)), format="csr") @ columns
-            for columns in (design.columns, design.coefficients)
-        )
-        at_bins = csr_array(to_bins @ basis)
+        of_system = design.of_system(factor)
+        coefficients = of_system.coefficients
+        at_bins = csr_array(to_bins @ of_system.columns)
         at_reference = cls(
             source,
             _response(source, at_bins, coefficients),
@@ -281,6 +287,20 @@ def errors_of_targets(source: Response, covariance: Array, length: float) -> Dat
         source.slope,
         length,
     )
+
+
+def _for_each(parts: int, rows: csr_array) -> csr_array:
+    """Block diagonal matrix with the same block for each part."""
+    return rows if parts == 1 else csr_array(kron(eye_array(parts), rows, format="csr"))
+
+
+def _combined(rows: csr_array, factor: Array) -> csr_array:
+    """Sum of the rows of all parts, one below the other, with their factors."""
+    n = rows.shape[0] // len(factor)
+    total = factor[0] * rows[:n]
+    for part in range(1, len(factor)):
+        total = total + factor[part] * rows[part * n : (part + 1) * n]
+    return csr_array(total)
 
 
 def _response(source: Response, at_bins: csr_array, coefficients: csr_array) -> Array:

@@ -187,14 +187,25 @@ def sum_over_types(
 
 def concatenate(parts: Sequence[Frames]) -> Frames:
     """Frames of several runs of a system as those of one."""
-    per_frame = [
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in _per_frame(parts[0])
+    }
+    return replace(parts[0], **joined)
+
+
+def last_frames(frames: Frames, n: int) -> Frames:
+    """The last n of some frames."""
+    chosen: dict[str, Any] = {name: getattr(frames, name)[-n:] for name in _per_frame(frames)}
+    return replace(frames, **chosen)
+
+
+def _per_frame(frames: Frames) -> list[str]:
+    """Names of the arrays with an entry for each frame."""
+    return [
         entry.name
         for entry in fields(Frames)
-        if isinstance(values := getattr(parts[0], entry.name), np.ndarray)
+        if isinstance(values := getattr(frames, entry.name), np.ndarray)
         and values.ndim > 0
         and entry.name not in ("atoms", "pairs")
     ]
-    joined: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame
-    }
-    return replace(parts[0], **joined)

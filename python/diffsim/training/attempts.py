@@ -13,6 +13,7 @@ from diffsim.knots import Array, Grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.training.accepted import Accepted
 from diffsim.training.records import Piece
+from diffsim.training.settling import said_of_drift
 from diffsim.training.simulations import Simulations
 from diffsim.training.steps import (
     MOST_REJECTED,
@@ -126,6 +127,7 @@ class Attempts:
                         f"that failed, each after a smaller step; the last one so: {error}"
                     ) from None
         self._failures = 0
+        self.events += [said_of_drift(*each) for each in self._simulations.drifts.items()]
         return Piece(frames, coefficients), predicted, seconds
 
     def decide(

@@ -17,6 +17,7 @@ from diffsim.training.layout import choose_layout
 from diffsim.training.pieces import Simulator, final_temperature
 from diffsim.training.pool import Pool, Task
 from diffsim.training.records import Protocol
+from diffsim.training.settling import settled
 
 
 class Simulations:
@@ -45,6 +46,9 @@ class Simulations:
         Time so far in which a process had nothing to simulate, averaged over the processes.
     seconds
         Wall time of the latest piece of each system, all its replicas together.
+    drifts
+        Systems whose structure changed throughout the latest piece, with their drifts; see
+        `diffsim.training.settling`.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Simulations:
         self.md_steps = 0
         self.seconds_idle = 0.0
         self.seconds = [0.0] * len(self._simulators)
+        self.drifts: dict[str, float] = {}
         self._usual: list[float] = []  # temperatures of the first frames, per system
         self._arrange(protocol.replicas)
         # where they ended, for each system and replica
@@ -103,7 +108,7 @@ class Simulations:
 
         Returns
         -------
-        The frames of each system, those of its replicas one after the other.
+        The frames of each system that count, those of its replicas one after the other.
 
         Raises
         ------
@@ -128,7 +133,12 @@ class Simulations:
         for simulator, several in zip(self._simulators, recorded, strict=True):
             _check_independence(simulator, several)
         self._states = [[state for _, state in part] for part in parts]
-        result = [concatenate(several) for several in recorded]
+        result, self.drifts = [], {}
+        for simulator, several in zip(self._simulators, recorded, strict=True):
+            counted, drift = settled(several)
+            if drift is not None:
+                self.drifts[simulator.system.name] = drift
+            result.append(concatenate(counted))
         if not self._usual:  # the first pieces
             for simulator, of_system in zip(self._simulators, result, strict=True):
                 check_pairs(simulator.system, of_system, simulator.bonds, grid.species)
