@@ -14,6 +14,7 @@ from diffsim.optimizers.correction import (
     contact_distances,
     coordinates,
     correction_basis,
+    highest,
     most_probable_correction,
     prior_magnitude,
 )
@@ -76,6 +77,13 @@ def test_amplitude_has_the_largest_evidence():
         assert found.amplitude == pytest.approx(tried[np.argmax(values)], rel=0.02)
         none = log_evidence(response, noise, residual, 0.0)
         assert found.evidence == pytest.approx(max(values) - none, rel=1e-3)
+
+
+def test_the_highest_point_of_a_parabola():
+    x = np.linspace(-2.0, 3.0, 11)
+    assert highest(x, 4.0 - 3.0 * (x - 0.3) ** 2) == pytest.approx((0.3, 4.0))
+    assert highest(x, x) == (3.0, 3.0) and highest(x, -x) == (-2.0, 2.0)
+    assert highest(x, np.ones(11)) == (-2.0, 1.0)
 
 
 def test_amplitude_does_not_depend_on_the_present_potential():

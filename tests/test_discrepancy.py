@@ -135,6 +135,22 @@ def test_the_evidence_of_all_sizes_is_that_of_each(name):
     assert data.root @ data.root.T == pytest.approx(data.smooth, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", ["rough", "place", "smooth"])
+def test_the_highest_evidence_is_found_without_trying_all_sizes(name):
+    data, rng = errors(given=2e-3), np.random.default_rng(8)
+    fewer = 0
+    for size in (0.0, 5e-4, 3e-3, 2e-2):
+        covariance = NOISE**2 * np.eye(N + 1) + data.covariance(Discrepancy().with_size(name, size))
+        residual = rng.multivariate_normal(np.zeros(N + 1), covariance)
+        evidence = Evidence(residual, NOISE**2 * np.eye(N + 1), data)
+        every = evidence.of_sizes(Discrepancy(), name)
+        found = evidence.about_highest(Discrepancy(), name)
+        assert max(found.values()) == pytest.approx(every.max(), abs=1e-3)
+        assert found[0] == pytest.approx(every[0], abs=1e-3)
+        fewer += len(SIZES) - len(found)
+    assert fewer >= 20 or name == "smooth"
+
+
 def correction_problem(rng, smooth):
     """Residuals of a correction of four modes, with a smooth misfit or without."""
     modes = np.array([np.exp(-R) * np.cos(k * R) for k in (5, 7, 9, 11)]).T

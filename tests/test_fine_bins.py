@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffsim.optimizers import GaussNewton, create
-from diffsim.simulation import System
+from diffsim.simulation import Box, System, rdf_bins
 from diffsim.targets import RDF
 from diffsim.targets.rdf_merging import merge_bins, width_that_tells
 from diffsim.training.fine_bins import with_merged_bins
@@ -110,3 +110,14 @@ def test_a_training_by_gauss_newton_merges_them_and_says_so(tmp_path: Path):
     assert with_merged_bins([system], create("ibi"), 2.5) == ([system], [])
     (wider,), _ = with_merged_bins([system], GaussNewton(length=0.24), 2.5)
     assert np.diff(wider.targets[0].edges) == pytest.approx(0.038)
+
+
+def test_where_pairs_of_species_are_many_fewer_bins_are_counted(tmp_path: Path):
+    """A hundred to the cutoff of one pair, fifty to that of each of 21; targets' bins are whole."""
+    (tmp_path / "in.x").write_text("units lj\n")
+    system = System(tmp_path / "in.x", 1.0, [target(0.05)], name="gas")
+    for species, width in (("A", 0.025), ("ABCDEF", 0.05)):
+        density = dict.fromkeys(species, 0.1)
+        bins, reach = rdf_bins(system, 2.5, Box(1000, 1000, 6.0, density, 0.005, 0))
+        assert reach / bins == pytest.approx(width)
+        assert reach == pytest.approx(5.0)

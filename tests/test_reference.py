@@ -17,7 +17,7 @@ from diffsim.optimizers.reference import (
     Reference,
     mie,
 )
-from diffsim.optimizers.solution import followed, most_evident
+from diffsim.optimizers.solution import consistent, followed, most_evident
 from diffsim.potentials import Mie
 
 KT = 0.8
@@ -136,3 +136,21 @@ def test_without_anchors_the_first_potential_is_one():
     first, _ = Prior.of(GRID, start, KT, 0.12, None).references()
     assert isinstance(first, Reference) and first.name == "start"
     assert np.array_equal(first.values, start)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.4, 1.0, 2.5, 4.0])
+def test_spreads_that_answer_to_themselves_are_found_in_few_steps(power):
+    """Steps become smaller the larger the spread is thought to be, at first slowly."""
+
+    def answer(x):
+        return np.array([300.0, 0.02]) / (1.0 + x / np.array([20.0, 0.5])) ** power
+
+    tried, before = np.array([2.0, 2.0]), None
+    for _ in range(7):
+        answered = answer(tried)
+        before, tried = (tried, answered), consistent(tried, answered, before)
+    assert answer(tried) == pytest.approx(tried, rel=5e-3)
+
+
+def test_a_spread_of_nothing_is_no_reason_to_fail():
+    assert np.isfinite(consistent(np.array([1.0]), np.array([0.0]), None)).all()

@@ -29,17 +29,17 @@ def drift(replicas: Sequence[Array]) -> float:
     replicas
         Numbers of pairs of each frame, shape (F, bins), of simulations from the same start.
     """
-    mean = np.mean([numbers.mean(axis=0) for numbers in replicas], axis=0)
-    seen = mean > SEEN
-    ratios = []
+    found = []
     for numbers in replicas:
         half = len(numbers) // 2
+        first, second = numbers[:half], numbers[half:]
         # within the halves, so that what drifts is not its own noise
-        variance = 0.5 * (numbers[:half].var(axis=0) + numbers[half:].var(axis=0))
-        varies = seen & (variance > 0.0)
-        apart = numbers[half:].mean(axis=0) - numbers[:half].mean(axis=0)
-        ratios.append(np.mean((apart**2 / np.where(varies, variance, 1.0))[varies]) * len(numbers))
-    return 0.25 * float(np.mean(ratios)) if seen.any() else 0.0
+        variance = 0.5 * (first.var(axis=0) + second.var(axis=0))
+        seen = (numbers.mean(axis=0) > SEEN) & (variance > 0.0)
+        apart = (second.mean(axis=0) - first.mean(axis=0))[seen]
+        if seen.any():
+            found.append(0.25 * len(numbers) * float(np.mean(apart**2 / variance[seen])))
+    return float(np.mean(found)) if found else 0.0
 
 
 def settled(replicas: Sequence[Frames]) -> tuple[list[Frames], float | None]:
