@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
+from diffsim.targets.rdf import FITTED_OFFSET, FITTED_SCALE
 from diffsim.training.config import dump_config, load_config
 
 MINIMAL = """\
@@ -275,6 +276,16 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path / "config.yaml")
+
+
+def test_a_factor_and_a_constant_that_are_fitted(folder):
+    text = MINIMAL.replace("rdf: rdf.csv", "rdf: rdf.csv, scale: fit, offset: fit")
+    target = load(folder, text).systems[0].targets[0].load()
+    assert (target.scale_error, target.offset_error) == (FITTED_SCALE, FITTED_OFFSET)
+    plain = load(folder, MINIMAL).systems[0].targets[0].load()
+    assert (plain.scale_error, plain.offset_error) == (0.0, 0.0)
+    with pytest.raises(InputError, match="scale"):
+        load(folder, text.replace("scale: fit", "scale: 1.1"))
 
 
 def test_an_error_and_a_smearing_of_a_curve(folder):

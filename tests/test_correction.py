@@ -11,11 +11,13 @@ from scipy.sparse import csr_array
 from diffsim.knots import Grid
 from diffsim.optimizers.correction import (
     AMPLITUDES,
-    contact_distances,
     coordinates,
-    correction_basis,
     highest,
     most_probable_correction,
+)
+from diffsim.optimizers.correction_basis import (
+    contact_distances,
+    correction_basis,
     prior_magnitude,
 )
 

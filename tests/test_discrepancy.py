@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -30,7 +33,7 @@ def errors(given=0.0, common=0.0, from_frames=True):
     correlated = 0.5 * np.eye(N + 1) + 0.5
     return DataErrors.of(
         np.full(N + 1, given),
-        np.append(np.full(N, common), 0.0),
+        np.append(np.full(N, common), 0.0)[:, None],
         correlated,
         np.full(N + 1, from_frames),
         np.append(np.zeros(N, dtype=int), -1),
@@ -133,6 +136,25 @@ def test_the_evidence_of_all_sizes_is_that_of_each(name):
     assert Evidence(residual, base, data).of_sizes(found, name) == pytest.approx(expected, abs=1e-3)
     assert data.root.shape[1] < N // 2
     assert data.root @ data.root.T == pytest.approx(data.smooth, abs=1e-12)
+
+
+def test_a_common_cause_of_deviations_is_found_with_its_error():
+    """A factor of 0.03 of a curve; 200 draws of the noise and of the prior's correction."""
+    rng = np.random.default_rng(9)
+    curve = np.append(1.0 + 0.3 * np.cos(6.0 * R), 0.0)
+    data = replace(errors(), of_frames=0.05**2 * np.outer(curve, curve))
+    modes = np.array([np.exp(-R) * np.cos(k * R) for k in (5, 7, 9)])
+    expected = NOISE**2 * np.eye(N + 1)
+    expected[:N, :N] += 0.01 * modes.T @ modes
+    evidence = partial(Evidence, expected=expected, data=data)
+    ratios = []
+    for _ in range(200):
+        factor = 0.05 * rng.normal()
+        deviation = factor * curve + rng.multivariate_normal(np.zeros(N + 1), expected)
+        found, error = evidence(deviation).causes(Discrepancy(), 0.05 * curve[:, None])
+        ratios.append((0.05 * found[0] - factor) / (0.05 * error[0]))
+        assert 0.05 * error[0] < 1e-3
+    assert np.sqrt(np.mean(np.square(ratios))) == pytest.approx(1.0, abs=0.15)
 
 
 @pytest.mark.parametrize("name", ["rough", "place", "smooth"])

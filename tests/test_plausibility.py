@@ -27,6 +27,7 @@ from diffsim.training.plausibility import (
     stretched,
     undetermined_pressure,
     without_well,
+    wrong_by,
 )
 from diffsim.training.progress import Progress
 from diffsim.training.records import Iteration
@@ -72,6 +73,16 @@ def test_a_pressure_that_the_targets_leave_open():
     words = undetermined_pressure("a", 500.0, 330.0, 246.0)
     assert "pressure of system 'a' to better than 3.3e+02 (it is 500 now)" in words
     assert "'pressure: ...'" in words
+
+
+def test_what_a_curve_was_found_to_be_wrong_by():
+    assert wrong_by("argon", "rdf A-A", {"scale argon rdf B-B": 1.0}) is None
+    numbers = {"scale argon rdf A-A": 0.9981, "scale argon rdf A-A error": 4e-4}
+    assert "'argon' was found to be 0.9981 ± 0.0004 times what" in wrong_by(
+        "argon", "rdf A-A", numbers
+    )
+    numbers |= {"offset argon rdf A-A": -0.0123, "offset argon rdf A-A error": 2e-3}
+    assert " and -0.0123 ± 0.002 above" in wrong_by("argon", "rdf A-A", numbers)
 
 
 def test_a_misfit_in_words():

@@ -465,13 +465,22 @@ def test_what_is_known_of_the_errors_of_a_g_of_r():
         RDF(r, g, ("A", "A"), atoms=atoms, norm=norm)
         for atoms, norm in ((None, None), (1000, "N-1"), (np.inf, None))
     )
-    assert unknown.common_error(500) == pytest.approx(g / 500)
-    assert not box.common_error(500).any()
-    assert experiment.common_error(500) == pytest.approx(1e-3 * g)
+    assert unknown.common_errors(500)[:, 0] == pytest.approx(g / 500)
+    assert not box.common_errors(500).any()
+    assert experiment.common_errors(500)[:, 0] == pytest.approx(1e-3 * g)
     assert box.from_frames and not unknown.from_frames and not experiment.from_frames
     # an experiment stays one in a box of the simulation's number of atoms
     in_a_box = replace(experiment, atoms=864, norm="N-1")
-    assert not in_a_box.from_frames and in_a_box.common_error(500) == pytest.approx(1e-3 * g)
+    assert not in_a_box.from_frames
+    assert in_a_box.common_errors(500)[:, 0] == pytest.approx(1e-3 * g)
+    # a factor and a constant that are to be fitted are as good as free
+    free = replace(box, scale_error=0.05, offset_error=0.03)
+    assert free.common_errors(500) == pytest.approx(
+        np.stack([0.05 * g, np.full(100, 0.03)], axis=1)
+    )
+    for key in ("scale_error", "offset_error", "smearing"):
+        with pytest.raises(InputError, match=f"needs a {key} that is zero or more, but -1"):
+            replace(box, **{key: -1.0})
 
 
 def test_an_unknown_norm_is_as_wrong_as_the_tail():
@@ -484,9 +493,10 @@ def test_an_unknown_norm_is_as_wrong_as_the_tail():
 
     for level, error in ((1.01, 0.01), (1.0, 1e-3), (0.97, 0.03)):
         target = RDF(r, liquid(level), ("A", "A"))
-        assert target.common_error(1000) == pytest.approx(error * target.g, rel=0.25)
+        assert target.common_errors(1000)[:, 0] == pytest.approx(error * target.g, rel=0.25)
         # nobody measured as far as that
-        assert target.first(120).common_error(1000) == pytest.approx(1e-3 * target.g[:120])
+        norm = target.first(120).common_errors(1000)[:, 0]
+        assert norm == pytest.approx(1e-3 * target.g[:120])
 
 
 def test_a_smeared_curve_is_that_of_a_gaussian_of_the_distance():
@@ -525,5 +535,5 @@ def test_the_simulation_is_smeared_as_the_target_is():
     assert smeared.gather(found.edges, ["A"]) == pytest.approx(
         matrix @ plain.gather(found.edges, ["A"])
     )
-    with pytest.raises(InputError, match="smearing that is a distance"):
+    with pytest.raises(InputError, match="smearing that is zero or more"):
         RDF(r, np.ones(60), ("A", "A"), smearing=-1.0)

@@ -64,7 +64,8 @@ class Response:
     from_frames
         Whether the targets are known to be averages over frames of a simulation, shape (O,).
     common_errors
-        Errors that all values of a curve have together, as of an unknown norm, shape (O,).
+        Errors that all values of a curve have together, of a factor, as of an unknown norm, and of
+        a constant, shape (O, 2).
     noise
         Covariance of the errors of averages with the autocorrelation of every mode, shape (O, O);
         see `error_of_averages`.
@@ -205,7 +206,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
             [np.full(len(target.values), target.from_frames) for target in ensemble.targets]
         )[chosen],
         common_errors=np.concatenate(
-            [target.common_error(int(fluid.atoms.sum())) for target in ensemble.targets]
+            [target.common_errors(int(fluid.atoms.sum())) for target in ensemble.targets]
         )[chosen],
         noise=error,
         slowest=slowest,

@@ -7,6 +7,7 @@ import numpy as np
 from diffsim.gradients import reweighting
 from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.knots import Array
+from diffsim.targets import RDF
 
 NOISELESS = 1e-6  # of a large deviation: least error of a quantity that did not vary
 
@@ -36,10 +37,50 @@ def error_scale(ensemble: Ensemble) -> Array:
     return np.concatenate(scales)
 
 
+def unexplained(ensemble: Ensemble, deviation: Array, weights: Array) -> Array:
+    """Deviations less the factors and constants of curves that are fitted, shape (O,).
+
+        d - C s,    s = argmin sum_b w_b (d - C s)_b^2
+
+    with a column g of C for each curve that may be wrong by a factor, and a column of ones for each
+    that may be wrong by a constant. As s is a minimum, derivatives of the sum are those at fixed s.
+
+    Parameters
+    ----------
+    ensemble
+        Its targets say what is fitted.
+    deviation, weights
+        d and w, shape (O,) each.
+    """
+    columns = _fitted(ensemble)
+    if not columns:
+        return deviation
+    matrix, root = np.stack(columns, axis=1), np.sqrt(weights)
+    found, *_ = np.linalg.lstsq(matrix * root[:, None], deviation * root, rcond=None)
+    return np.asarray(deviation - matrix @ found)
+
+
+def _fitted(ensemble: Ensemble) -> list[Array]:
+    columns, first = [], 0
+    for target in ensemble.targets:
+        part = slice(first, first + len(target.values))
+        first = part.stop
+        if not isinstance(target, RDF):
+            continue
+        for error, shape in ((target.scale_error, target.g), (target.offset_error, 1.0)):
+            if error > 0.0:
+                column = np.zeros(len(ensemble.target))
+                column[part] = shape
+                columns.append(column)
+    return columns
+
+
 def loss(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
     """Weighted mean square deviation from the targets, and its derivative.
 
         L = sum_b w_b ((<o_b> - o*_b) / e_b)^2 / sum_b w_b
+
+    less what is fitted of the targets, see `unexplained`.
 
     Parameters
     ----------
@@ -53,7 +94,7 @@ def loss(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
     """
     scale = error_scale(ensemble)
     weights = ensemble.weights / (ensemble.weights.sum() * scale**2)
-    deviation = at.observables - ensemble.target
+    deviation = unexplained(ensemble, at.observables - ensemble.target, weights)
     return float(weights @ deviation**2), 2.0 * weights * deviation
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
+from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array
 from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.optimizers.linear_model import SEEN, chi_square, joint
 from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import Solution
+from diffsim.targets import RDF
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,36 @@ def claimed(solution: Solution, moved: Array, kt: float, amplitude: float) -> Cl
         **{f"evidence_{name}": value for name, value in solution.rivals.items()},
     }
     return Claim(numbers, at_knots, pressures.tolist())
+
+
+def fitted_errors(solution: Solution, ensembles: Sequence[Ensemble]) -> dict[str, float]:
+    """By what factors and constants curves were found to be wrong, where that was asked for.
+
+    Returns
+    -------
+    For the metrics: ``scale SYSTEM TARGET``, g over what it should be, ``offset SYSTEM TARGET``,
+    and the standard deviations of both with ``error`` behind them.
+    """
+    models = solution.models
+    result: dict[str, float] = {}
+    starts = np.cumsum([0, *(len(model.scale) for model in models)])
+    for ensemble, model, start in zip(ensembles, models, starts[:-1], strict=True):
+        for curve, target in enumerate(ensemble.targets):
+            if not isinstance(target, RDF):
+                continue
+            rows = np.flatnonzero(model.source.curve == curve)
+            for kind, (name, size, about) in enumerate(
+                (("scale", target.scale_error, 1.0), ("offset", target.offset_error, 0.0))
+            ):
+                if size == 0.0 or len(rows) == 0:
+                    continue
+                column = np.zeros((starts[-1], 1))
+                column[start + rows, 0] = (model.scale * model.source.common_errors[:, kind])[rows]
+                found, error = solution.evidence.causes(solution.discrepancy, column)
+                label = f"{name} {ensemble.system.name} {target.label}"
+                result[label] = about + size * float(found[0])
+                result[f"{label} error"] = size * float(error[0])
+    return result
 
 
 def _mean(values: Array) -> float:

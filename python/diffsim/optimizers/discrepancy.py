@@ -22,13 +22,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, solve_triangular
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
 from diffsim.gradients.fluctuations import root_of
 from diffsim.knots import Array
-from diffsim.optimizers.correction import Correction, log_evidence, log_evidences
+from diffsim.optimizers.correction import Correction, log_evidence, log_evidences, lower_factor
 
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""
@@ -102,9 +102,10 @@ class DataErrors:
 
         Parameters
         ----------
-        errors, common
-            Standard errors that are given, and those that all values of a curve have together,
-            shape (B,).
+        errors
+            Standard errors that are given, shape (B,).
+        common
+            Those that all values of a curve have together, from k causes, shape (B, k).
         correlations
             Of the observables in frames, shape (B, B).
         from_frames
@@ -116,7 +117,7 @@ class DataErrors:
         """
         is_curve = (curve >= 0).astype(np.float64)
         same = (curve[:, None] == curve[None, :]) * is_curve
-        together = same * np.outer(common, common)
+        together = same * (common @ common.T)
         apart = (places[:, None] - places[None, :]) / length
         of_frames = correlations * np.outer(errors, errors)
         known = np.outer(from_frames, from_frames) | np.eye(len(errors), dtype=bool)
@@ -187,6 +188,26 @@ class Evidence:
     def __call__(self, found: Discrepancy) -> float:
         """Of one."""
         return log_evidence(self.deviation, self.expected + self.data.covariance(found))
+
+    def causes(self, found: Discrepancy, columns: Array) -> tuple[Array, Array]:
+        """What causes of the deviations are, and their standard deviations, shape (k,) each.
+
+            <s> = C^T A^-1 d,    Var s = 1 - C^T A^-1 C
+
+        for deviations d of covariance A, to which the causes s, N(0, 1) before anything is known,
+        contribute C s.
+
+        Parameters
+        ----------
+        found
+            The discrepancy.
+        columns
+            C, shape (B, k); C C^T is a part of the errors of the data.
+        """
+        factor = lower_factor(self.expected + self.data.covariance(found))
+        white = solve_triangular(factor, np.column_stack([columns, self.deviation]), lower=True)
+        told, left = white[:, :-1], white[:, -1]
+        return told.T @ left, np.sqrt(np.maximum(1.0 - np.sum(told**2, axis=0), 0.0))
 
     def of_sizes(self, found: Discrepancy, name: str) -> Array:
         """Of all `SIZES` of one part, shape of these."""

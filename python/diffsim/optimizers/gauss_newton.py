@@ -52,7 +52,7 @@ from diffsim.gradients.ensemble import Ensemble, Weighted
 from diffsim.gradients.linear_response import Response, linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
-from diffsim.optimizers.claims import claimed
+from diffsim.optimizers.claims import claimed, fitted_errors
 from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targets, means_in_bins
 from diffsim.optimizers.prediction import predicted_decrease
@@ -216,6 +216,7 @@ class GaussNewton:
         amplitude = max(self._amplitude, (FLOOR * kt) ** 2)
         claim = claimed(solution, corrected - before, kt, amplitude)
         info = {"trust": self.trust * self._trust.share, **claim.numbers}
+        info |= fitted_errors(solution, ensembles)
         # where nothing was corrected, as many as there may be; written so that NaN is nothing too
         found = info["correction"] > 0.0
         share = info["uncertainty"] / (SHARE * info["correction"]) if found else np.inf

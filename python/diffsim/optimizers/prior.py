@@ -9,7 +9,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from diffsim.knots import Array, Grid
-from diffsim.optimizers.correction import contact_distances, correction_basis, prior_magnitude
+from diffsim.optimizers.correction_basis import (
+    contact_distances,
+    correction_basis,
+    prior_magnitude,
+)
 from diffsim.optimizers.linear_model import Design
 from diffsim.optimizers.projection import SOFTENING
 from diffsim.optimizers.reference import (

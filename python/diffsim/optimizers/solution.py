@@ -51,6 +51,8 @@ class Solution:
         The reference, the corrections of it that were looked at, and the residuals, one per system.
     alternatives
         The corrections for discrepancies that the residuals do not tell apart.
+    evidence
+        Of the residuals.
     total
         Coordinates of the corrected potential, shape (m,).
     step
@@ -69,6 +71,7 @@ class Solution:
     design: Design
     models: Sequence[LinearModel]
     alternatives: Alternatives
+    evidence: Evidence
     total: Array
     step: Array
     values: Array
@@ -226,6 +229,7 @@ def solve_about(
         design,
         models,
         alternatives,
+        evidence,
         total,
         total - present,
         energies(total) + stays * (values - energies(present)),

@@ -103,9 +103,9 @@ class Target(Protocol):
         of such averages are correlated as those of the training are."""
         ...
 
-    def common_error(self, atoms: int) -> FloatArray:
-        """Standard error that all values have together, as of an unknown norm, shape (n,); `atoms`
-        is the number of the simulated ones."""
+    def common_errors(self, atoms: int) -> FloatArray:
+        """Standard errors that all values have together: of a factor, as of an unknown norm, and of
+        a constant, shape (n, 2); `atoms` is the number of the simulated ones."""
         ...
 
     @property
@@ -212,9 +212,9 @@ class Scalar:
         """Nothing else is known."""
         return True
 
-    def common_error(self, atoms: int) -> FloatArray:
-        """None beside its own, shape (1,)."""
-        return np.zeros(1)
+    def common_errors(self, atoms: int) -> FloatArray:
+        """None beside its own, shape (1, 2)."""
+        return np.zeros((1, 2))
 
     @property
     def value_weights(self) -> FloatArray:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 NORM_OF_EXPERIMENT = 1e-3  # relative standard error
+FITTED_SCALE, FITTED_OFFSET = 0.05, 0.05  # what is left open where they are fitted
 ERROR_OF_TAIL = 0.004  # of what a g(r) tends to, as its tail tells it
 
 
@@ -81,6 +82,9 @@ class RDF:
     norm : {'N-1', 'N'}, optional
         Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
         rdf, or as N^2, as in GROMACS and VOTCA. None: not known.
+    scale_error, offset_error : float
+        Standard deviations of an unknown factor of ``g`` about one, and of an unknown constant in
+        it, not negative: with `FITTED_SCALE` and `FITTED_OFFSET` they are all but free.
     smearing : float
         Standard deviation of the Gaussian of the distance that ``g`` was smeared with, as by the
         resolution of a measurement; the simulation's g(r) is smeared alike. Unit of length.
@@ -104,6 +108,8 @@ class RDF:
     bin_weights: FloatArray | None = None
     atoms: float | Mapping[str, float] | None = None
     norm: Norm | None = None
+    scale_error: float = 0.0
+    offset_error: float = 0.0
     smearing: float = 0.0
     is_experiment: bool = False
     notes: tuple[str, ...] = ()
@@ -142,11 +148,12 @@ class RDF:
             raise InputError(
                 f"{name} needs bin weights that are finite, not negative and not all zero."
             )
-        if not (np.isfinite(self.smearing) and self.smearing >= 0.0):
-            raise InputError(
-                f"{name} needs a smearing that is a distance, zero or more, but {self.smearing} "
-                "was given."
-            )
+        for key in ("scale_error", "offset_error", "smearing"):
+            value = getattr(self, key)
+            if not (np.isfinite(value) and value >= 0.0):
+                raise InputError(
+                    f"{name} needs a {key} that is zero or more, but {value} was given."
+                )
         check_box(self.atoms, self.norm, self.pair, name)
         numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
         measured = any(number is not None and np.isinf(number) for number in numbers)
@@ -200,16 +207,18 @@ class RDF:
         """Whether the number of atoms is known, and that of no experiment."""
         return self.atoms is not None and not self.is_experiment
 
-    def common_error(self, atoms: int) -> FloatArray:
-        """Of the norm, shape (n,).
+    def common_errors(self, atoms: int) -> FloatArray:
+        """Of a factor, which is g times a relative error, and of a constant, shape (n, 2).
 
-        Where the number of atoms or the way to count pairs is not known, g / N, or as much as the
-        tail of g tells that it is wrong by; a thousandth of g for an experiment, which knows it no
-        better; else zero.
+        The relative error is that of the norm, or `scale_error` where that is larger: 1 / N where
+        the number of atoms or the way to count pairs is not known, or as much as the tail of g
+        tells that it is wrong by; a thousandth for an experiment, which knows it no better.
         """
+        norm = NORM_OF_EXPERIMENT if self.is_experiment else 0.0
         if not self.norm_is_known:
-            return self.g * max(1.0 / atoms, self._error_of_norm)
-        return (NORM_OF_EXPERIMENT if self.is_experiment else 0.0) * self.g
+            norm = max(1.0 / atoms, self._error_of_norm)
+        constant = np.full(len(self.g), self.offset_error)
+        return np.stack([self.g * max(norm, self.scale_error), constant], axis=1)
 
     @cached_property
     def _error_of_norm(self) -> float:

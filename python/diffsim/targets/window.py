@@ -210,9 +210,9 @@ class WindowAverage:
         """Motion is known from simulations."""
         return True
 
-    def common_error(self, atoms: int) -> FloatArray:
-        """None beside those of the target, shape (n,)."""
-        return np.zeros(len(self.values))
+    def common_errors(self, atoms: int) -> FloatArray:
+        """None beside those of the target, shape (n, 2)."""
+        return np.zeros((len(self.values), 2))
 
     @property
     def value_weights(self) -> FloatArray:

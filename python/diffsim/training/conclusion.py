@@ -21,6 +21,7 @@ from diffsim.training.plausibility import (
     stretched,
     undetermined_pressure,
     without_well,
+    wrong_by,
 )
 from diffsim.units import boltzmann
 
@@ -78,6 +79,7 @@ def concluding_events(
                     names = sorted(target.pair, key=list(grid.species).index)
                     u = energies[target.pair_index(grid.species)].detach().numpy()
                     sentences.append(without_well("-".join(names), u, target.g, kt))
+        sentences += [wrong_by(system.name, each.label, numbers) for each in system.targets]
     sizes = (
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
     )

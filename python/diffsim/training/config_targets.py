@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ from diffsim.targets import (
     WindowTarget,
     range_weights,
 )
+from diffsim.targets.rdf import FITTED_OFFSET, FITTED_SCALE
 from diffsim.targets.rdf_file import Norm
 from diffsim.training.config_types import (
     Atoms,
@@ -52,7 +54,7 @@ CURVES: dict[str, type[VACF] | type[MSD]] = {"vacf": VACF, "msd": MSD}
 BESIDE = {
     "rdf": {
         *("pair", "weight", "range", "bin_weights", "atoms", "norm", "columns"),
-        *("error", "smearing"),
+        *("error", "smearing", "scale", "offset"),
     },
     "coordination": {"pair", "distance", "error", "weight"},
     **{name: {"species", "weight", "range"} for name in CURVES},
@@ -120,6 +122,12 @@ class TargetConfig(Section):
     smearing: Positive | None = Field(
         default=None,
         description="the standard deviation in r of the resolution that g(r) was measured with",
+    )
+    scale: Literal["fit"] | None = Field(
+        default=None, description="`fit`, where g(r) may be wrong by a factor"
+    )
+    offset: Literal["fit"] | None = Field(
+        default=None, description="`fit`, where g(r) may be wrong by a constant"
     )
     weight: Positive = Field(default=1.0, description="the weight among all targets")
     range: Range | None = Field(
@@ -200,6 +208,11 @@ class TargetConfig(Section):
                 target = _with_error(target, self.error, str(self.rdf))
             if self.smearing is not None:
                 target = replace(target, smearing=self.smearing)
+            target = replace(
+                target,
+                scale_error=FITTED_SCALE if self.scale else 0.0,
+                offset_error=FITTED_OFFSET if self.offset else 0.0,
+            )
             if self.bin_weights is None:
                 return target
             return replace(target, bin_weights=range_weights(target.r, self.bin_weights))

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.gradients.linear_response import share_along
-from diffsim.gradients.loss import error_scale
+from diffsim.gradients.loss import error_scale, unexplained
 from diffsim.gradients.statistics import standard_error, statistical_inefficiency
 from diffsim.knots import Array
 from diffsim.simulation import Frames, System
@@ -57,7 +57,7 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, fl
     Source: moments of a quadratic form of Gaussian variables.
     """
     weights = ensemble.weights / (ensemble.weights.sum() * error_scale(ensemble) ** 2)
-    deviation = series.mean(axis=0) - ensemble.target
+    deviation = unexplained(ensemble, series.mean(axis=0) - ensemble.target, weights)
     linear = float(standard_error(series @ (2.0 * weights * deviation))) ** 2
     n = len(series)
     scaled = (series - series.mean(axis=0)) * np.sqrt(weights * statistical_inefficiency(series))
@@ -106,7 +106,8 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
     Returns
     -------
     dict
-        loss; rdf_mse: mean square deviation from each target g(r), unweighted; noise: what rdf_mse
+        loss; rdf_mse: mean square deviation from each target g(r), unweighted, less what is fitted
+        of it (`diffsim.gradients.loss.unexplained`); noise: what rdf_mse
         would be on average if the potential were perfect, from the standard errors of the averages
         and of the targets; values: of every target that is a number, its value and standard error;
         curves: mse and noise of every other function, such as a velocity autocorrelation;
@@ -124,26 +125,28 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         "curves": {},
         "largest": {},
     }
-    for target, values, errors in zip(
+    averages = series.mean(axis=0)
+    left = unexplained(ensemble, averages - ensemble.target, ensemble.weights)
+    for target, values, deviation, errors in zip(
         ensemble.system.targets,
-        split_by_target(ensemble, series.mean(axis=0)),
+        split_by_target(ensemble, averages),
+        split_by_target(ensemble, left),
         split_by_target(ensemble, standard_error(series)),
         strict=True,
     ):
         if isinstance(target, RDF):
             given = 0.0 if target.error is None else target.error
-            _add_largest(result, target.label, target.r, values - target.values, errors, given)
-            result["rdf_mse"].append(float(np.mean((values - target.values) ** 2)))
+            _add_largest(result, target.label, target.r, deviation, errors, given)
+            result["rdf_mse"].append(float(np.mean(deviation**2)))
             result["noise"].append(float(np.mean(errors**2 + given**2)))
         elif len(values) == 1:
             result["values"][target.label] = [float(values[0]), float(errors[0])]
         else:
             given = 0.0 if target.errors is None else target.errors
             if isinstance(target, WindowAverage) and isinstance(target.target, VACF | MSD):
-                deviation, where = values - target.values, target.target.time
-                _add_largest(result, target.label, where, deviation, errors, given)
+                _add_largest(result, target.label, target.target.time, deviation, errors, given)
             result["curves"][target.label] = {
-                "mse": float(np.mean((values - target.values) ** 2)),
+                "mse": float(np.mean(deviation**2)),
                 "noise": float(np.mean(errors**2 + given**2)),
             }
     return result | {

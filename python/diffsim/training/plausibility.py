@@ -148,6 +148,29 @@ def misfit(rough: float, place: float, smooth: float) -> str | None:
     )
 
 
+def wrong_by(system: str, label: str, numbers: Mapping[str, float]) -> str | None:
+    """A sentence on the factor and the constant that a curve was found to be wrong by.
+
+    Parameters
+    ----------
+    system, label
+        Names of the system and of the target.
+    numbers
+        Of the optimizer; see `diffsim.optimizers.claims.fitted_errors`.
+    """
+    parts = []
+    for key, words in (("scale", "{} times"), ("offset", "{} above")):
+        name = f"{key} {system} {label}"
+        if name in numbers:
+            parts.append(words.format(f"{numbers[name]:.4f} ± {numbers[f'{name} error']:.1g}"))
+    if not parts:
+        return None
+    return (
+        f"The target {label} of system '{system}' was found to be {' and '.join(parts)} what it "
+        "should be; the potential is that of the corrected curve."
+    )
+
+
 def high_pressure(name: str, units: str, pressure: float, ideal: float) -> str | None:
     """A sentence where the pressure of a system is that of no ordinary liquid.
 
