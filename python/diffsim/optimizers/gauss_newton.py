@@ -126,11 +126,12 @@ class GaussNewton:
         self._beaten: set[str] = set()  # references that are no longer compared
         self._deviation = np.inf  # mean square of the residuals of curves, in the last update
         self._stalled = False  # whether it once stopped falling
+        self._alone = False  # whether the anchors are the only references
         self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
 
-    def anchor(self, potentials: Mapping[str, Array]) -> None:
+    def anchor(self, potentials: Mapping[str, Array], alone: bool = False) -> None:
         """References beside the Mie potentials; the first potential by default."""
-        self._anchors = dict(potentials)
+        self._anchors, self._alone = dict(potentials), alone
 
     @property
     def frames(self) -> int:
@@ -239,6 +240,8 @@ class GaussNewton:
             self._start = values
         if self._prior is None:
             self._prior = Prior.of(grid, self._start, kt, self.length, self._anchors, few_weights)
+            if self._alone:
+                self._prior = replace(self._prior, family=None)
             if self._theta is not None:
                 self._prior = self._prior.at(self._theta)
 
@@ -357,6 +360,7 @@ class GaussNewton:
             "discrepancies": {name: asdict(each) for name, each in self._discrepancies.items()},
             "theta": self._theta,
             "anchors": self._anchors,
+            "alone": self._alone,
             "reference": self._reference,
             "beaten": sorted(self._beaten),
             "deviation": self._deviation,
@@ -372,7 +376,7 @@ class GaussNewton:
             name: Discrepancy(**each) for name, each in state["discrepancies"].items()
         }
         self._theta = state["theta"]
-        self._anchors = state["anchors"]
+        self._anchors, self._alone = state["anchors"], state["alone"]
         self._reference = state["reference"]
         self._beaten = set(state["beaten"])
         self._deviation, self._stalled = state["deviation"], state["stalled"]

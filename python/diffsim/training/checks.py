@@ -102,6 +102,32 @@ def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
         )
 
 
+def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> None:
+    """Raise InputError unless a reference is one for the potential, and the optimizer uses it."""
+    if reference is None:
+        return
+    if not isinstance(optimizer, GaussNewton):
+        raise InputError(
+            "A 'reference' is given, but only the optimizer gauss-newton holds a potential to one. "
+            "Leave it out, or use that optimizer."
+        )
+    for name in ("species", "units"):
+        own, wanted = (getattr(each, name) for each in (reference, potential))
+        if list(own) != list(wanted):
+            found, expected = (
+                value if isinstance(value, str) else ", ".join(value) for value in (own, wanted)
+            )
+            raise InputError(
+                f"The reference has the {name} {found}, and the potential {expected}. They must be "
+                "the same."
+            )
+    if reference.cutoff > potential.cutoff:
+        raise InputError(
+            f"The reference reaches to r = {reference.cutoff:g}, and the potential to "
+            f"{potential.cutoff:g}: it would end with a step. Give both the same cutoff."
+        )
+
+
 def check_gradient(gradient: str, optimizer: str | Optimizer) -> None:
     """Raise InputError unless the gradient is known, and used by the optimizer."""
     if gradient not in ("auto", "reweighting", "adjoint"):

@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from diffsim.errors import InputError
 from diffsim.simulation.devices import DEVICE
 from diffsim.training.config_errors import describe
+from diffsim.training.config_potential import PotentialConfig, ReferenceConfig
 from diffsim.training.config_targets import TargetConfig
 from diffsim.training.config_types import (
     ExistingFile,
@@ -30,72 +31,6 @@ from diffsim.training.yaml_file import read_yaml, write_yaml
 
 UNUSED_TYPE = "NULL"
 """What stands in ``types`` for a LAMMPS type that the potential leaves out."""
-
-
-class PotentialConfig(Section):
-    """The potential that is learned: a new one of a ``form``, or a saved one from a ``file``.
-
-    Keys that are not declared here are options of the form.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    form: (
-        Literal[
-            "neural",
-            "embedding",
-            "bspline",
-            "mie",
-            "lennard-jones",
-            "morse",
-            "yukawa",
-            "buckingham",
-            "sum",
-        ]
-        | None
-    ) = Field(default=None, description="the functional form of a new potential")
-    file: ExistingFile | None = Field(default=None, description="the model file to start from")
-    species: Annotated[list[Name], Field(min_length=1)] | None = Field(
-        default=None,
-        description="a list of the names of the species; with `file` those of the model",
-    )
-    cutoff: Positive | None = Field(
-        default=None,
-        description="the cutoff in LAMMPS's unit of length; with `file` that of the model",
-    )
-    reference_temperature: Positive | None = Field(
-        default=None, description="the temperature about which it is linear in temperature"
-    )
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the form: all keys that are not declared here."""
-        return dict(self.model_extra or {})
-
-    @model_validator(mode="after")
-    def _check(self) -> PotentialConfig:
-        if (self.form is None) == (self.file is None):
-            raise PydanticCustomError(
-                "potential", "should have either the key 'form' or the key 'file'"
-            )
-        if self.file is not None:
-            if given := list(self.model_dump(exclude_unset=True, exclude={"form", "file"})):
-                raise PydanticCustomError(
-                    "potential",
-                    "should not have the key '{key}' beside 'file', because the model file says it",
-                    {"key": given[0]},
-                )
-            return self
-        for key in ("species", "cutoff"):
-            if getattr(self, key) is None:
-                raise PydanticCustomError(
-                    "potential",
-                    "should have the key '{key}' beside 'form', but the keys {found} were found",
-                    {"key": key, "found": ", ".join(self.model_dump(exclude_none=True))},
-                )
-        if self.species is not None and len(set(self.species)) < len(self.species):
-            raise PydanticCustomError("potential", "should name every species once")
-        return self
 
 
 class SystemConfig(Section):
@@ -261,6 +196,11 @@ class Config(Section):
         "the targets, at the potential of the hypernetted chain approximation, at that of mean "
         "force (each followed by the next where it does not exist), or at the potential as it is "
         "constructed or read, the default with `potential.file`",
+    )
+    reference: ReferenceConfig | None = Field(
+        default=None,
+        description="the potential that stays where the targets say nothing (gauss-newton only; by "
+        "default the most probable one of a Mie potential and that of the theory of liquids)",
     )
     iterations: Annotated[Integer, Field(gt=0)] = Field(
         default=10, description="the number of times that the systems are simulated, at most"

@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
+from diffsim.knots import Array, Grid, knot_values
 from diffsim.optimizers.first_potential import Begin, begin
 from diffsim.simulation import System
 from diffsim.targets import RDF
@@ -48,7 +51,11 @@ def simulators_of(
 
 
 def fit_start(
-    start: str, potential: Any, systems: Sequence[System], simulators: Sequence[Simulator]
+    start: str,
+    potential: Any,
+    systems: Sequence[System],
+    simulators: Sequence[Simulator],
+    reference: Any = None,
 ) -> Begin:
     """Fit a potential to what the targets say before anything is simulated.
 
@@ -62,6 +69,8 @@ def fit_start(
         Those that are trained on, as they were given.
     simulators
         They know the density of each system, by its name.
+    reference
+        A potential that corrections are anchored to, in place of what the structure says.
     """
     density = {simulator.system.name: simulator.density for simulator in simulators}
     k_b, species = boltzmann(potential.units), tuple(potential.species)
@@ -73,6 +82,12 @@ def fit_start(
     first = begin(
         potential, [ensemble for ensemble, _ in known], [density for _, density in known], start
     )
+    if reference is not None:
+
+        def energies(grid: Grid) -> Array:
+            return np.asarray(knot_values(reference, grid).detach().numpy())
+
+        first = replace(first, anchors={"reference": energies}, alone=True)
     if known or start == "potential":
         return first
     return replace(

@@ -73,6 +73,23 @@ def build(config: Config, scratch: Path | None, pool: Pool | None = None) -> Tra
         accuracy=config.accuracy,
         pool=pool,
         aborts=read_aborts(scratch) if scratch is not None else None,
+        reference=_reference(config, potential),
+    )
+
+
+def _reference(config: Config, potential: Any) -> Any:
+    """The potential that the configuration holds another one to, if it does."""
+    if config.reference is None:
+        return None
+    if config.reference.file is not None:
+        return potentials.load(config.reference.file)
+    assert config.reference.form is not None  # the schema asks for one of them
+    return potentials.create(
+        config.reference.form,
+        species=list(potential.species),
+        cutoff=float(potential.cutoff),
+        units=config.units,
+        **config.reference.options,
     )
 
 

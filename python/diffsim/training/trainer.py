@@ -30,6 +30,7 @@ from diffsim.training.checks import (
     check_gradient,
     check_protocol,
     check_ranges,
+    check_reference,
     check_systems,
     check_temperatures,
 )
@@ -94,6 +95,9 @@ class Trainer:
         `diffsim.training.run_parallel`.
     aborts
         Simulations of this training that are known to end all processes: they count as failed.
+    reference
+        A potential that stays where the targets say nothing (gauss-newton only); by default the
+        most probable one of a Mie potential and that of the theory of liquids.
 
     Raises
     ------
@@ -118,6 +122,7 @@ class Trainer:
         gradient: str = "auto",
         pool: Pool | None = None,
         aborts: Aborts | None = None,
+        reference: Any = None,
     ) -> None:
         check_systems(systems, validate_every)
         check_protocol(protocol)
@@ -133,6 +138,7 @@ class Trainer:
         self.potential = potential
         self.systems = [system for system in systems if not system.validation]
         check_accuracy(accuracy, self.optimizer)
+        check_reference(reference, potential, self.optimizer)
         check_temperatures(potential, self.systems, self.optimizer)
         ranges = check_ranges(given, float(potential.cutoff))
         self.accuracy = accuracy
@@ -151,12 +157,13 @@ class Trainer:
         pool, aborts = pool or SerialPool(), aborts or {}
         self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
         self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        first = fit_start(start, potential, given, simulators)
+        first = fit_start(start, potential, given, simulators, reference)
         told = ranges + sizes + merged + ends + first.events
         self._from_structure = start != "potential" and bool(first.anchors)
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
-        self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
+        anchors = {name: curve(self.grid) for name, curve in first.anchors.items()}
+        self.optimizer.anchor(anchors, first.alone)
         self._reached = Accepted(potential, self._simulations, self.ensembles, self.grid)
         self.iteration = 0
         self.latest: Sequence[Frames] = []  # of the accepted piece, per system
