@@ -12,6 +12,7 @@ from diffsim.knots import Grid
 from diffsim.optimizers.correction import (
     AMPLITUDES,
     coordinates,
+    gains,
     highest,
     most_probable_correction,
 )
@@ -79,6 +80,21 @@ def test_amplitude_has_the_largest_evidence():
         assert found.amplitude == pytest.approx(tried[np.argmax(values)], rel=0.02)
         none = log_evidence(response, noise, residual, 0.0)
         assert found.evidence == pytest.approx(max(values) - none, rel=1e-3)
+
+
+def test_gains_of_a_stiff_matrix_are_numbers():
+    """Rounding of a response that is nearly exact leaves no negative eigenvalue."""
+    rng = np.random.default_rng(12)
+    root = 1e9 * rng.normal(size=(40, 12))
+    pull = root @ rng.normal(size=12)
+    found = gains(root @ root.T, pull, AMPLITUDES)
+    assert np.isfinite(found).all()
+    modest = 1e-9 * root
+    gram, pull = modest @ modest.T, 3.0 * modest[:, 0]
+    a = AMPLITUDES[30]
+    matrix = np.eye(40) + a * gram
+    expected = 0.5 * a * pull @ np.linalg.solve(matrix, pull) - 0.5 * np.linalg.slogdet(matrix)[1]
+    assert gains(gram, pull, AMPLITUDES)[30] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_highest_point_of_a_parabola():

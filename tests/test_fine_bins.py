@@ -113,10 +113,12 @@ def test_a_training_by_gauss_newton_merges_them_and_says_so(tmp_path: Path):
 
 
 def test_where_pairs_of_species_are_many_fewer_bins_are_counted(tmp_path: Path):
-    """A hundred to the cutoff of one pair, fifty to that of each of 21; targets' bins are whole."""
+    """A hundred to the cutoff of ten pairs, fifty to that of each of 21; types that are left out do
+    not count."""
     (tmp_path / "in.x").write_text("units lj\n")
     system = System(tmp_path / "in.x", 1.0, [target(0.05)], name="gas")
-    for species, width in (("A", 0.025), ("ABCDEF", 0.05)):
+    four = ["A", "B", "C", "D"]
+    for species, width in (([*four, "NULL"], 0.025), ([*four, "E", "F"], 0.05)):
         density = dict.fromkeys(species, 0.1)
         bins, reach = rdf_bins(system, 2.5, Box(1000, 1000, 6.0, density, 0.005, 0))
         assert reach / bins == pytest.approx(width)

@@ -16,8 +16,11 @@ from diffsim.optimizers import Update
 from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import LennardJones
-from diffsim.training import accepted, pieces
+from diffsim.simulation import part
+from diffsim.training import accepted, attempts, pieces, simulations
 from diffsim.training import run as run_module
+from diffsim.training.measurement import change_within, loss_with_error
+from diffsim.training.settling import Drift
 from diffsim.training.steps import LossChange, Verdict, verdict
 from test_robust_training import (
     GOOD,
@@ -204,6 +207,44 @@ def test_a_loss_that_rises_by_itself_is_the_loss_of_the_potential(inputs, monkey
     assert training._simulations.states == left
     assert training._reached._series is not first and training._reached.iteration == 4
     assert training.optimizer.share == 0.25
+
+
+@pytest.mark.parametrize("rises", [False, True])
+def test_a_loss_that_rises_within_a_piece_undoes_its_step(inputs, monkeypatch, rises):  # noqa: F811
+    """As where a mixture begins to demix: its last frames are the best that will be of it."""
+    pieces_so_far = []
+
+    def settled(replicas):
+        pieces_so_far.append(replicas)
+        if len(pieces_so_far) != 2:
+            return list(replicas), None
+        first = part(replicas[0], slice(0, 4))
+        return [part(replicas[0], slice(-4, None))], Drift(30.0, first)
+
+    now = 0.4 if rises else 0.1
+    change = LossChange(0.2, now, now - 0.2, 0.02, 0.0)
+    monkeypatch.setattr(simulations, "settled", settled)
+    monkeypatch.setattr(attempts, "change_within", lambda ensemble, before: change)
+    monkeypatch.setattr(accepted, "loss_change", lambda *_: LossChange(0.3, 0.2, -0.1, 0.01, 0.0))
+    training = trainer(inputs, Scripted([0.9, 0.8]))
+    first, second = training.fit(2)
+    assert first.accepted and second.accepted is not rises
+    assert len(training.newest.frames[0]) == 4
+    assert any("g(r) of its two halves differs by 5.5 times" in each for each in second.events)
+    said = [each for each in second.events if "rose from 0.2 to 0.4 while it was" in each]
+    assert len(said) == rises and all("that iteration 1 left" in each for each in said)
+
+
+def test_the_loss_of_the_first_frames_is_theirs(inputs):  # noqa: F811
+    training = trainer(inputs, Scripted([]))
+    training.fit(1)
+    (ensemble,), whole = training.ensembles, training.latest[0]
+    first = part(whole, slice(0, 4))
+    change = change_within(ensemble, first)
+    assert change.before == pytest.approx(
+        loss_with_error(ensemble, ensemble.observables[:4])[0], rel=1e-9
+    )
+    assert change.now == pytest.approx(loss_with_error(ensemble, ensemble.observables)[0])
 
 
 def test_of_frames_that_drift_the_lowest_measured_loss_tells_the_best(inputs, monkeypatch):  # noqa: F811

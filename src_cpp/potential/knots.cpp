@@ -149,11 +149,14 @@ double interaction_range(const PairFunction &model, int a, int b, const std::vec
     if (between.empty()) between.push_back(middle);
     std::vector<double> energy, slope;
     evaluate(model, between, a, b, energy, slope);
-    const auto end = std::find(energy.begin(), energy.end(), 0.0);
-    if (end != energy.begin()) last = *(end - 1);
-    const auto place = between.begin() + (end - energy.begin());
-    if (place != between.begin()) inside = *(place - 1);
-    if (place != between.end()) outside = *place;
+    // the outermost point with an energy, and its neighbour without
+    size_t with = energy.size();
+    while (with > 0 && energy[with - 1] == 0.0) with--;
+    if (with > 0) {
+      last = energy[with - 1];
+      inside = between[with - 1];
+    }
+    if (with < between.size()) outside = between[with];
   }
   // An energy that ends with a step must do so at its last value.  One that goes to zero ends at zero, and
   // at the cutoff if it is only rounding that made it zero before.

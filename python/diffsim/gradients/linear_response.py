@@ -44,8 +44,8 @@ class Response:
     weights
         Of the observables in the loss, shape (O,).
     matrix
-        Change of the observables with the potentials at the centres of bins, by the change of the
-        ensemble, shape (O, n).
+        Change of the observables with the mean potentials in bins, by the change of the ensemble,
+        shape (O, n).
     explicit
         Their change with the spline's coefficients in the given ensemble, shape (O, P (K + 2)); of
         most observables there is none.

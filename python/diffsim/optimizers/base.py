@@ -57,7 +57,7 @@ class Optimizer(Protocol):
         """See the class."""
         ...
 
-    def anchor(self, potentials: Mapping[str, Array], alone: bool = False) -> None:
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
         """Take note of potentials that the data may leave in place where they say nothing.
 
         Called once, before the first update.

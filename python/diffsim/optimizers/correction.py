@@ -275,7 +275,8 @@ def gains(gram: Array, pull: Array, amplitudes: Array) -> Array:
     square = np.zeros(size)
     square[1:-1] = beside[1:] ** 2
     for own, coupled in zip(diagonal[:0:-1], square[:0:-1], strict=True):
-        pivot = 1.0 + amplitudes * own - amplitudes**2 * coupled / pivot
+        # at least one but for rounding, as no eigenvalue is negative
+        pivot = np.maximum(1.0 + amplitudes * own - amplitudes**2 * coupled / pivot, 1.0)
         logarithm += np.log(pivot)
     return np.asarray(0.5 * (amplitudes * beside[0] ** 2 / pivot - logarithm))
 

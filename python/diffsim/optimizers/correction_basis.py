@@ -13,7 +13,7 @@ from scipy.sparse import block_diag, csr_array
 
 from diffsim.knots import Array, Grid
 
-SPACING = 0.7  # correlation lengths between the nodes of corrections; 2e-5 of a variance is lost
+SPACING = 0.7  # correlation lengths between the nodes; a variance lacks 4e-5, 1e-3 at the cutoff
 JITTER = 1e-8  # relative, keeps factorisations stable
 BEYOND_CONTACT = 1.1  # contact distances; inside of it corrections become less smooth
 SHORTENING, SHORTEST = 8.0, 0.5  # of the correlation length: its slope, and where it ends

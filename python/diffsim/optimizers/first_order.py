@@ -68,7 +68,7 @@ class FirstOrder:
         self._torch: torch.optim.Optimizer | None = None
         self._state: dict[str, Any] | None = None
 
-    def anchor(self, potentials: Mapping[str, Array], alone: bool = False) -> None:
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
         """Nothing: such steps know no prior."""
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:

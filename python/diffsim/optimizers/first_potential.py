@@ -45,13 +45,10 @@ class Begin:
     anchors
         Potentials, as functions of the grid with values (P, K), that corrections may be anchored to
         next to the Mie potentials, by name.
-    alone
-        Whether there are no such Mie potentials.
     """
 
     events: list[str] = field(default_factory=list)
     anchors: Mapping[str, Callable[[Grid], Array]] = field(default_factory=dict)
-    alone: bool = False
 
 
 def begin(

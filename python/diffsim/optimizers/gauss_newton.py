@@ -72,6 +72,7 @@ HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far 
 # that the last residual was small says little of what the frames do not see
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
 SMOOTH_ERROR = 0.5  # contact distances: correlation length of a smooth discrepancy
+GIVEN = "reference"  # name of an anchor of the user's own
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
@@ -126,12 +127,14 @@ class GaussNewton:
         self._beaten: set[str] = set()  # references that are no longer compared
         self._deviation = np.inf  # mean square of the residuals of curves, in the last update
         self._stalled = False  # whether it once stopped falling
-        self._alone = False  # whether the anchors are the only references
         self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
 
-    def anchor(self, potentials: Mapping[str, Array], alone: bool = False) -> None:
-        """References beside the Mie potentials; the first potential by default."""
-        self._anchors, self._alone = dict(potentials), alone
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
+        """References beside the Mie potentials; the first potential by default.
+
+        With one that is named ``reference``, which the user gave, no Mie potential is compared.
+        """
+        self._anchors = dict(potentials)
 
     @property
     def frames(self) -> int:
@@ -240,7 +243,7 @@ class GaussNewton:
             self._start = values
         if self._prior is None:
             self._prior = Prior.of(grid, self._start, kt, self.length, self._anchors, few_weights)
-            if self._alone:
+            if GIVEN in (self._anchors or {}):
                 self._prior = replace(self._prior, family=None)
             if self._theta is not None:
                 self._prior = self._prior.at(self._theta)
@@ -360,7 +363,6 @@ class GaussNewton:
             "discrepancies": {name: asdict(each) for name, each in self._discrepancies.items()},
             "theta": self._theta,
             "anchors": self._anchors,
-            "alone": self._alone,
             "reference": self._reference,
             "beaten": sorted(self._beaten),
             "deviation": self._deviation,
@@ -376,7 +378,7 @@ class GaussNewton:
             name: Discrepancy(**each) for name, each in state["discrepancies"].items()
         }
         self._theta = state["theta"]
-        self._anchors, self._alone = state["anchors"], state["alone"]
+        self._anchors = state["anchors"]
         self._reference = state["reference"]
         self._beaten = set(state["beaten"])
         self._deviation, self._stalled = state["deviation"], state["stalled"]

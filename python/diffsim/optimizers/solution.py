@@ -180,23 +180,28 @@ def solve_about(
     discrepancy = first
     sought = not search
     # the error of the response depends on the step: iterate
-    tried = answered = spread = np.array([model.usual_spread for model in models])
-    before: tuple[Array, Array] | None = None
+    tried = spread = np.array([model.usual_spread for model in models])
+    history: list[tuple[Array, Array]] = []
+    least = np.inf
     for iteration in range(NOISE_ITERATIONS):
-        before, tried = (tried, answered), consistent(tried, answered, before)
-        averages = of_averages(tried)
-        found = solved(averages, discrepancy)
-        answered = np.array([model.energy_spread(found.total - present) for model in models])
+        if history:
+            tried = consistent(history)
+        noise = of_averages(tried)
+        solution = solved(noise, discrepancy)
+        answered = np.array([model.energy_spread(solution.total - present) for model in models])
+        history.append((tried, answered))
         # by how much the noise moves; the solution moves by less
-        settled = bool(np.all(np.abs(answered - tried) <= SETTLED * (spread + tried)))
-        if not sought and (settled or iteration == DISCREPANCY_AT):
+        mismatch = float(np.max(np.abs(answered - tried) / (spread + tried)))
+        if mismatch <= least:
+            least, averages, found = mismatch, noise, solution
+        if not sought and (least <= SETTLED or iteration == DISCREPANCY_AT):
             expected = averages + known + found.amplitude * of_smooth
             evidence = Evidence(deviation, expected, data)
             other = most_probable(discrepancy, evidence, doubt, SWEEPS)
             sought = True
-            if other != discrepancy:
-                discrepancy, settled, answered = other, False, tried  # the same guess again
-        if settled:
+            if other != discrepancy:  # the same guess again
+                discrepancy, history, least = other, [], np.inf
+        if least <= SETTLED:
             break
     expected = averages + known + found.amplitude * of_smooth
     evidence = Evidence(deviation, expected, data)
@@ -237,27 +242,33 @@ def solve_about(
     )
 
 
-def consistent(tried: Array, answered: Array, before: tuple[Array, Array] | None) -> Array:
+def consistent(history: Sequence[tuple[Array, Array]]) -> Array:
     """The next guess for spreads of energy that answer to themselves, by secants of logarithms.
 
     The larger a step is thought to be, the larger is the error of the response, and the smaller is
-    the step that is found.
+    the step that is found. Each system's answer depends on the guesses of all: the slope along the
+    last change is taken for that of all. With one system the guess stays between the largest that
+    was too small and the smallest that was too large, as answers may jump where an amplitude does.
 
     Parameters
     ----------
-    tried, answered
-        What was put in and came out, shape (S,) each.
-    before
-        The same of the guess before, if there was one.
+    history
+        What was put in and came out, shape (S,) each, of all guesses so far.
     """
     tiny = np.finfo(np.float64).tiny
-    x, y = np.log(np.maximum(tried, tiny)), np.log(np.maximum(answered, tiny))
-    slope = np.full(len(x), USUAL)
-    if before is not None:
-        x_before, y_before = (np.log(np.maximum(each, tiny)) for each in before)
-        apart = np.abs(x - x_before) > SETTLED
-        slope[apart] = ((y - y_before)[apart] / (x - x_before)[apart]).clip(STEEPEST, FLATTEST)
-    return np.asarray(np.exp(x + (y - x) / (1.0 - slope)))
+    x, y = (np.log(np.maximum(np.array(part), tiny)) for part in zip(*history, strict=True))
+    slope = USUAL
+    if len(x) > 1:
+        dx, dy = x[-1] - x[-2], y[-1] - y[-2]
+        if dx @ dx > SETTLED**2:
+            slope = float(np.clip(dx @ dy / (dx @ dx), STEEPEST, FLATTEST))
+    guess = x[-1] + (y[-1] - x[-1]) / (1.0 - slope)
+    if x.shape[1] == 1:
+        low = np.max(x[y > x], initial=-np.inf)
+        high = np.min(x[y < x], initial=np.inf)
+        if np.isfinite(low) and np.isfinite(high) and not low < guess[0] < high:
+            guess = np.array([0.5 * (low + high)])
+    return np.asarray(np.exp(guess))
 
 
 def most_evident(

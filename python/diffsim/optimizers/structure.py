@@ -218,7 +218,7 @@ class Classical:
     def __init__(self) -> None:
         self._trust = Trust()
 
-    def anchor(self, potentials: Mapping[str, Array], alone: bool = False) -> None:
+    def anchor(self, potentials: Mapping[str, Array]) -> None:
         """Nothing: such steps know no prior."""
 
     def next_rate(self) -> float:

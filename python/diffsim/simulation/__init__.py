@@ -1,6 +1,6 @@
 """Simulation of systems with LAMMPS."""
 
-from diffsim.simulation.frames import Frames, concatenate, last_frames
+from diffsim.simulation.frames import Frames, concatenate, part
 from diffsim.simulation.inspection import Box, inspect, rdf_bins
 from diffsim.simulation.lammps_engine import Recording, lammps_instance, simulate
 from diffsim.simulation.system import System
@@ -14,7 +14,7 @@ __all__ = [
     "concatenate",
     "inspect",
     "lammps_instance",
-    "last_frames",
+    "part",
     "rdf_bins",
     "simulate",
     "simulate_windows",

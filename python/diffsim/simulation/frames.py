@@ -194,9 +194,9 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
     return replace(parts[0], **joined)
 
 
-def last_frames(frames: Frames, n: int) -> Frames:
-    """The last n of some frames."""
-    chosen: dict[str, Any] = {name: getattr(frames, name)[-n:] for name in _per_frame(frames)}
+def part(frames: Frames, where: slice) -> Frames:
+    """Some of the frames."""
+    chosen: dict[str, Any] = {name: getattr(frames, name)[where] for name in _per_frame(frames)}
     return replace(frames, **chosen)
 
 

@@ -121,7 +121,7 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     width = min([float(np.diff(target.edges).min()) for target in rdfs], default=cutoff)
     if rdfs and not _multiples(np.concatenate([target.edges for target in rdfs]), width):
         width *= 0.5
-    species = len(box.density)
+    species = sum(name != "NULL" for name in box.density)
     many = species * (species + 1) // 2 * BINS_PER_CUTOFF > MANY
     width /= int(np.ceil(width * (FEWER_BINS if many else BINS_PER_CUTOFF) / cutoff - 1e-9))
     wanted = max(needed, min(RANGE_IN_CUTOFFS * cutoff, 2.0 * SAFE_SHARE * box.half_width))

@@ -12,6 +12,7 @@ from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.training.accepted import Accepted
+from diffsim.training.measurement import change_within
 from diffsim.training.records import Piece
 from diffsim.training.settling import said_of_drift
 from diffsim.training.simulations import Simulations
@@ -22,6 +23,7 @@ from diffsim.training.steps import (
     said_of_rejected,
     said_of_repeated,
     said_of_shortened,
+    said_of_worsening,
     verdict,
 )
 
@@ -177,10 +179,15 @@ class Attempts:
     ) -> bool:
         """Whether the last step stays; tell the optimizer how long the next one may be."""
         found = verdict(change.rise, change.error, decrease)
-        if found is Verdict.UNDO:
+        worse = self._worse()
+        if found is Verdict.UNDO or worse is not None:
             self._rejected += 1
-            self._repeats = self._rejected == MOST_REJECTED
-            self.events.append(said_of_rejected(change, predicted, last, self._repeats))
+            again = self._repeats = self._rejected == MOST_REJECTED
+            self.events.append(
+                said_of_rejected(change, predicted, last, again)
+                if worse is None
+                else said_of_worsening(*worse, last, again)
+            )
             self._reached.reject(optimizer)
             return False
         if found is Verdict.SHORTEN and decrease is not None:
@@ -189,6 +196,16 @@ class Attempts:
         elif found is Verdict.HOLD:
             optimizer.hold()
         return True
+
+    def _worse(self) -> tuple[str, LossChange] | None:
+        """A system whose loss rose while its structure changed throughout the newest piece."""
+        for ensemble in self._ensembles:
+            found = self._simulations.drifts.get(ensemble.system.name)
+            if found is not None:
+                change = change_within(ensemble, found.before)
+                if change.is_rise:
+                    return ensemble.system.name, change
+        return None
 
     def next_step(self, optimizer: Optimizer) -> Update:
         """Update the potential, or leave it where it is to be simulated again."""

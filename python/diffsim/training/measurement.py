@@ -33,6 +33,15 @@ def latest_series(ensemble: Ensemble) -> Array:
     return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
 
 
+def change_within(ensemble: Ensemble, before: Frames) -> LossChange:
+    """From the first frames of the latest piece to those of it that count."""
+    first, last = ensemble.series_of(before), latest_series(ensemble)
+    old, old_error, old_noise = loss_with_error(ensemble, first)
+    new, new_error, new_noise = loss_with_error(ensemble, last)
+    error = float(np.hypot(old_error, new_error))
+    return LossChange(old, new, new - new_noise - old + old_noise, error, new_noise)
+
+
 def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, float]:
     """Loss of the averages over the frames of a piece of simulation, its standard error and noise.
 

@@ -13,6 +13,7 @@ from diffsim.errors import InputError
 from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Array, Grid, knot_values
 from diffsim.optimizers.first_potential import Begin, begin
+from diffsim.optimizers.gauss_newton import GIVEN
 from diffsim.simulation import System
 from diffsim.targets import RDF
 from diffsim.training.checks import check_species
@@ -87,7 +88,7 @@ def fit_start(
         def energies(grid: Grid) -> Array:
             return np.asarray(knot_values(reference, grid).detach().numpy())
 
-        first = replace(first, anchors={"reference": energies}, alone=True)
+        first = replace(first, anchors={GIVEN: energies})
     if known or start == "potential":
         return first
     return replace(

@@ -17,7 +17,7 @@ from diffsim.training.layout import choose_layout
 from diffsim.training.pieces import Simulator, final_temperature
 from diffsim.training.pool import Pool, Task
 from diffsim.training.records import Protocol
-from diffsim.training.settling import settled
+from diffsim.training.settling import Drift, settled
 
 
 class Simulations:
@@ -47,8 +47,7 @@ class Simulations:
     seconds
         Wall time of the latest piece of each system, all its replicas together.
     drifts
-        Systems whose structure changed throughout the latest piece, with their drifts; see
-        `diffsim.training.settling`.
+        Of the systems whose structure changed throughout the latest piece, by their names.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Simulations:
         self.md_steps = 0
         self.seconds_idle = 0.0
         self.seconds = [0.0] * len(self._simulators)
-        self.drifts: dict[str, float] = {}
+        self.drifts: dict[str, Drift] = {}
         self._usual: list[float] = []  # temperatures of the first frames, per system
         self._arrange(protocol.replicas)
         # where they ended, for each system and replica

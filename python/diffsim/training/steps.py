@@ -108,16 +108,39 @@ def said_of_rejected(change: LossChange, expected: float | None, accepted: int, 
         Whether the accepted potential is simulated again, before another step is tried.
     """
     foreseen = "" if expected is None else f"; {expected:.4g} was predicted"
-    next_one = (
-        f"{MOST_REJECTED} steps in a row were undone: the next piece is one of that potential "
-        "again, to see whether its own loss has risen."
-        if again
-        else "The next step is shorter."
-    )
     return (
         f"The loss rose from {change.before:.4g} to {change.now:.4g} (standard error of the "
         f"difference {change.error:.2g}{foreseen}), so that the step was undone: potential, "
-        f"optimizer and atoms are again those that iteration {accepted} left. {next_one}"
+        f"optimizer and atoms are again those that iteration {accepted} left. {_next_one(again)}"
+    )
+
+
+def said_of_worsening(system: str, change: LossChange, accepted: int, again: bool) -> str:
+    """A sentence on a step that was undone as the loss rose while a system was simulated.
+
+    Parameters
+    ----------
+    system
+        Its name.
+    change
+        From the first quarter of the piece to the last one.
+    accepted, again
+        As in `said_of_rejected`.
+    """
+    return (
+        f"The loss of system '{system}' rose from {change.before:.4g} to {change.now:.4g} while it "
+        "was simulated, and where it settles it is higher still, so that the step was undone: "
+        "potential, optimizer and atoms are again those that iteration "
+        f"{accepted} left. {_next_one(again)}"
+    )
+
+
+def _next_one(again: bool) -> str:
+    if not again:
+        return "The next step is shorter."
+    return (
+        f"{MOST_REJECTED} steps in a row were undone: the next piece is one of that potential "
+        "again, to see whether its own loss has risen."
     )
 
 

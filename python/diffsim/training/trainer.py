@@ -162,8 +162,7 @@ class Trainer:
         self._from_structure = start != "potential" and bool(first.anchors)
         temperatures = [system.temperature for system in ordered]
         self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
-        anchors = {name: curve(self.grid) for name, curve in first.anchors.items()}
-        self.optimizer.anchor(anchors, first.alone)
+        self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
         self._reached = Accepted(potential, self._simulations, self.ensembles, self.grid)
         self.iteration = 0
         self.latest: Sequence[Frames] = []  # of the accepted piece, per system
