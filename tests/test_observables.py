@@ -140,6 +140,26 @@ def test_gradient_is_the_finite_difference(fluid):
     assert np.sum(gradient * direction) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_smeared_curve_has_noise_along_all_directions(fluid):
+    """Further inside than pairs are, a smeared g(r) repeats what the first bins with pairs say: its
+    values there have no noise of their own, and any deviation would be infinitely improbable."""
+    g = np.where(R > 0.85, 1.0, 0.0)
+    smeared = System(
+        fluid.ensemble.system.script, 1.0, [RDF(R, g, ("A", "A"), smearing=0.04)], name="smeared"
+    )
+    ensemble = Ensemble(smeared, 1.0, ("A",), 2.5)
+    ensemble.add(fluid.frames, fluid.coefficients)
+    at = ensemble.weighted(fluid.coefficients)
+    response = linear_response(ensemble, at, fluid.grid)
+    spread = np.sqrt(np.diag(response.covariance))
+    variances = np.linalg.eigvalsh(response.covariance / np.outer(spread, spread))
+    assert variances.min() > 1e-6
+    # and reaches as far inside as there are pairs
+    seen = fluid.frames.distances[:, 0].sum(axis=0) > 0
+    first = fluid.frames.edges[:-1][seen][0]
+    assert R[response.observables].min() < first + 0.1
+
+
 @pytest.mark.parametrize(("centre", "width"), [(1.1, 0.1), (1.5, 0.15), (2.0, 0.2)])
 def test_linear_response_is_the_change_of_the_averages(fluid, centre, width):
     """Of a bump of the potential, within the errors of both and those of the bins."""

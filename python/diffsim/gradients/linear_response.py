@@ -7,7 +7,7 @@ fluctuates, the volume; observables are linear functions of them, to first order
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from diffsim.knots import Array, Grid
 from diffsim.targets import RDF, Fluid, Pressure
 
 LONE = 1e-9  # what all other windows weigh together, where one is all
+LEFT_OUT = 0.01  # of a smeared value, that may be of bins in which pairs are too few to count
 BLOCKS = 25  # to the cutoff, for the scatter of derivatives along windows
 
 
@@ -379,8 +380,14 @@ def _rows(
         if isinstance(target, RDF):
             # bins without pairs add nothing to a value that is smeared over them
             g = fluid.g.ravel()
-            left_out = known.bins @ g - of_target[:, : len(bins)] @ g[bins]
-            usable[columns] = np.abs(left_out) < 1e-9
+            values = known.bins @ g
+            left_out = np.abs(values - of_target[:, : len(bins)] @ g[bins])
+            usable[columns] = left_out < 1e-9
+            if target.smearing > 0.0:
+                usable[columns] = left_out <= LEFT_OUT * values
+                # further inside are values of the same bins again, which have no noise of their own
+                sharp = replace(target, smearing=0.0).gather(fluid.edges, ensemble.species)
+                usable[columns] &= sharp[:, bins].any(axis=1)
     jacobian = csr_array(at.jacobian)  # of most observables a single number
     kind = (jacobian != 0.0).astype(np.intp)
     chosen = np.flatnonzero((ensemble.weights > 0.0) & (kind @ ~usable == 0))
