@@ -264,15 +264,9 @@ class Ensemble:
             result.append((observed, explicit))
         return result
 
-    def series_of(self, frames: Frames) -> Array:
-        """Observables of other frames of the latest potential, shape (F, O).
-
-        Those that are functions of averages are linearised about the averages of the latest piece.
-        """
-        observed = np.concatenate([each for each, _ in self._quantities(frames)], axis=1)
-        latest = self.latest()
-        about = self._observed[self.latest_piece].mean(axis=0)
-        return np.asarray(latest.observables + (observed - about) @ latest.jacobian.T)
+    def observe(self, frames: Frames) -> Array:
+        """What the targets are averages of, of frames that are not in the pool, shape (F, M)."""
+        return np.concatenate([each for each, _ in self._quantities(frames)], axis=1)
 
     def _error_of_latest(self, observed: Array) -> Array:
         jacobian = self._average(observed.mean(axis=0))[1]

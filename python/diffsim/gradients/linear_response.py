@@ -382,12 +382,13 @@ def _rows(
             g = fluid.g.ravel()
             values = known.bins @ g
             left_out = np.abs(values - of_target[:, : len(bins)] @ g[bins])
-            usable[columns] = left_out < 1e-9
-            if target.smearing > 0.0:
-                usable[columns] = left_out <= LEFT_OUT * values
+            if target.smearing == 0.0:
+                usable[columns] = left_out < 1e-9
+            else:
                 # further inside are values of the same bins again, which have no noise of their own
                 sharp = replace(target, smearing=0.0).gather(fluid.edges, ensemble.species)
-                usable[columns] &= sharp[:, bins].any(axis=1)
+                own = sharp[:, bins].any(axis=1)
+                usable[columns] = own & (left_out <= LEFT_OUT * values)
     jacobian = csr_array(at.jacobian)  # of most observables a single number
     kind = (jacobian != 0.0).astype(np.intp)
     chosen = np.flatnonzero((ensemble.weights > 0.0) & (kind @ ~usable == 0))

@@ -93,25 +93,29 @@ def fitted_errors(solution: Solution, ensembles: Sequence[Ensemble]) -> dict[str
     For the metrics: ``scale SYSTEM TARGET``, g over what it should be, ``offset SYSTEM TARGET``,
     and the standard deviations of both with ``error`` behind them.
     """
+    columns, fitted = [], []
     models = solution.models
-    result: dict[str, float] = {}
     starts = np.cumsum([0, *(len(model.scale) for model in models)])
     for ensemble, model, start in zip(ensembles, models, starts[:-1], strict=True):
         for curve, target in enumerate(ensemble.targets):
             if not isinstance(target, RDF):
                 continue
             rows = np.flatnonzero(model.source.curve == curve)
-            for kind, (name, size, about) in enumerate(
-                (("scale", target.scale_error, 1.0), ("offset", target.offset_error, 0.0))
-            ):
+            sizes = (("scale", target.scale_error, 1.0), ("offset", target.offset_error, 0.0))
+            for kind, (name, size, about) in enumerate(sizes):
                 if size == 0.0 or len(rows) == 0:
                     continue
-                column = np.zeros((starts[-1], 1))
-                column[start + rows, 0] = (model.scale * model.source.common_errors[:, kind])[rows]
-                found, error = solution.evidence.causes(solution.discrepancy, column)
-                label = f"{name} {ensemble.system.name} {target.label}"
-                result[label] = about + size * float(found[0])
-                result[f"{label} error"] = size * float(error[0])
+                column = np.zeros(starts[-1])
+                column[start + rows] = (model.scale * model.source.common_errors[:, kind])[rows]
+                columns.append(column)
+                fitted.append((f"{name} {ensemble.system.name} {target.label}", size, about))
+    if not columns:
+        return {}
+    causes = solution.evidence.causes(solution.discrepancy, np.stack(columns, axis=1))
+    result: dict[str, float] = {}
+    for (label, size, about), found, error in zip(fitted, *causes, strict=True):
+        result[label] = about + size * float(found)
+        result[f"{label} error"] = size * float(error)
     return result
 
 

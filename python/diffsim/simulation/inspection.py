@@ -14,13 +14,14 @@ from diffsim.errors import InputError
 from diffsim.simulation.lammps_engine import lammps_instance, run_script
 from diffsim.simulation.script_checks import fix_styles, refuse_driven, refuse_quit
 from diffsim.simulation.system import System
+from diffsim.species import species_pairs
 from diffsim.targets import RDF, Coordination
+from diffsim.targets.rdf_merging import MANY
 
 RANGE_IN_CUTOFFS = 2.0  # liquid state theory wants g(r) to about twice the cutoff
 SAFE_SHARE = 0.45  # of the box: volumes fluctuate
 BINS_PER_CUTOFF = 100  # at least
 FEWER_BINS = 50  # the same, where there are many
-MANY = 1000  # bins of all pairs of species together
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     width = min([float(np.diff(target.edges).min()) for target in rdfs], default=cutoff)
     if rdfs and not _multiples(np.concatenate([target.edges for target in rdfs]), width):
         width *= 0.5
-    species = sum(name != "NULL" for name in box.density)
-    many = species * (species + 1) // 2 * BINS_PER_CUTOFF > MANY
+    pairs = species_pairs(sum(name != "NULL" for name in box.density))
+    many = len(pairs) * BINS_PER_CUTOFF > MANY
     width /= int(np.ceil(width * (FEWER_BINS if many else BINS_PER_CUTOFF) / cutoff - 1e-9))
     wanted = max(needed, min(RANGE_IN_CUTOFFS * cutoff, 2.0 * SAFE_SHARE * box.half_width))
     bins = int(np.ceil(needed / width - 1e-9))

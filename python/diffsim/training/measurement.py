@@ -23,23 +23,21 @@ TOLD = 0.5  # share of a derivative that is signal
 NOISE = 1.5  # chi squared per residual: a form that cannot follow, or steps cut short, show above
 
 
-def latest_series(ensemble: Ensemble) -> Array:
+def latest_series(ensemble: Ensemble, others: Frames | None = None) -> Array:
     """Observables of the frames of the latest piece of simulation, shape (F, O).
 
-    Observables that are functions of averages are linearised about them.
+    Observables that are functions of averages are linearised about those of the piece.
+
+    Parameters
+    ----------
+    ensemble
+        The frames of a system.
+    others
+        Other frames of the potential of that piece, in place of its own.
     """
-    latest = ensemble.latest()
-    x = ensemble.observables[ensemble.latest_piece]
-    return np.asarray(latest.observables + (x - x.mean(axis=0)) @ latest.jacobian.T)
-
-
-def change_within(ensemble: Ensemble, before: Frames) -> LossChange:
-    """From the first frames of the latest piece to those of it that count."""
-    first, last = ensemble.series_of(before), latest_series(ensemble)
-    old, old_error, old_noise = loss_with_error(ensemble, first)
-    new, new_error, new_noise = loss_with_error(ensemble, last)
-    error = float(np.hypot(old_error, new_error))
-    return LossChange(old, new, new - new_noise - old + old_noise, error, new_noise)
+    latest, own = ensemble.latest(), ensemble.observables[ensemble.latest_piece]
+    x = own if others is None else ensemble.observe(others)
+    return np.asarray(latest.observables + (x - own.mean(axis=0)) @ latest.jacobian.T)
 
 
 def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, float]:
@@ -101,6 +99,11 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
         noise += share * new_noise
         variance += share**2 * (old_error**2 + new_error**2)
     return LossChange(before, now, rise, float(np.sqrt(variance)), noise)
+
+
+def change_within(ensemble: Ensemble, before: Frames) -> LossChange:
+    """From the first frames of the latest piece to those of it that count."""
+    return loss_change([ensemble], [latest_series(ensemble, before)])
 
 
 def split_by_target(ensemble: Ensemble, values: Array) -> list[Array]:

@@ -67,8 +67,6 @@ class MPIPool:
         began = time.perf_counter()
         try:
             found = self._do(tasks, parts)
-        except KeyboardInterrupt:
-            raise  # `run_parallel` ends all, when it is known what is left
         except BaseException as error:
             # others have sent, or will, what nobody is left to take
             break_off(
@@ -166,8 +164,6 @@ class _Member:
                     note_abort(simulator.scratch, (task.simulator, *task.seed), str(error))
                 end_all(self.world, str(error))
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt) and self.world.Get_rank() == 0:
-                    raise  # `run_parallel` ends all, when it is known what is left
                 name = simulator.system.name
                 break_off(self.world, error, f"The simulation of '{name}' broke off.")
         return outcomes
@@ -237,8 +233,11 @@ def _end(world: Any, words: str, status: int) -> NoReturn:
 def break_off(world: Any, error: BaseException, what: str) -> NoReturn:
     """End all processes for an error that nobody foresaw, or an interrupt (Ctrl-C)."""
     if isinstance(error, KeyboardInterrupt):
-        # mpiexec interrupts all; the first process knows what is left. Where LAMMPS keeps it, one
-        # of the others speaks: they wake one after the other, and hear of those before them
+        # mpiexec interrupts all, and the first process knows what is left
+        if world.Get_rank() == 0:
+            raise error  # `run_parallel` ends all
+        # where LAMMPS keeps it, one of the others speaks: they wake one after the other, and hear
+        # of those before them
         time.sleep(PATIENCE * (1.0 + world.Get_rank() / world.Get_size()))
         end_interrupted(world, "The training was stopped by Ctrl-C. What it had finished is kept.")
     traceback.print_exception(error)

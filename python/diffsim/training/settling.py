@@ -56,13 +56,14 @@ def drift(replicas: Sequence[Array], numbers: Sequence[Array]) -> float:
         apart = (second.mean(axis=0) - first.mean(axis=0))[seen]
         differences.append(0.25 * len(g) * float(np.mean(apart**2 / variance[seen])))
         inefficiencies += [
-            float(np.mean(statistical_inefficiency(part[:, seen]))) for part in (first, second)
+            float(np.mean(statistical_inefficiency(series[:, seen]))) for series in (first, second)
         ]
     return float(np.mean(differences) / np.mean(inefficiencies)) if differences else 0.0
 
 
 def settled(replicas: Sequence[Frames]) -> tuple[list[Frames], Drift | None]:
-    """The frames of a system that are of one structure: all, or the last quarter of each replica.
+    """The frames of a system that are of one structure: all, or the last quarter of each replica,
+    and sixteen of all replicas at least.
 
     A potential is judged by the structure that it makes. Where that forms or dissolves as slowly as
     the piece is long, the first frames are those of the structure before. Windows, which are few
@@ -73,18 +74,18 @@ def settled(replicas: Sequence[Frames]) -> tuple[list[Frames], Drift | None]:
     frames, found
         And the `drift`, if it is one, with the first quarter.
     """
-    total, each = sum(len(frames) for frames in replicas), min(len(frames) for frames in replicas)
+    lengths = [len(frames) for frames in replicas]
     windows = any(frames.motion.size for frames in replicas)
-    if windows or total < FEWEST_FRAMES or each < FEWEST_OF_ONE:
+    if windows or sum(lengths) < FEWEST_FRAMES or min(lengths) < FEWEST_OF_ONE:
         return list(replicas), None
     numbers = [frames.distances.reshape(len(frames), -1) for frames in replicas]
     # of pairs at a fluctuating volume all bins move together
-    g = [each * frames.volume[:, None] for each, frames in zip(numbers, replicas, strict=True)]
+    g = [n * frames.volume[:, None] for n, frames in zip(numbers, replicas, strict=True)]
     found = drift(g, numbers)
     if not found > DRIFTS:
         return list(replicas), None
-    share = max(1.0 / KEPT, LEAST_KEPT / total)
-    kept = [int(np.ceil(share * len(frames))) for frames in replicas]
+    share = max(1.0 / KEPT, LEAST_KEPT / sum(lengths))
+    kept = [int(np.ceil(share * length)) for length in lengths]
     first = [part(frames, slice(0, n)) for frames, n in zip(replicas, kept, strict=True)]
     last = [part(frames, slice(-n, None)) for frames, n in zip(replicas, kept, strict=True)]
     return last, Drift(found, concatenate(first))
@@ -95,5 +96,5 @@ def said_of_drift(name: str, found: Drift) -> str:
     return (
         f"The structure of system '{name}' changed throughout the piece: g(r) of its two halves "
         f"differs by {np.sqrt(found.size):.1f} times the noise. Only the last quarter of its "
-        "frames counts."
+        f"frames counts, and {LEAST_KEPT} of them at least."
     )
