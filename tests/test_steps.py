@@ -14,6 +14,7 @@ from diffsim.errors import InputError
 from diffsim.knots import knot_values, spline_coefficients
 from diffsim.optimizers import Update
 from diffsim.optimizers.prediction import predicted_decrease
+from diffsim.optimizers.standstill import Standstill
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import LennardJones
 from diffsim.simulation import part
@@ -300,3 +301,46 @@ def test_a_checkpoint_from_before_steps_were_undone(inputs, tmp_path, monkeypatc
     torch.save(state, out / "checkpoint.pt")
     with pytest.raises(InputError, match=r"earlier version.*steps that are undone.*model\.pt"):
         train(inputs, out, resume=True, iterations=2)
+
+
+# ---- when residuals have stopped to fall ----
+
+
+def standstill_of(squares, errors_are_known):
+    """After updates whose residuals have these mean squares."""
+    standstill = Standstill()
+    for square in squares:
+        standstill.watch(square, errors_are_known)
+    return standstill.reached
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_residuals_that_fall_are_not_at_a_standstill(known):
+    assert not standstill_of([8.0, 3.0, 1.0, 0.4], known)
+
+
+@pytest.mark.parametrize("squares", [[8.0, 11.0], [8.0, 5.0], [8.0, 3.0, 2.0]])
+def test_one_step_that_went_too_far_is_no_misfit_of_known_errors(squares):
+    """But a measured curve has a misfit anyway."""
+    assert not standstill_of(squares, True)
+    assert standstill_of(squares, False)
+
+
+def test_residuals_that_rose_once_and_fall_again_are_not_at_a_standstill():
+    assert not standstill_of([8.0, 11.0, 1.3, 1.1, 0.4], True)
+
+
+def test_a_standstill_lasts():
+    assert standstill_of([8.0, 7.0, 6.0], True)
+    assert standstill_of([8.0, 7.0, 6.0, 1.0, 0.1], True)
+
+
+def test_a_standstill_survives_a_checkpoint():
+    standstill = Standstill()
+    standstill.watch(8.0, True)
+    standstill.watch(7.0, True)
+    other = Standstill()
+    other.load_state_dict(standstill.state_dict())
+    assert not other.reached
+    other.watch(6.0, True)
+    assert other.reached

@@ -107,6 +107,12 @@ class Response:
     independent_frames: float
     worth: float
 
+    @property
+    def errors_are_known(self) -> bool:
+        """Whether all curves come from simulations, with their errors."""
+        on_curves = self.curve >= 0
+        return bool(np.all(self.from_frames[on_curves]) and np.any(self.errors[on_curves] > 0))
+
 
 @dataclass(frozen=True)
 class _Rows:

@@ -49,7 +49,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.linear_response import Response, linear_response
+from diffsim.gradients.linear_response import linear_response
 from diffsim.knots import Array, Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.claims import claimed, fitted_errors
@@ -59,6 +59,7 @@ from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
 from diffsim.optimizers.solution import FULL_TRUST, Solution, most_evident, solve_about
+from diffsim.optimizers.standstill import Standstill
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 
@@ -67,7 +68,6 @@ FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
 SHARE = 0.3  # of the last correction: the error that the next piece of simulation may have
-FALLS = 0.5  # of the last mean square of residuals: where that is reached, they still fall
 HOPELESS = 30.0  # of the logarithm of the evidence: a reference that is so far behind is left out
 # that the last residual was small says little of what the frames do not see
 FLOOR = 0.2  # kT: what a reference may be wrong by where the data say nothing
@@ -125,8 +125,7 @@ class GaussNewton:
         self._theta: Array | None = None  # of the Mie reference
         self._reference: str | None = None  # that was chosen last
         self._beaten: set[str] = set()  # references that are no longer compared
-        self._deviation = np.inf  # mean square of the residuals of curves, in the last update
-        self._stalled = False  # whether it once stopped falling
+        self._standstill = Standstill()
         self._anchors: dict[str, Array] | None = None  # other references, (P, K); the start if None
 
     def anchor(self, potentials: Mapping[str, Array]) -> None:
@@ -237,7 +236,7 @@ class GaussNewton:
             self._start = self._prior = self._theta = None
             self._amplitude, self._frames = 0.0, FIRST_FRAMES
             self._discrepancies, self._reference = {}, None
-            self._deviation, self._stalled, self._beaten = np.inf, False, set()
+            self._standstill, self._beaten = Standstill(), set()
         self._grid = grid
         if self._start is None:
             self._start = values
@@ -260,8 +259,8 @@ class GaussNewton:
     ) -> Solution:
         """The correction of the reference that the residuals make more probable.
 
-        With the name of a reference that was chosen, on the same frames, neither references nor
-        discrepancies are compared again.
+        With the name of a reference that was chosen, on the same frames, references are not
+        compared again.
         """
         assert self._prior is not None
         responses = [
@@ -270,7 +269,11 @@ class GaussNewton:
         ]
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
         if chosen is None:
-            self._watch(responses)
+            squares = [part.residual[part.curve >= 0] ** 2 for part in responses]
+            self._standstill.watch(
+                float(np.mean(np.concatenate([*squares, np.zeros(1)]))),
+                all(part.errors_are_known for part in responses),
+            )
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         errors = [errors_of_targets(each, each.covariance, length) for each in responses]
         to_bins = [
@@ -311,7 +314,7 @@ class GaussNewton:
                     trust,
                     self._amplitude,
                     first,
-                    chosen is None and self._stalled,
+                    self._standstill.reached,
                 )
             )
         # errors of the data are those that a reference finds that has not followed them
@@ -321,7 +324,7 @@ class GaussNewton:
         best = most_evident(solutions, evidence, values, kt, self._reference)
         self._reference = best.reference.name
         # as long as the residuals are those of a response that is not linear they speak for nobody
-        if self._stalled:
+        if self._standstill.reached:
             beaten = evidence[best.reference.name] - HOPELESS
             self._beaten |= {name for name, value in evidence.items() if value < beaten}
         for each in solutions:
@@ -330,17 +333,6 @@ class GaussNewton:
                 self._theta = each.reference.moved(each.parameters).theta
                 self._prior = self._prior.at(self._theta)
         return replace(best, rivals=evidence)
-
-    def _watch(self, responses: Sequence[Response]) -> None:
-        """Whether the residuals of curves still fall by themselves.
-
-        As long as they do, what the response does not explain is that it is not linear. Only what
-        stays may be a misfit of the data.
-        """
-        squares = [part.residual[part.curve >= 0] ** 2 for part in responses]
-        found = float(np.mean(np.concatenate([*squares, np.zeros(1)])))
-        self._stalled |= found > FALLS * self._deviation
-        self._deviation = found
 
     def retreat(self) -> None:
         """Halve the trust, and ask for twice as many frames.
@@ -365,8 +357,7 @@ class GaussNewton:
             "anchors": self._anchors,
             "reference": self._reference,
             "beaten": sorted(self._beaten),
-            "deviation": self._deviation,
-            "stalled": self._stalled,
+            "standstill": self._standstill.state_dict(),
             "trust": self._trust.state_dict(),
         }
 
@@ -381,7 +372,7 @@ class GaussNewton:
         self._anchors = state["anchors"]
         self._reference = state["reference"]
         self._beaten = set(state["beaten"])
-        self._deviation, self._stalled = state["deviation"], state["stalled"]
+        self._standstill.load_state_dict(state["standstill"])
         self._trust.load_state_dict(state["trust"])
         self._grid = None
         self._prior = None

@@ -196,13 +196,6 @@ class LinearModel:
         return errors_of_targets(self.source, self.source.noise, self.length)
 
     @property
-    def errors_are_known(self) -> bool:
-        """Whether all curves come from simulations, with their errors."""
-        source = self.source
-        on_curves = source.curve >= 0
-        return bool(np.all(source.from_frames[on_curves]) and np.any(source.errors[on_curves] > 0))
-
-    @property
     def usual_spread(self) -> float:
         """The `energy_spread` for which the errors of averages and response are the same."""
         return self.source.worth / self.source.independent_frames

@@ -164,7 +164,8 @@ def solve_about(
     of_smooth, known = smooth @ smooth.T, kt**2 * of_parameters @ of_parameters.T
     deviation = residual - of_parameters @ reference.centre
 
-    doubt = KNOWN_ERRORS if all(model.errors_are_known for model in models) else UNKNOWN_ERRORS
+    known_errors = all(model.source.errors_are_known for model in models)
+    doubt = KNOWN_ERRORS if known_errors else UNKNOWN_ERRORS
     # weights of the targets are in the errors
     scale = np.concatenate([model.scale for model in models])
     data = joint_errors([model.data_errors for model in models]).scaled(scale)
