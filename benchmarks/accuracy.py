@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.training.config import dump_config, load_config
+from diffsim.config.schema import dump_config, load_config
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUNS = {

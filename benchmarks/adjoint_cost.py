@@ -13,7 +13,7 @@ import numpy as np
 from lammps_runs import RunError, interleaved
 
 from diffsim import _core
-from diffsim.simulation.lammps_engine import lammps_instance
+from diffsim.lammps.engine import lammps_instance
 
 STEPS = {1000: 200, 4096: 100}
 """Steps timed at each number of atoms."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import _core
-from diffsim.gradients.adjoint import window_of
-from diffsim.gradients.statistics import standard_error, statistical_inefficiency
+from diffsim.response.adjoint import window_of
 from diffsim.simulation import Recording, System, simulate, simulate_windows
+from diffsim.statistics.time_series import standard_error, statistical_inefficiency
 from diffsim.targets import RDF, VACF, WindowRDF
 from diffsim.targets.window import shortened
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from diffsim.config.schema import load_config
+from diffsim.folder.run_directory import RunDirectory
+from diffsim.run.training import run_training
 from diffsim.targets import write_rdf
-from diffsim.training.config import load_config
-from diffsim.training.run import run_training
-from diffsim.training.run_directory import RunDirectory
 
 SCRIPT = """
 units lj

@@ -11,9 +11,9 @@ import time
 from hardship_cases.fluids import FLUIDS, Fluid
 
 from diffsim import _core
-from diffsim.gradients.statistics import standard_error
+from diffsim.records.frames import by_species
 from diffsim.simulation import Frames, lammps_instance
-from diffsim.simulation.frames import by_species
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import write_rdf
 
 SEED, EVERY = 20261130, 50

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 import diffsim
 from diffsim import _core
-from diffsim.gradients.statistics import standard_error
+from diffsim.config.schema import Config, SystemConfig, load_config
 from diffsim.knots import choose_grid, core_knots, knot_values
+from diffsim.records.frames import by_species
 from diffsim.simulation import Frames, Recording, System, lammps_instance, simulate
-from diffsim.simulation.frames import by_species
 from diffsim.species import species_pairs
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF, write_rdf
-from diffsim.training.config import Config, SystemConfig, load_config
 
 Array = NDArray[np.float64]
 Truth = Callable[[Array, int, int], Array]

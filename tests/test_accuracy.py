@@ -11,16 +11,16 @@ import yaml
 
 import diffsim
 from conftest import fluid_script, without_seconds
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.optimizers import GaussNewton, Update
 from diffsim.optimizers.gauss_newton import FIRST_FRAMES, GROWTH, SHARE
 from diffsim.potentials import LennardJones, Neural
+from diffsim.run.training import run_training
 from diffsim.simulation import Recording, simulate
 from diffsim.targets import RDF
-from diffsim.training.config import load_config
 from diffsim.training.measurement import noise_event
-from diffsim.training.run import run_training
 
 # 125 atoms
 FLUID = fluid_script()

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import KERNELS, kernel_environment
 from diffsim import _core
-from diffsim.simulation.lammps_engine import lammps_instance
+from diffsim.lammps.engine import lammps_instance
 
 CUTOFF, KNOTS, DT = 2.5, 250, 0.005
 PAIRS = [(1.0, 1.0), (1.2, 0.95), (0.7, 0.9)]  # epsilon, sigma of A-A, A-B, B-B

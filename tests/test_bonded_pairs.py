@@ -7,8 +7,8 @@ import pytest
 
 from diffsim.errors import InputError
 from diffsim.simulation import Frames, System
+from diffsim.simulation.bonded_pairs import check_pairs, other_pairs
 from diffsim.targets import RDF
-from diffsim.training.bonded_pairs import check_pairs, other_pairs
 
 ATOMS, BONDS, VOLUME, WIDTH = 1000, 800, 1200.0, 0.02
 EDGES = WIDTH * np.arange(151)

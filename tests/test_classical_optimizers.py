@@ -13,13 +13,13 @@ import torch
 from conftest import fluid_script
 from diffsim import Protocol, System, Trainer, optimizers
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Grid, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.optimizers.ibi import boltzmann_inversion
 from diffsim.optimizers.imc import bin_response, regularized_solution
 from diffsim.optimizers.relative_entropy import damped_step, derivatives, weight_basis
 from diffsim.optimizers.structure import measured_curves, tent_basis
 from diffsim.potentials import BSpline, LennardJones, Neural
+from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import Frames, Recording, simulate
 from diffsim.targets import RDF, Pressure
 

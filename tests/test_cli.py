@@ -69,7 +69,7 @@ def test_interruption(diffsim, monkeypatch):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("diffsim.training.config.load_config", interrupted)
+    monkeypatch.setattr("diffsim.config.schema.load_config", interrupted)
     code, _, err = diffsim("train", "config.yaml")
     assert code == 130
     assert err == "diffsim: stopped by Ctrl-C.\n"
@@ -97,9 +97,9 @@ def test_train_hands_over_to_the_training(diffsim, monkeypatch, tmp_path, option
     (tmp_path / "in.lj").touch()
     (tmp_path / "rdf.csv").touch()
     (tmp_path / "fluid.yaml").write_text(CONFIG)
-    training = type(sys)("diffsim.training.run")
+    training = type(sys)("diffsim.run.training")
     training.run_training = lambda config, out, resume, pool: calls.append((config, out, resume))
-    monkeypatch.setitem(sys.modules, "diffsim.training.run", training)
+    monkeypatch.setitem(sys.modules, "diffsim.run.training", training)
     assert diffsim("train", tmp_path / "fluid.yaml", *options)[0] == 0
     ((config, out, resume),) = calls
     assert (config.systems[0].name, str(out), resume) == ("lj", *expected)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from diffsim.config.schema import dump_config, load_config
 from diffsim.errors import InputError
 from diffsim.targets.rdf import FITTED_OFFSET, FITTED_SCALE
-from diffsim.training.config import dump_config, load_config
 
 MINIMAL = """\
 units: lj

@@ -23,8 +23,8 @@ from conftest import (
     since_2025,
 )
 from diffsim import _core
+from diffsim.records.frames import by_species
 from diffsim.simulation import lammps_instance
-from diffsim.simulation.frames import by_species
 from diffsim.species import species_pairs
 
 KNOTS = 300

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
-from diffsim.gradients.mie_structure import POINTS, SPACING, R, mie_shape, mie_structure
 from diffsim.optimizers.family import MieParameters, mie_from_rdf
 from diffsim.targets import RDF
+from diffsim.theory.mie_structure import POINTS, SPACING, R, mie_shape, mie_structure
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CUTOFF = 2.5

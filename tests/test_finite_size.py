@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
-from diffsim.gradients.finite_size import (
+from diffsim.potentials import LennardJones
+from diffsim.simulation import System
+from diffsim.species import species_pairs
+from diffsim.targets import RDF
+from diffsim.theory.finite_size import (
     at_density,
     correction,
     difference,
@@ -17,11 +21,7 @@ from diffsim.gradients.finite_size import (
     of_all_pairs,
     ratio,
 )
-from diffsim.gradients.integral_equation import hnc_continuation, hnc_potential
-from diffsim.potentials import LennardJones
-from diffsim.simulation import System
-from diffsim.species import species_pairs
-from diffsim.targets import RDF
+from diffsim.theory.integral_equation import hnc_continuation, hnc_potential
 from diffsim.training.finite_size import at_simulated_size
 
 WIDTH, BINS = 0.1, 80

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffsim.gradients.ensemble import Ensemble
 from diffsim.knots import Grid, knot_values
 from diffsim.optimizers.first_potential import begin
 from diffsim.potentials import BSpline, LennardJones
+from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import System
 from diffsim.targets import RDF
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import diffsim
-from diffsim.gradients.loss import unexplained
 from diffsim.potentials import BSpline
+from diffsim.response.loss import unexplained
 from diffsim.targets import RDF, Pressure
 from test_robust_training import PROTOCOL, inputs  # noqa: F401
 from test_robust_training import target as liquid

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import diffsim
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError
 from diffsim.knots import knot_values
 from diffsim.optimizers import GaussNewton
 from diffsim.potentials import BSpline, LennardJones
-from diffsim.training.config import load_config
-from diffsim.training.run import build
+from diffsim.run.training import build
 from test_config import MINIMAL, folder, load  # noqa: F401
 from test_robust_training import PROTOCOL, inputs, target  # noqa: F401
 

@@ -17,10 +17,6 @@ import torch
 
 from conftest import fluid_script
 from diffsim import System
-from diffsim.gradients import reweighting
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import error_scale, loss, loss_gradient
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import (
     Grid,
     choose_grid,
@@ -31,8 +27,12 @@ from diffsim.knots import (
 )
 from diffsim.optimizers import FirstOrder
 from diffsim.potentials import LennardJones, Neural
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import error_scale, loss, loss_gradient
 from diffsim.simulation import Frames, Recording, simulate
 from diffsim.species import species_pairs
+from diffsim.statistics import reweighting
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF
 
 # ---- a system whose averages are sums ----

@@ -13,8 +13,8 @@ from MDAnalysis.lib.mdamath import triclinic_vectors
 import diffsim
 from diffsim import _core
 from diffsim.errors import InputError
-from diffsim.simulation.h5md import write_h5md
-from diffsim.simulation.lammps_engine import lammps_instance
+from diffsim.lammps.engine import lammps_instance
+from diffsim.records.h5md import write_h5md
 
 STEPS = 20
 INTEGRATORS = {

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from diffsim.config.schema import load_config
 from diffsim.simulation import lammps_instance
 from diffsim.targets import RDF
 from diffsim.training import plausibility
-from diffsim.training.config import load_config
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

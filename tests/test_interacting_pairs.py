@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from diffsim import System
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.interacting_pairs import counts_others, interacting_pairs
-from diffsim.gradients.linear_response import linear_response
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import Grid, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.interacting_pairs import counts_others, interacting_pairs
+from diffsim.response.linear_response import linear_response
 from diffsim.simulation import Recording, simulate
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF
 
 SYSTEMS = Path(__file__).resolve().parents[1] / "benchmarks" / "hardship_cases" / "systems"

@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from conftest import MPIEXEC, without_seconds
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError, StorageError
-from diffsim.simulation.lammps_engine import lammps_instance
-from diffsim.training import run_directory, run_lock
-from diffsim.training.config import load_config
-from diffsim.training.run import build, run_training
-from diffsim.training.stopping import stop_on_sigterm
+from diffsim.folder import run_directory, run_lock
+from diffsim.lammps.engine import lammps_instance
+from diffsim.pool.stopping import stop_on_sigterm
+from diffsim.run.training import build, run_training
 from test_training import CONFIG, inputs, metrics, train, with_keys  # noqa: F401
 
 ITERATIONS, KILLS = 8, 20
@@ -39,8 +39,8 @@ SHORT = {
 KILLER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-from diffsim.training.config import load_config
-from diffsim.training.run import run_training
+from diffsim.config.schema import load_config
+from diffsim.run.training import run_training
 
 config, out, kills = load_config(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 rng = random.Random(int(sys.argv[4]))
@@ -340,7 +340,7 @@ def test_a_full_disk(inputs, half, reference, monkeypatch, fails):  # noqa: F811
 
 def test_memory_is_bounded(inputs, tmp_path, monkeypatch):  # noqa: F811
     """Old pieces are forgotten, by the run and on the disk, and a resumed run is the same."""
-    for module in ("diffsim.gradients.ensemble", "diffsim.training.run_directory"):
+    for module in ("diffsim.response.ensemble", "diffsim.folder.run_directory"):
         monkeypatch.setattr(f"{module}.MOST_PIECES", 3)
     whole = train(inputs, tmp_path / "whole", changes=SHORT)
     kept = sorted(path.name for path in (whole / "frames").iterdir())
@@ -395,8 +395,8 @@ def test_no_file_is_left_open_and_memory_is_flat(inputs, tmp_path):  # noqa: F81
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_directory.RunDirectory, "write_checkpoint", write)
-        patch.setattr("diffsim.gradients.ensemble.MOST_PIECES", 10)
-        patch.setattr("diffsim.training.run_directory.MOST_PIECES", 10)
+        patch.setattr("diffsim.response.ensemble.MOST_PIECES", 10)
+        patch.setattr("diffsim.folder.run_directory.MOST_PIECES", 10)
         run_training(load_config(inputs / "long.yaml"), tmp_path / "long", resume=False)
     files, memory = np.array(seen[20:]).T
     assert files.max() == files.min()

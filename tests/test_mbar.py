@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from diffsim.gradients.reweighting import log_weights, mbar
+from diffsim.statistics.reweighting import log_weights, mbar
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

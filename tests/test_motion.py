@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 
 from diffsim import _core, potentials
+from diffsim.config.schema import load_config
+from diffsim.config.targets import TargetConfig
 from diffsim.errors import InputError
-from diffsim.gradients.adjoint import motion, motion_response, window_of
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import share_along, share_told, shrunk
-from diffsim.gradients.statistics import standard_error
+from diffsim.lammps.engine import started
 from diffsim.optimizers.structure import target_columns
+from diffsim.response.adjoint import motion, motion_response, window_of
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.linear_response import share_along, share_told, shrunk
+from diffsim.run.training import run_training
 from diffsim.simulation import Recording, System, simulate_windows
-from diffsim.simulation.lammps_engine import started
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import (
     MSD,
     RDF,
@@ -27,9 +30,6 @@ from diffsim.targets import (
     WindowRDF,
     window_averages,
 )
-from diffsim.training.config import load_config
-from diffsim.training.config_targets import TargetConfig
-from diffsim.training.run import run_training
 from diffsim.training.trainer import Trainer
 
 CUTOFF, INNER, KNOTS = 2.0, 0.8, 200

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from conftest import execute, fluid_script, without_seconds
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError
-from diffsim.training.aborts import read_aborts
-from diffsim.training.binding import crowded
-from diffsim.training.config import load_config
-from diffsim.training.layout import Layout, Work, assign, choose_layout, step_cost
-from diffsim.training.progress import shared, waited
-from diffsim.training.run import run_training
+from diffsim.pool.aborts import read_aborts
+from diffsim.pool.binding import crowded
+from diffsim.run.progress import shared, waited
+from diffsim.run.training import run_training
+from diffsim.simulation.layout import Layout, Work, assign, choose_layout, step_cost
 from test_training import CONFIG, inputs, metrics, with_keys  # noqa: F401
 
 TRAIN = [sys.executable, "-m", "diffsim.cli.main", "train"]

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 from diffsim import System, Trainer
+from diffsim.config.targets import TargetConfig
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import linear_response
-from diffsim.gradients.loss import loss, loss_gradient
-from diffsim.gradients.pair_fluctuations import fluid_of
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.potentials import LennardJones
 from diffsim.report.plots import plot_loss
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.linear_response import linear_response
+from diffsim.response.loss import loss, loss_gradient
+from diffsim.response.pair_fluctuations import fluid_of
+from diffsim.run.progress import Progress
 from diffsim.simulation import Recording, simulate
+from diffsim.simulation.protocol import Protocol
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF, Compressibility, Coordination, Density, Energy, Pressure
-from diffsim.training.config_targets import TargetConfig
-from diffsim.training.progress import Progress
-from diffsim.training.records import Protocol
 
 FLUID = """units lj
 lattice fcc 0.7

@@ -9,13 +9,13 @@ import torch
 from conftest import fluid_script
 from diffsim import Protocol, System, Trainer, optimizers
 from diffsim.errors import InputError, ModelError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss
 from diffsim.knots import Grid, choose_grid, core_knots, knot_values, spline_coefficients
 from diffsim.optimizers import FirstOrder, GaussNewton
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import fit_mean_force, potential_of_mean_force
 from diffsim.potentials import BSpline, LennardJones, Mie, Neural, load
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import loss
 from diffsim.simulation import Recording, simulate
 from diffsim.targets import RDF
 

@@ -13,7 +13,9 @@ import pytest
 from conftest import fluid_script
 from diffsim import Protocol, System, Trainer
 from diffsim.potentials import LennardJones
+from diffsim.run.progress import Progress
 from diffsim.targets import RDF, Density, Pressure
+from diffsim.training.iterations import Iteration
 from diffsim.training.plausibility import (
     blown_up,
     floated,
@@ -29,8 +31,6 @@ from diffsim.training.plausibility import (
     without_well,
     wrong_by,
 )
-from diffsim.training.progress import Progress
-from diffsim.training.records import Iteration
 
 
 def test_a_density_that_floats():

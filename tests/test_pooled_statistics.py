@@ -9,9 +9,9 @@ import pytest
 from scipy.signal import lfilter
 
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import error_of_averages
-from diffsim.gradients.statistics import (
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.linear_response import error_of_averages
+from diffsim.statistics.time_series import (
     pooled_inefficiency,
     slowness,
     statistical_inefficiency,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffsim.config.targets import TargetConfig
 from diffsim.errors import InputError
 from diffsim.targets import MSD, RDF
 from diffsim.targets.rdf_curve import settles_at, without_floor
-from diffsim.training.config_targets import TargetConfig
 
 PAIR = ("A", "A")
 R = 0.05 * (0.5 + np.arange(80))

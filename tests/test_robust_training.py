@@ -14,17 +14,17 @@ import yaml
 
 import diffsim
 from conftest import beside_the_norm, fluid_script, without_seconds
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.loss import error_scale
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import knot_values
 from diffsim.optimizers import FirstOrder, GaussNewton, Update
 from diffsim.potentials import BSpline, LennardJones, load
+from diffsim.response.loss import error_scale
+from diffsim.run import training as run_module
+from diffsim.run.training import run_training
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF
-from diffsim.training import run as run_module
-from diffsim.training.config import load_config
 from diffsim.training.measurement import loss_change, loss_with_error
-from diffsim.training.run import run_training
 
 # 125 atoms; lost atoms are LAMMPS's error
 FLUID = fluid_script() + "thermo 20\nthermo_modify lost error\n"
@@ -166,7 +166,7 @@ def test_nan_in_the_weights_is_a_failed_step(inputs):
 
 def test_energies_that_are_no_numbers_are_a_failed_simulation(inputs, monkeypatch):
     """LAMMPS does not stop at all of them."""
-    from diffsim.training import pieces
+    from diffsim.simulation import pieces
 
     real, calls = pieces.simulate, []
 
@@ -191,7 +191,7 @@ def test_energies_that_are_no_numbers_are_a_failed_simulation(inputs, monkeypatc
 
 def test_a_temperature_that_runs_away_is_a_failed_simulation(inputs, monkeypatch):
     """Unless it was as wrong before: then it is the script's, and is only reported."""
-    from diffsim.training import pieces
+    from diffsim.simulation import pieces
 
     real, factors = pieces.simulate, []
 
@@ -279,7 +279,7 @@ def test_a_resumed_run_with_failures_repeats_the_numbers(inputs, tmp_path, monke
 
 def fail_sometimes(monkeypatch):
     """Fail the first attempt of iterations 2 and 4, as the seed says: resuming changes nothing."""
-    from diffsim.training import pieces
+    from diffsim.simulation import pieces
 
     real = pieces.Simulator.piece
 

@@ -10,8 +10,8 @@ import pytest
 from conftest import fluid_script
 from diffsim import Protocol, System, Trainer
 from diffsim.errors import DiffSimError, InputError
+from diffsim.lammps.commands import commands
 from diffsim.potentials import LennardJones
-from diffsim.simulation.script_file import commands
 from diffsim.targets import RDF
 
 FLUID = fluid_script()

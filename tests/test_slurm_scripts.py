@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from conftest import MPIEXEC, environment
-from diffsim.training.config import load_config
+from diffsim.config.schema import load_config
 from test_training import inputs, metrics, with_keys  # noqa: F401
 
 ROOT = Path(__file__).parent.parent

@@ -10,18 +10,18 @@ import pytest
 
 from conftest import beside_the_norm
 from diffsim import Protocol, System, Trainer
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.integral_equation import (
+from diffsim.knots import choose_grid
+from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
+from diffsim.potentials import BSpline, LennardJones, Neural, create
+from diffsim.response.ensemble import Ensemble
+from diffsim.targets import RDF
+from diffsim.theory.integral_equation import (
     TAPER,
     hnc_continuation,
     hnc_potential,
     hnc_response,
     indirect_correlation,
 )
-from diffsim.knots import choose_grid
-from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
-from diffsim.potentials import BSpline, LennardJones, Neural, create
-from diffsim.targets import RDF
 from test_potentials import energies
 from test_statistics import (
     BETA_U,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffsim.gradients.state_point import change_with_density
+from diffsim.theory.state_point import change_with_density
 
 WIDTH = 0.02
 R = WIDTH * (0.5 + np.arange(300))

@@ -10,13 +10,12 @@ from scipy.special import logsumexp
 from scipy.stats import invwishart
 
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.fluctuations import (
+from diffsim.response.fluctuations import (
     posterior_covariance,
     theoretical_covariance,
     with_variances_of_modes,
 )
-from diffsim.gradients.integral_equation import TAPER, hnc_response
-from diffsim.gradients.reweighting import (
+from diffsim.statistics.reweighting import (
     average_gradient,
     covariance,
     effective_sample_size,
@@ -24,7 +23,8 @@ from diffsim.gradients.reweighting import (
     log_weights,
     mbar,
 )
-from diffsim.gradients.statistics import standard_error, statistical_inefficiency
+from diffsim.statistics.time_series import standard_error, statistical_inefficiency
+from diffsim.theory.integral_equation import TAPER, hnc_response
 
 # ---- autocorrelation ----
 

@@ -17,9 +17,9 @@ from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.standstill import Standstill
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import LennardJones
-from diffsim.simulation import part
-from diffsim.training import accepted, attempts, pieces, simulations
-from diffsim.training import run as run_module
+from diffsim.run import training as run_module
+from diffsim.simulation import part, pieces
+from diffsim.training import accepted, attempts, simulations
 from diffsim.training.measurement import change_within, loss_with_error
 from diffsim.training.settling import Drift
 from diffsim.training.steps import LossChange, Verdict, verdict

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from diffsim.errors import InputError
-from diffsim.simulation.frames import Frames
-from diffsim.targets import RDF, range_weights, rebin_matrix, write_rdf
-from diffsim.targets.rdf_bins import smearing_matrix
-from diffsim.targets.trajectory import (
+from diffsim.records.frames import Frames
+from diffsim.reference.trajectory import (
     bin_edges,
     frames_of,
     molecules_of,
     rdf_of_frames,
     read_trajectory,
 )
+from diffsim.targets import RDF, range_weights, rebin_matrix, write_rdf
+from diffsim.targets.rdf_bins import smearing_matrix
 
 PAIR = ("A", "A")
 

@@ -11,20 +11,20 @@ import yaml
 
 from conftest import fluid_script, without_seconds
 from diffsim import Protocol, System, Trainer
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss
-from diffsim.gradients.reweighting import energies
 from diffsim.knots import Grid, choose_grid, knot_values, knot_values_at, spline_coefficients
 from diffsim.optimizers import FirstOrder, GaussNewton
 from diffsim.optimizers.start import fit_hypernetted_chain, fit_mean_force
+from diffsim.pool.tasks import SerialPool
 from diffsim.potentials import BSpline, LennardJones, Neural, TemperatureDependent, load
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import loss
+from diffsim.run.training import build, run_training
 from diffsim.simulation import Frames
+from diffsim.simulation.layout import Layout
+from diffsim.statistics.reweighting import energies
 from diffsim.targets import RDF
-from diffsim.training.config import load_config
-from diffsim.training.layout import Layout
-from diffsim.training.pool import SerialPool
-from diffsim.training.run import build, run_training
 from diffsim.training.validation import Validation
 
 # ---- frames of a gas without a potential, weighted to any ----

@@ -14,15 +14,15 @@ import yaml
 
 import diffsim
 from conftest import beside_the_norm, fluid_script, since_2025, without_seconds
+from diffsim.config.schema import load_config
 from diffsim.errors import InputError, SimulationError
-from diffsim.gradients.reweighting import energies
 from diffsim.knots import choose_grid, core_knots, knot_values, spline_coefficients
+from diffsim.lammps.messages import lammps_message
 from diffsim.potentials import LennardJones, load
+from diffsim.run.training import run_training
 from diffsim.simulation import lammps_instance
-from diffsim.simulation.advice import lammps_message
+from diffsim.statistics.reweighting import energies
 from diffsim.targets import RDF
-from diffsim.training.config import load_config
-from diffsim.training.run import run_training
 
 # 125 atoms; the box is 5.64 wide, half of it 2.82
 FLUID = fluid_script()

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import error_line, execute
 from diffsim import _core
-from diffsim.simulation.lammps_engine import lammps_instance
+from diffsim.lammps.engine import lammps_instance
 from test_adjoint import DT, INTEGRATORS, Fluid, Loss, central_difference, gradient, smooth_lj
 
 RECORD = "fix record all diffsim/trajectory"
@@ -56,7 +56,7 @@ from pathlib import Path
 import numpy as np
 from mpi4py import MPI
 from diffsim import _core
-from diffsim.simulation.lammps_engine import lammps_instance
+from diffsim.lammps.engine import lammps_instance
 
 world = MPI.COMM_WORLD
 for case in json.loads(Path(sys.argv[1]).read_text()):

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from common import SEEN, Run, recorded_pressure
 
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.simulation import Frames, Recording, System, simulate
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF
 from hardship_cases.cases import CASES, Case
 from hardship_cases.fluids import FLUIDS, Fluid

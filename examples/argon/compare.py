@@ -22,8 +22,8 @@ sys.path.append(str(HERE.parent))
 
 from common import Run, rdfs
 
-from diffsim.gradients.statistics import standard_error
 from diffsim.simulation import Frames
+from diffsim.statistics.time_series import standard_error
 from diffsim.units import boltzmann
 
 DEPTH, PLACE = (110.0, 145.0), (3.72, 3.85)  # K, angstrom: of the well, with the pressure

@@ -19,10 +19,10 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
 
 import diffsim
-from diffsim.gradients.adjoint import motion, window_of
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values
+from diffsim.response.adjoint import motion, window_of
 from diffsim.simulation import Recording, System, simulate_windows
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF, VACF, window_averages
 
 TEMPERATURES = {"cool": 1.0, "warm": 1.4}

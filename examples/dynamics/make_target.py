@@ -16,11 +16,11 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
 
-from diffsim.gradients.adjoint import motion, window_of
-from diffsim.gradients.statistics import standard_error
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.potentials.mie import LennardJones
+from diffsim.response.adjoint import motion, window_of
 from diffsim.simulation import Recording, System, simulate_windows
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import VACF, window_averages, write_rdf
 
 TEMPERATURES = {"cool": 1.0, "warm": 1.4}

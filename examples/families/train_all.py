@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 from fluids import FLUIDS
 
-from diffsim.training.config import load_config
-from diffsim.training.run import run_training
+from diffsim.config.schema import load_config
+from diffsim.run.training import run_training
 
 HERE = Path(__file__).parent
 ITERATIONS = {"gauss-newton": 1, "ibi": 2}  # factors

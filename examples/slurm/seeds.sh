@@ -18,7 +18,7 @@ mkdir -p "$2"
 python - "$1" "$SLURM_ARRAY_TASK_ID" > "$run.yaml" <<'END'
 import sys
 from pathlib import Path
-from diffsim.training.config import dump_config, load_config
+from diffsim.config.schema import dump_config, load_config
 
 config = load_config(Path(sys.argv[1]))
 print(dump_config(config.model_copy(update={"seed": int(sys.argv[2])})), end="")

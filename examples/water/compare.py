@@ -20,7 +20,7 @@ sys.path.append(str(HERE.parent))
 
 from common import Curve, Run, rdf_file, rdfs, recorded_pressure
 
-from diffsim.gradients.statistics import standard_error
+from diffsim.statistics.time_series import standard_error
 
 GOALS = {"mse": 1e-4, "pressure": 100.0}  # of g(r); in atm, where the pressure is a target
 

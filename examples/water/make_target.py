@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from diffsim import _core
-from diffsim.gradients.statistics import standard_error
+from diffsim.records.frames import by_species
 from diffsim.simulation import lammps_instance
-from diffsim.simulation.frames import by_species
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import write_rdf
 
 HERE = Path(__file__).resolve().parent

@@ -19,15 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from diffsim import _core
+from diffsim.arrays import Array, Integers
 from diffsim.errors import ModelError
 from diffsim.potentials import at_temperatures
 from diffsim.species import species_pairs
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Range = tuple[float, float]
 
 

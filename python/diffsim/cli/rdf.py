@@ -75,14 +75,14 @@ def rdf(
     by the topology's molecules, bonds or residues, whichever it has first. The file says how many
     atoms of the pair's species the box holds, as g(r) depends on it.
     """
-    from diffsim.targets import write_rdf
-    from diffsim.targets.trajectory import (
+    from diffsim.reference.trajectory import (
         bin_edges,
         frames_of,
         molecules_of,
         rdf_of_frames,
         read_trajectory,
     )
+    from diffsim.targets import write_rdf
 
     if (pair is None) == (types is None):
         raise InputError(

@@ -11,7 +11,7 @@ import typer
 from diffsim.errors import InputError
 
 if TYPE_CHECKING:
-    from diffsim.training.pool import Pool
+    from diffsim.pool.tasks import Pool
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 """Variables in which starters of processes say how many they started."""
@@ -36,10 +36,10 @@ def train(
     """
 
     def lead(pool: Pool | None = None) -> None:
-        from diffsim.training.config import load_config
+        from diffsim.config.schema import load_config
 
         settings = load_config(config)
-        from diffsim.training.run import run_training  # takes seconds; a wrong key shows at once
+        from diffsim.run.training import run_training  # takes seconds; a wrong key shows at once
 
         folder = Path("runs") / config.stem if out is None else out
         run_training(settings, out=folder, resume=resume, pool=pool)
@@ -47,7 +47,7 @@ def train(
     if not started_by_mpi():
         lead()
         return
-    from diffsim.training.mpi_pool import run_parallel
+    from diffsim.pool.mpi import run_parallel
 
     run_parallel(lead)
 

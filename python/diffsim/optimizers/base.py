@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid
+from diffsim.knots import Grid
+from diffsim.response.ensemble import Ensemble
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.optimizers.linear_model import SEEN, chi_square, joint
 from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import Solution
+from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF
 
 

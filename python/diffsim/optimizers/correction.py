@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, lapack, solve_triangular
 from scipy.sparse import csr_array
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 
 AMPLITUDES = np.geomspace(1e-5, 10.0, 61)  # of the prior that are tried, in kT^2
 JITTER = 1e-8  # relative, keeps factorisations stable

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.sparse import block_diag, csr_array
 
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 
 SPACING = 0.7  # correlation lengths between the nodes; a variance lacks 4e-5, 1e-3 at the cutoff
 JITTER = 1e-8  # relative, keeps factorisations stable

@@ -26,9 +26,9 @@ from scipy.linalg import block_diag, solve_triangular
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 
-from diffsim.gradients.fluctuations import root_of
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.optimizers.correction import Correction, log_evidence, log_evidences, lower_factor
+from diffsim.response.fluctuations import root_of
 
 SIZES = np.concatenate([[0.0], np.geomspace(2.5e-4, 0.064, 17)])
 """Of all parts, that are tried."""

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.mie_structure import mie_shape, mie_structure
-from diffsim.knots import Array
+from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF
+from diffsim.theory.mie_structure import mie_shape, mie_structure
 
 SMOOTHING = 0.01  # of the cutoff: width of the Gaussian that noise of single bins is averaged with
 PEAKED = 1.2  # of g: a first peak as high as this crosses one steeply, where the potential is zero

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss_gradient
-from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients, values_gradient
+from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Update, check_option
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import loss_gradient
 
 # need a function that evaluates the loss again, sparse gradients, or are no optimizer
 NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Optimizer")

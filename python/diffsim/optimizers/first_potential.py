@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, knot_values
+from diffsim.arrays import Array
+from diffsim.knots import Grid, knot_values
 from diffsim.optimizers.family import REPULSIONS, MieParameters, mean_parameters, mie_from_rdf
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import (
@@ -29,6 +29,7 @@ from diffsim.optimizers.start import (
     hypernetted_chain,
 )
 from diffsim.potentials import linear_parts
+from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF
 
 WITHIN = 0.05  # of the range of exponents: nearer to its ends a fluid is no Mie fluid

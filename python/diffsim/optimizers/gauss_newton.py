@@ -5,7 +5,7 @@ response,
 
     g* - g = J du + noise,    J = -beta Cov(g, g) c
 
-(`diffsim.gradients.fluctuations`), gives the likelihood; a smooth correction is more probable than
+(`diffsim.response.fluctuations`), gives the likelihood; a smooth correction is more probable than
 a rough one: the difference du of the potential from a reference is a Gaussian process with a
 squared exponential covariance a k(r, r'), whose amplitude a maximises the evidence. So is the step
 from the present difference du_0, with the amplitude t of the trust region: without it the first
@@ -48,9 +48,8 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.ensemble import Ensemble, Weighted
-from diffsim.gradients.linear_response import linear_response
-from diffsim.knots import Array, Grid, knot_values, spline_coefficients
+from diffsim.arrays import Array
+from diffsim.knots import Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.claims import claimed, fitted_errors
 from diffsim.optimizers.discrepancy import Discrepancy
@@ -62,6 +61,8 @@ from diffsim.optimizers.solution import FULL_TRUST, Solution, most_evident, solv
 from diffsim.optimizers.standstill import Standstill
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
+from diffsim.response.ensemble import Ensemble, Weighted
+from diffsim.response.linear_response import linear_response
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
 FIRST_FRAMES = 25  # of a training

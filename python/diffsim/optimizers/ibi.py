@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.structure import Classical, apply_change, measured_curves
+from diffsim.response.ensemble import Ensemble
 
 
 class IBI(Classical):

@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.structure import (
     Classical,
@@ -41,6 +41,7 @@ from diffsim.optimizers.structure import (
     measured_curves,
     tent_basis,
 )
+from diffsim.response.ensemble import Ensemble
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Residuals of a system as a linear function of smooth corrections, and the errors of both.
 
-It takes the linear response of observables to the potential in bins (`diffsim.gradients`) to the
+It takes the linear response of observables to the potential in bins (`diffsim.response`) to the
 coordinates of a basis (`diffsim.optimizers.correction`).
 """
 
@@ -15,10 +15,11 @@ from scipy.linalg import block_diag, cho_factor, cho_solve, solve_triangular
 from scipy.sparse import block_diag as sparse_block_diag
 from scipy.sparse import csr_array, eye_array, hstack, kron
 
-from diffsim.gradients.linear_response import Response
-from diffsim.knots import Array, Grid, spline_coefficients, values_gradient
+from diffsim.arrays import Array
+from diffsim.knots import Grid, spline_coefficients, values_gradient
 from diffsim.optimizers.correction import lower_factor, with_jitter
 from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
+from diffsim.response.linear_response import Response
 
 SEEN = 0.1  # of g: bins that count
 POINTS_IN_BIN = 4  # of the quadrature
@@ -190,7 +191,7 @@ class LinearModel:
         """`data_errors` as they are: averages over frames have the correlations of averages, in
         which modes that relax slowly have more noise than in a frame.
 
-        As for the errors of our own averages, see `diffsim.gradients.linear_response
+        As for the errors of our own averages, see `diffsim.response.linear_response
         .error_of_averages`, that is no good for the solution, which would avoid the slow modes.
         """
         return errors_of_targets(self.source, self.source.noise, self.length)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import error_scale
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.optimizers.linear_model import LinearModel
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import error_scale
 
 
 def predicted_decrease(

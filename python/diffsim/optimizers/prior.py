@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 from diffsim.optimizers.correction_basis import (
     contact_distances,
     correction_basis,

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 
+from diffsim.arrays import Array
 from diffsim.errors import ModelError
-from diffsim.knots import Array, Grid
+from diffsim.knots import Grid
 from diffsim.potentials.tangent_kernel import points_of_pairs, tangent_kernels
 from diffsim.species import species_pairs
 

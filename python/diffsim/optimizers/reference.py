@@ -26,7 +26,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 
 # ln epsilon / kT, ln sigma / (the place where the first potential is kT), and n
 PRIOR = np.array([0.0, np.log((0.5 * (1.0 + np.sqrt(2.0))) ** (1.0 / 6.0)), 12.0])

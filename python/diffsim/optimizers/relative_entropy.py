@@ -37,8 +37,8 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, knot_values, values_gradient
+from diffsim.arrays import Array
+from diffsim.knots import Grid, knot_values, values_gradient
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.projection import FEW_WEIGHTS
 from diffsim.optimizers.structure import (
@@ -50,6 +50,7 @@ from diffsim.optimizers.structure import (
     target_columns,
     tent_basis,
 )
+from diffsim.response.ensemble import Ensemble
 from diffsim.species import species_pairs
 
 POINTS = 8  # in a bin, for the mean of a function over it

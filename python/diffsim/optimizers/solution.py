@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.optimizers.correction import (
     Correction,
     coordinates,

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.integral_equation import hnc_continuation, indirect_correlation
-from diffsim.knots import Array, Grid
+from diffsim.knots import Grid
 from diffsim.optimizers.family import first_guess
 from diffsim.optimizers.projection import fit_values
 from diffsim.potentials import ClosedForm, linear_parts
+from diffsim.response.ensemble import Ensemble
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
+from diffsim.theory.integral_equation import hnc_continuation, indirect_correlation
 
 SEEN = 0.05  # of g: below, the logarithm of a g of unknown error is mostly noise
 PRECISE = 10.0  # standard errors: a g as large as that is seen, however small it is

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, knot_values, spline_coefficients
+from diffsim.knots import Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Update
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
 from diffsim.optimizers.trust import Trust
+from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF
 
 FIT_ITERATIONS = 100  # of the projection on the potential's weights

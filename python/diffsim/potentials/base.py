@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 
 from diffsim.errors import InputError, StorageError
 from diffsim.potentials.options import check_number, check_species, check_units
 
-if TYPE_CHECKING:
-    from diffsim.potentials.sum import Sum
+OPERATIONS: dict[str, Callable[..., PairPotential]] = {}
+"""What the sum of potentials, itself one, is made by: `diffsim.potentials.sum` enters it."""
 
 CORE = 1e-6
 """Distances below this fraction of the cutoff are evaluated there.
@@ -172,10 +172,8 @@ class PairPotential(torch.nn.Module):
                 "file."
             ) from None
 
-    def __add__(self, other: PairPotential) -> Sum:
-        """Sum of two potentials with the same species and units."""
+    def __add__(self, other: PairPotential) -> PairPotential:
+        """`diffsim.potentials.Sum` of two potentials with the same species and units."""
         if not isinstance(other, PairPotential):
             return NotImplemented
-        from diffsim.potentials.sum import Sum  # Sum is itself a PairPotential
-
-        return Sum(self, other)
+        return OPERATIONS["+"](self, other)

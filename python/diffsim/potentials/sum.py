@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from diffsim.errors import InputError
-from diffsim.potentials.base import PairPotential
+from diffsim.potentials.base import OPERATIONS, PairPotential
 from diffsim.potentials.closed_form import Well
 from diffsim.potentials.tangent_kernel import (
     kernels_by_autograd,
@@ -79,3 +79,6 @@ class Sum(PairPotential):
             if guess is not None:
                 guess(pair, find)
                 return
+
+
+OPERATIONS["+"] = Sum

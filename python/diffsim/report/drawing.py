@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 
 TARGET, MODEL = "#444444", "#d1495b"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.report.drawing import MODEL, TARGET
 from diffsim.report.pictures import Entry, Picture, styles
 from diffsim.report.run_record import RunRecord

@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 import torch
 
-from diffsim.knots import Array, Grid
+from diffsim.arrays import Array
+from diffsim.knots import Grid
 from diffsim.report.drawing import MODEL, TARGET, Measured, draw_against_target, draw_potential
 from diffsim.species import species_pairs
 from diffsim.targets import RDF

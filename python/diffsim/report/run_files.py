@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from diffsim.errors import InputError, first_line
+from diffsim.folder import run_lock
 from diffsim.knots import Grid
 from diffsim.simulation import Frames
-from diffsim.training import run_lock
 
 REQUIRED = (
     "iteration",

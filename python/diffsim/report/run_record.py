@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing
 
 from diffsim import potentials
+from diffsim.arrays import Array
+from diffsim.config.schema import Config, load_config
+from diffsim.config.systems import as_trained, load_systems
+from diffsim.config.yaml_file import read_yaml
 from diffsim.errors import InputError
-from diffsim.knots import Array, Grid, numpy_model
+from diffsim.knots import Grid, numpy_model
 from diffsim.report.run_files import (
     check_run_folder,
     read_checkpoint,
@@ -26,11 +30,7 @@ from diffsim.report.system_record import SystemRecord, averages_of_frames, syste
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
-from diffsim.training.config import Config, load_config
-from diffsim.training.fine_bins import as_trained
-from diffsim.training.systems import load_systems
 from diffsim.training.windows import separate
-from diffsim.training.yaml_file import read_yaml
 
 SEEN = 0.1  # of g: where the uncertainty of the potential is reported, as in the metrics
 GAP = 0.1  # of the distances of a potential: shorter ones without pairs are scatter

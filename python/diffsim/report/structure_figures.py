@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.report.drawing import (
     MODEL,
     TARGET,

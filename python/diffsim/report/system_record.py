@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.statistics import standard_error
-from diffsim.knots import Array
 from diffsim.simulation import Frames, System
+from diffsim.statistics.time_series import standard_error
 from diffsim.targets import MSD, RDF, VACF, WindowAverage
 
 Averages = Sequence[tuple[Array, Array | None] | None]

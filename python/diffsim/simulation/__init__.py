@@ -1,10 +1,11 @@
 """Simulation of systems with LAMMPS."""
 
-from diffsim.simulation.frames import Frames, concatenate, part
+from diffsim.lammps.engine import Recording, simulate
+from diffsim.lammps.instance import lammps_instance
+from diffsim.lammps.window_engine import simulate_windows
+from diffsim.records.frames import Frames, concatenate, part
 from diffsim.simulation.inspection import Box, inspect, rdf_bins
-from diffsim.simulation.lammps_engine import Recording, lammps_instance, simulate
 from diffsim.simulation.system import System
-from diffsim.simulation.window_engine import simulate_windows
 
 __all__ = [
     "Box",

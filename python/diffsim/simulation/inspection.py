@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import InputError
-from diffsim.simulation.lammps_engine import lammps_instance, run_script
-from diffsim.simulation.script_checks import fix_styles, refuse_driven, refuse_quit
+from diffsim.lammps.instance import lammps_instance
+from diffsim.lammps.script_checks import fix_styles, refuse_driven, refuse_quit
+from diffsim.lammps.script_run import run_script
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, Coordination

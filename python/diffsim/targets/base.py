@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffsim.errors import InputError
 
 if TYPE_CHECKING:
-    from diffsim.simulation.frames import Frames
+    from diffsim.records.frames import Frames
 
 FloatArray = NDArray[np.float64]
 

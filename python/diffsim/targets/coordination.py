@@ -14,7 +14,7 @@ from diffsim.targets.rdf import pair_index
 from diffsim.targets.rdf_bins import rebin_matrix
 
 if TYPE_CHECKING:
-    from diffsim.simulation.frames import Frames
+    from diffsim.records.frames import Frames
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from diffsim.targets.rdf_curve import (
 from diffsim.targets.rdf_file import Norm, check_box, read_box
 
 if TYPE_CHECKING:
-    from diffsim.simulation.frames import Frames
+    from diffsim.records.frames import Frames
 
 FloatArray = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class RDF:
         them (beads, where it has beads), at least 2; infinity for an experiment. Or the numbers of
         single species, those of the pair among them. In a box of N atoms g does not tend to one, so
         that curves are comparable at the same N only
-        (:mod:`diffsim.gradients.finite_size`). None: not known.
+        (:mod:`diffsim.theory.finite_size`). None: not known.
     norm : {'N-1', 'N'}, optional
         Whether the pairs of one species were counted as N (N - 1), as here and in LAMMPS's compute
         rdf, or as N^2, as in GROMACS and VOTCA. None: not known.

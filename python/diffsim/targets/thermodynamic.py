@@ -12,7 +12,7 @@ from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray, Fluctuation, Fluid, Scalar
 
 if TYPE_CHECKING:
-    from diffsim.simulation.frames import Frames
+    from diffsim.records.frames import Frames
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray, Fluctuation, Fluid, identity_average
 
 if TYPE_CHECKING:
-    from diffsim.simulation.frames import Frames
+    from diffsim.records.frames import Frames
 
 OUTLIER = 3.0  # medians: a response of a window that is longer is cut to that
 WHOLE = 1e-6  # of a time step: how far a time may be from a whole number of them

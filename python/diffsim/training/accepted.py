@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.loss import loss
-from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients
+from diffsim.arrays import Array
+from diffsim.knots import Grid, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import loss
 from diffsim.training.measurement import latest_series, loss_change
 from diffsim.training.simulations import Simulations
 from diffsim.training.steps import LossChange

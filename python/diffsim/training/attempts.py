@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from diffsim.arrays import Array
 from diffsim.errors import ModelError, SimulationError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, spline_coefficients
+from diffsim.knots import Grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
+from diffsim.response.ensemble import Ensemble
 from diffsim.training.accepted import Accepted
+from diffsim.training.iterations import Piece
 from diffsim.training.measurement import change_within
-from diffsim.training.records import Piece
 from diffsim.training.settling import said_of_drift
 from diffsim.training.simulations import Simulations
 from diffsim.training.steps import (

@@ -9,8 +9,8 @@ from diffsim.errors import InputError
 from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
 from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
+from diffsim.simulation.protocol import Protocol
 from diffsim.targets import RDF, Coordination, WindowAverage, WindowTarget
-from diffsim.training.records import Protocol
 
 NEAREST_END = 0.5  # of a distribution function, in cutoffs
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.interacting_pairs import counts_others
-from diffsim.gradients.state_point import change_with_density
-from diffsim.knots import Array, Grid, knot_values_at
+from diffsim.arrays import Array
+from diffsim.knots import Grid, knot_values_at
+from diffsim.response.interacting_pairs import counts_others
 from diffsim.simulation import Frames, System
 from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
+from diffsim.theory.state_point import change_with_density
 from diffsim.training.plausibility import (
     floated,
     high_pressure,
@@ -95,7 +96,7 @@ def changes_with_state(
     """Change of a system's potential with one per cent of density and of temperature.
 
     With the temperature it changes in proportion, as g(r) is a function of u / kT; with the density
-    see `diffsim.gradients.state_point`. Nothing of molecules, whose g(r) is not that of a fluid of
+    see `diffsim.theory.state_point`. Nothing of molecules, whose g(r) is not that of a fluid of
     atoms, and where a species is missing.
 
     Parameters

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from diffsim.optimizers import GaussNewton, Optimizer, create
+from diffsim.optimizers import GaussNewton, Optimizer
 from diffsim.simulation import System
 from diffsim.targets import RDF
 from diffsim.targets.rdf_merging import merge_bins, width_that_tells
-from diffsim.training.config import Config
 
 
 def with_merged_bins(
@@ -51,9 +50,3 @@ def with_merged_bins(
             targets.append(target)
         merged.append(replace(system, targets=targets))
     return merged, sentences
-
-
-def as_trained(systems: Sequence[System], config: Config, cutoff: float) -> list[System]:
-    """Systems that a configuration describes, with the bins that its training has."""
-    optimizer = create(config.optimizer.name, **config.optimizer.options)
-    return with_merged_bins(systems, optimizer, cutoff)[0]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.finite_size import INCOMPRESSIBLE, correction, of_all_pairs, ratio
-from diffsim.knots import Array
 from diffsim.simulation import Box, System, inspect
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
+from diffsim.theory.finite_size import INCOMPRESSIBLE, correction, of_all_pairs, ratio
 
 SEEN = 0.05  # of g in the innermost bin: such a target does not begin where there are no pairs
 BINS_PER_CUTOFF = 50  # of the integral equation: what it says here is a small correction
@@ -31,7 +31,7 @@ def at_simulated_size(
 
     A target that says the number of atoms of its box, and how its pairs were counted, is brought to
     the number that the script makes and to N (N - 1) pairs, with S(0) and the change with the
-    density as the targets say them by the integral equation (`diffsim.gradients.finite_size`).
+    density as the targets say them by the integral equation (`diffsim.theory.finite_size`).
     Where that has no solution, or where the targets are those between molecules, whose bonds it
     does not know, the fluid is taken as incompressible, S(0) = 0; the molecules count in place of
     atoms. Targets that do not say it stay as they are.

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.gradients.linear_response import share_along
-from diffsim.gradients.loss import error_scale, unexplained
-from diffsim.gradients.statistics import standard_error, statistical_inefficiency
-from diffsim.knots import Array
+from diffsim.arrays import Array
+from diffsim.response.ensemble import Ensemble
+from diffsim.response.linear_response import share_along
+from diffsim.response.loss import error_scale, unexplained
 from diffsim.simulation import Frames, System
+from diffsim.statistics.time_series import standard_error, statistical_inefficiency
 from diffsim.targets import MSD, RDF, VACF, WindowAverage, shortened
 from diffsim.training.plausibility import largest_deviation
 from diffsim.training.steps import LossChange
@@ -119,7 +119,7 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
     -------
     dict
         loss; rdf_mse: mean square deviation from each target g(r), unweighted, less what is fitted
-        of it (`diffsim.gradients.loss.unexplained`); noise: what rdf_mse
+        of it (`diffsim.response.loss.unexplained`); noise: what rdf_mse
         would be on average if the potential were perfect, from the standard errors of the averages
         and of the targets; values: of every target that is a number, its value and standard error;
         curves: mse and noise of every other function, such as a velocity autocorrelation;

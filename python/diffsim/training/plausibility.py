@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.knots import Array
+from diffsim.arrays import Array
 
 ATMOSPHERE = {
     "real": 1.0,

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, knot_values
+from diffsim.knots import Grid, knot_values
 from diffsim.optimizers.first_potential import Begin, begin
 from diffsim.optimizers.gauss_newton import GIVEN
+from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import System
+from diffsim.simulation.pieces import Simulator
+from diffsim.simulation.protocol import Protocol
 from diffsim.targets import RDF
 from diffsim.training.checks import check_species
-from diffsim.training.pieces import Simulator
-from diffsim.training.records import Protocol
 from diffsim.training.windows import WindowSimulator, is_of_motion
 from diffsim.units import boltzmann
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffsim.gradients.statistics import statistical_inefficiency
-from diffsim.knots import Array
+from diffsim.arrays import Array
 from diffsim.simulation import Frames, concatenate, part
+from diffsim.statistics.time_series import statistical_inefficiency
 
 DRIFTS = 6.25  # of the variance that noise alone has
 KEPT = 4  # the last part, as one over it

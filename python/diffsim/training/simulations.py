@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError, SimulationError
-from diffsim.knots import Array, Grid
+from diffsim.knots import Grid
+from diffsim.pool.aborts import Aborts
+from diffsim.pool.tasks import Pool, Task
 from diffsim.simulation import Frames, concatenate
-from diffsim.training.aborts import Aborts
-from diffsim.training.bonded_pairs import check_pairs
-from diffsim.training.layout import choose_layout
-from diffsim.training.pieces import Simulator, final_temperature
-from diffsim.training.pool import Pool, Task
-from diffsim.training.records import Protocol
+from diffsim.simulation.bonded_pairs import check_pairs
+from diffsim.simulation.layout import choose_layout
+from diffsim.simulation.pieces import Simulator, final_temperature
+from diffsim.simulation.protocol import Protocol
 from diffsim.training.settling import Drift, settled
 
 

@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from diffsim import optimizers
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, choose_grid
+from diffsim.knots import choose_grid
+from diffsim.lammps.devices import check_device
 from diffsim.optimizers import Optimizer
+from diffsim.pool.aborts import Aborts
+from diffsim.pool.tasks import Pool, SerialPool
+from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import Frames, System
-from diffsim.simulation.devices import check_device
-from diffsim.training.aborts import Aborts
+from diffsim.simulation.layout import Layout
+from diffsim.simulation.pieces import said_of_ends
+from diffsim.simulation.protocol import Protocol
 from diffsim.training.accepted import Accepted
 from diffsim.training.attempts import Attempts
 from diffsim.training.checks import (
@@ -37,17 +42,14 @@ from diffsim.training.checks import (
 from diffsim.training.conclusion import concluding_events, time_events
 from diffsim.training.fine_bins import with_merged_bins
 from diffsim.training.finite_size import at_simulated_size
-from diffsim.training.layout import Layout
+from diffsim.training.iterations import Iteration, Piece
 from diffsim.training.measurement import (
     chaos_event,
     measured,
     noise_event,
     temperature_event,
 )
-from diffsim.training.pieces import said_of_ends
-from diffsim.training.pool import Pool, SerialPool
 from diffsim.training.preparation import check_start, fit_start, simulators_of
-from diffsim.training.records import Iteration, Piece, Protocol
 from diffsim.training.simulations import Simulations
 from diffsim.training.validation import Validation
 from diffsim.training.windows import separate

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from diffsim.arrays import Array
 from diffsim.errors import SimulationError
-from diffsim.gradients.ensemble import Ensemble
-from diffsim.knots import Array, Grid, knot_values_at, spline_coefficients
-from diffsim.training.aborts import Aborts
+from diffsim.knots import Grid, knot_values_at, spline_coefficients
+from diffsim.pool.aborts import Aborts
+from diffsim.pool.tasks import Outcome, Pool, Task
+from diffsim.response.ensemble import Ensemble
+from diffsim.simulation.pieces import Simulator
 from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
-from diffsim.training.pieces import Simulator
-from diffsim.training.pool import Outcome, Pool, Task
 from diffsim.units import boltzmann
 
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.gradients.adjoint import motion, motion_response, window_of
-from diffsim.knots import Array
+from diffsim.lammps.devices import gpu_number
+from diffsim.response.adjoint import motion, motion_response, window_of
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
-from diffsim.simulation.devices import gpu_number
+from diffsim.simulation.layout import Work
+from diffsim.simulation.pieces import Simulator, within_half
+from diffsim.simulation.protocol import Protocol
 from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
 from diffsim.targets.window import whole_steps
-from diffsim.training.layout import Work
-from diffsim.training.pieces import Simulator, within_half
-from diffsim.training.records import Protocol
 from diffsim.units import boltzmann
 
 SUFFIX = "motion"  # of the system that holds the targets of the motion

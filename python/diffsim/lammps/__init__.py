@@ -1,0 +1,1 @@
+"""All that knows LAMMPS: its scripts, instances, messages and devices."""

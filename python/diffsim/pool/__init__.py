@@ -1,0 +1,1 @@
+"""Who simulates: this process, or all processes of an MPI job."""

@@ -1,0 +1,1 @@
+"""What a simulation records of each frame, and the files of it."""

@@ -1,0 +1,1 @@
+"""How averages answer to the potential: ensembles of frames, gradients, linear response."""

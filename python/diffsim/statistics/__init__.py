@@ -1,0 +1,1 @@
+"""Statistics of frames, as functions of arrays."""

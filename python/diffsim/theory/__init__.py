@@ -1,0 +1,1 @@
+"""The theory of simple liquids, as functions of arrays."""
