@@ -299,7 +299,7 @@ def test_a_checkpoint_from_before_steps_were_undone(inputs, tmp_path, monkeypatc
     state = torch.load(out / "checkpoint.pt", weights_only=False)
     del state["accepted"]
     torch.save(state, out / "checkpoint.pt")
-    with pytest.raises(InputError, match=r"earlier version.*steps that are undone.*model\.pt"):
+    with pytest.raises(InputError, match=r"another version.*no accepted.*model\.pt"):
         train(inputs, out, resume=True, iterations=2)
 
 

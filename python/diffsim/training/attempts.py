@@ -13,6 +13,7 @@ from diffsim.knots import Grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
 from diffsim.response.ensemble import Ensemble
 from diffsim.training.accepted import Accepted
+from diffsim.training.events import Events
 from diffsim.training.iterations import Piece
 from diffsim.training.measurement import change_within
 from diffsim.training.settling import said_of_drift
@@ -66,7 +67,7 @@ class Attempts:
     ) -> None:
         self._potential, self._ensembles = potential, ensembles
         self._simulations, self._reached, self._seed = simulations, reached, seed
-        self.events: list[str] = []
+        self.events = Events()
         self.uncertainty: Array | None = None
         self._failures = 0  # since the newest piece
         self._rejected = 0  # in a row
@@ -118,7 +119,7 @@ class Attempts:
                 failures += 1
                 began = time.perf_counter()
                 self._retreat(optimizer)
-                self.events.append(
+                self.events.tell(
                     "The last step was taken back and made smaller, as a simulation failed "
                     f"({failures} of at most {MOST_FAILURES} times in a row): {_cause(error)}"
                 )
@@ -130,7 +131,7 @@ class Attempts:
                         f"that failed, each after a smaller step; the last one so: {error}"
                     ) from None
         self._failures = 0
-        self.events += [said_of_drift(*each) for each in self._simulations.drifts.items()]
+        self.events.tell(*(said_of_drift(*each) for each in self._simulations.drifts.items()))
         return Piece(frames, coefficients), predicted, seconds
 
     def decide(
@@ -163,7 +164,7 @@ class Attempts:
         if self._repeats:
             keep_atoms = change.is_rise
             if keep_atoms:
-                self.events.append(said_of_repeated(change, last))
+                self.events.tell(said_of_repeated(change, last))
         elif not self._keep(change, last, optimizer, decrease, predicted):
             return False, predicted
         self._rejected, self._repeats = 0, False
@@ -184,7 +185,7 @@ class Attempts:
         if found is Verdict.UNDO or worse is not None:
             self._rejected += 1
             again = self._repeats = self._rejected == MOST_REJECTED
-            self.events.append(
+            self.events.tell(
                 said_of_rejected(change, predicted, last, again)
                 if worse is None
                 else said_of_worsening(*worse, last, again)
@@ -192,7 +193,7 @@ class Attempts:
             self._reached.reject(optimizer)
             return False
         if found is Verdict.SHORTEN and decrease is not None:
-            self.events.append(said_of_shortened(change, decrease))
+            self.events.tell(said_of_shortened(change, decrease))
             optimizer.retreat()
         elif found is Verdict.HOLD:
             optimizer.hold()
@@ -226,7 +227,7 @@ class Attempts:
                 return update
             except (SimulationError, ModelError) as error:
                 self._retreat(optimizer)
-                self.events.append(f"A step was taken back and made smaller: {error}")
+                self.events.tell(f"A step was taken back and made smaller: {error}")
         return self._no_step()
 
     def _no_step(self) -> Update:
@@ -242,7 +243,7 @@ class Attempts:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
         return {
-            "events": list(self.events),
+            "events": self.events.state(),
             "uncertainty": self.uncertainty,
             "failures": self._failures,
             "rejected": self._rejected,
@@ -253,7 +254,8 @@ class Attempts:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
-        self.events, self.uncertainty = list(state["events"]), state["uncertainty"]
+        self.events.load_state(state["events"])
+        self.uncertainty = state["uncertainty"]
         self._failures = state["failures"]
         self._rejected, self._repeats = state["rejected"], state["repeats"]
         self._predicted_decrease, self._info = state["predicted_decrease"], state["info"]

@@ -14,6 +14,7 @@ from diffsim.response.loss import error_scale, unexplained
 from diffsim.simulation import Frames, System
 from diffsim.statistics.time_series import standard_error, statistical_inefficiency
 from diffsim.targets import MSD, RDF, VACF, WindowAverage, shortened
+from diffsim.training.iterations import Piece
 from diffsim.training.plausibility import largest_deviation
 from diffsim.training.steps import LossChange
 
@@ -110,6 +111,41 @@ def split_by_target(ensemble: Ensemble, values: Array) -> list[Array]:
     """Values of all observables (O,) as one array per target."""
     ends = np.cumsum([len(target.values) for target in ensemble.system.targets])[:-1]
     return np.split(values, ends)
+
+
+def measured_piece(
+    ensembles: Sequence[Ensemble], piece: Piece, seconds: Sequence[float]
+) -> tuple[dict[str, dict[str, Any]], list[str | None], bool]:
+    """What a piece of simulation says of every system, which its ensemble has taken in.
+
+    Parameters
+    ----------
+    ensembles
+        One per system.
+    piece
+        Frames and splines of the systems.
+    seconds
+        Wall time of their simulations.
+
+    Returns
+    -------
+    entries, said, chaotic
+        By the names of the systems, see `measured`, with `ess` and `seconds`; sentences; whether
+        the derivatives along the windows of a system are chaotic.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    said: list[str | None] = []
+    chaotic = False
+    for ensemble, frames, c, time in zip(
+        ensembles, piece.frames, piece.coefficients, seconds, strict=True
+    ):
+        present = ensemble.weighted(c)
+        chaos = chaos_event(ensemble, present.weights)
+        chaotic |= chaos is not None
+        entry = measured(ensemble, frames) | {"ess": present.sample_size, "seconds": time}
+        entries[ensemble.system.name] = entry
+        said += [temperature_event(ensemble.system, frames), chaos]
+    return entries, said, chaotic
 
 
 def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:

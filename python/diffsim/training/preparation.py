@@ -1,29 +1,107 @@
-"""What a training begins with: simulators, and a potential fitted to the targets."""
+"""What a training begins with: simulators, knots, and a potential fitted to the targets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from diffsim import _core
 from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.knots import Grid, knot_values
+from diffsim.knots import Grid, choose_grid, knot_values
+from diffsim.optimizers import Optimizer
 from diffsim.optimizers.first_potential import Begin, begin
 from diffsim.optimizers.gauss_newton import GIVEN
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import System
-from diffsim.simulation.pieces import Simulator
+from diffsim.simulation.pieces import Simulator, said_of_ends
 from diffsim.simulation.protocol import Protocol
 from diffsim.targets import RDF
-from diffsim.training.checks import check_species
-from diffsim.training.windows import WindowSimulator, is_of_motion
+from diffsim.training.checks import check_ranges, check_species, check_temperatures
+from diffsim.training.fine_bins import with_merged_bins
+from diffsim.training.finite_size import at_simulated_size
+from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
 
 STARTS = ("mie", "hnc", "pmf", "potential")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is there before the first simulation; the potential has been fitted to the targets.
+
+    Attributes
+    ----------
+    simulators, tested
+        Of the systems that are trained on, with their targets as they are compared, and of the
+        validation systems.
+    grid, spline_error
+        The knots, and by how much the spline misses the potential.
+    anchors
+        Potentials at the knots to which corrections may be anchored, by name, (P, K) each.
+    from_structure
+        Whether the potential starts from what the theory of liquids says of the targets.
+    said
+        Sentences about what was done to the targets, and where the training starts.
+    """
+
+    simulators: Sequence[Simulator]
+    tested: Sequence[Simulator]
+    grid: Grid
+    spline_error: _core.SplineError
+    anchors: Mapping[str, Array]
+    from_structure: bool
+    said: Sequence[str]
+
+
+def prepare(
+    potential: Any,
+    systems: Sequence[System],
+    optimizer: Optimizer,
+    protocol: Protocol,
+    start: str,
+    gradient: str,
+    tolerance: float,
+    scratch: Path,
+    reference: Any,
+) -> Prepared:
+    """Bring targets and simulations together, and fit the potential; see `Trainer`.
+
+    Raises
+    ------
+    InputError
+        If the systems do not fit the potential or each other.
+    SimulationError
+        If a script has an error.
+    """
+    cutoff = float(potential.cutoff)
+    systems, sizes = at_simulated_size(systems, potential, scratch)
+    systems, merged = with_merged_bins(systems, optimizer, cutoff)
+    given = [system for system in systems if not system.validation]
+    systems = separate(systems, gradient, cutoff)
+    trained = [system for system in systems if not system.validation]
+    check_temperatures(potential, trained, optimizer)
+    ranges = check_ranges(given, cutoff)
+    ordered = trained + [system for system in systems if system.validation]
+    simulators = simulators_of(ordered, potential, protocol, scratch)
+    ends = said_of_ends(ordered, [simulator.system for simulator in simulators])
+    first = fit_start(start, potential, given, simulators, reference)
+    grid, spline_error = choose_grid(
+        potential, tolerance, [system.temperature for system in ordered]
+    )
+    return Prepared(
+        simulators[: len(trained)],
+        simulators[len(trained) :],
+        grid,
+        spline_error,
+        {name: curve(grid) for name, curve in first.anchors.items()},
+        start != "potential" and bool(first.anchors),
+        ranges + sizes + merged + ends + first.events,
+    )
 
 
 def check_start(start: str) -> None:

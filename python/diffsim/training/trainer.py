@@ -18,7 +18,6 @@ from typing import Any
 from diffsim import optimizers
 from diffsim.arrays import Array
 from diffsim.errors import InputError
-from diffsim.knots import choose_grid
 from diffsim.lammps.devices import check_device
 from diffsim.optimizers import Optimizer
 from diffsim.pool.aborts import Aborts
@@ -26,7 +25,6 @@ from diffsim.pool.tasks import Pool, SerialPool
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import Frames, System
 from diffsim.simulation.layout import Layout
-from diffsim.simulation.pieces import said_of_ends
 from diffsim.simulation.protocol import Protocol
 from diffsim.training.accepted import Accepted
 from diffsim.training.attempts import Attempts
@@ -34,25 +32,15 @@ from diffsim.training.checks import (
     check_accuracy,
     check_gradient,
     check_protocol,
-    check_ranges,
     check_reference,
     check_systems,
-    check_temperatures,
 )
 from diffsim.training.conclusion import concluding_events, time_events
-from diffsim.training.fine_bins import with_merged_bins
-from diffsim.training.finite_size import at_simulated_size
 from diffsim.training.iterations import Iteration, Piece
-from diffsim.training.measurement import (
-    chaos_event,
-    measured,
-    noise_event,
-    temperature_event,
-)
-from diffsim.training.preparation import check_start, fit_start, simulators_of
+from diffsim.training.measurement import measured_piece, noise_event
+from diffsim.training.preparation import check_start, prepare
 from diffsim.training.simulations import Simulations
 from diffsim.training.validation import Validation
-from diffsim.training.windows import separate
 from diffsim.units import boltzmann
 
 
@@ -129,48 +117,44 @@ class Trainer:
         check_systems(systems, validate_every)
         check_protocol(protocol)
         check_gradient(gradient, optimizer)
-        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
-        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
-        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
-        systems, sizes = at_simulated_size(systems, potential, self.scratch)
-        systems, merged = with_merged_bins(systems, self.optimizer, float(potential.cutoff))
-        given = [s for s in systems if not s.validation]
-        systems = separate(systems, gradient, float(potential.cutoff))
         check_start(start)
-        self.potential = potential
-        self.systems = [system for system in systems if not system.validation]
+        self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_accuracy(accuracy, self.optimizer)
         check_reference(reference, potential, self.optimizer)
-        check_temperatures(potential, self.systems, self.optimizer)
-        ranges = check_ranges(given, float(potential.cutoff))
-        self.accuracy = accuracy
         self.protocol = protocol or Protocol()
         check_device(self.protocol.device)
-        self.seed = seed
-
-        ordered = self.systems + [system for system in systems if system.validation]
-        simulators = simulators_of(ordered, potential, self.protocol, self.scratch)
-        ends = said_of_ends(ordered, [simulator.system for simulator in simulators])
-        simulators, tested = simulators[: len(self.systems)], simulators[len(self.systems) :]
-        self.systems = [simulator.system for simulator in simulators]
+        self._temporary = tempfile.TemporaryDirectory() if scratch is None else None
+        self.scratch = Path(self._temporary.name) if self._temporary else Path(scratch or "")
+        self.potential, self.accuracy, self.seed = potential, accuracy, seed
+        ready = prepare(
+            potential,
+            systems,
+            self.optimizer,
+            self.protocol,
+            start,
+            gradient,
+            tolerance,
+            self.scratch,
+            reference,
+        )
+        self.grid, self.spline_error = ready.grid, ready.spline_error
+        self.optimizer.anchor(ready.anchors)
+        self._from_structure = ready.from_structure
+        self.systems = [simulator.system for simulator in ready.simulators]
         k_b, species = boltzmann(potential.units), tuple(potential.species)
         along = gradient == "adjoint"
         self.ensembles = [Ensemble(s, k_b, species, potential.cutoff, along) for s in self.systems]
         pool, aborts = pool or SerialPool(), aborts or {}
-        self._simulations = Simulations(simulators, tested, self.protocol, pool, aborts)
-        self.validation = Validation(tested, validate_every, pool, len(simulators), aborts)
-        first = fit_start(start, potential, given, simulators, reference)
-        told = ranges + sizes + merged + ends + first.events
-        self._from_structure = start != "potential" and bool(first.anchors)
-        temperatures = [system.temperature for system in ordered]
-        self.grid, self.spline_error = choose_grid(potential, tolerance, temperatures)
-        self.optimizer.anchor({name: curve(self.grid) for name, curve in first.anchors.items()})
+        self._simulations = Simulations(ready.simulators, ready.tested, self.protocol, pool, aborts)
+        self.validation = Validation(
+            ready.tested, validate_every, pool, len(ready.simulators), aborts
+        )
         self._reached = Accepted(potential, self._simulations, self.ensembles, self.grid)
         self.iteration = 0
         self.latest: Sequence[Frames] = []  # of the accepted piece, per system
         self.newest: Piece | None = None  # the same, or one that was rejected since
         self._attempts = Attempts(potential, self.ensembles, self._simulations, self._reached, seed)
-        self._attempts.events += told
+        self._attempts.events.tell(*ready.said)
         self._numbers: dict[str, float] = {}  # of the optimizer's last step
         self._chaotic = False
         self.converged = False
@@ -196,8 +180,7 @@ class Trainer:
 
     def tell(self, event: str | None) -> None:
         """Add a sentence, if there is one, to the events of the next iteration."""
-        if event:
-            self._attempts.events.append(event)
+        self._attempts.events.tell(event)
 
     def fit(
         self, iterations: int, after: Callable[[Iteration], None] | None = None
@@ -306,7 +289,6 @@ class Trainer:
             self.converged = True
             self.tell(reached)
         updated = time.perf_counter()
-        events, self._attempts.events = self._attempts.events, []
         return Iteration(
             iteration=self.iteration,
             loss=value,
@@ -321,7 +303,7 @@ class Trainer:
             ranks_per_simulation=self.layout.ranks_per_simulation,
             replicas=self.layout.replicas,
             optimizer={"steps": update.steps, **update.info},
-            events=events,
+            events=self._attempts.events.take(),
             predicted_loss=predicted,
             accepted=accepted,
             validation_md_steps=self.validation.md_steps,
@@ -335,28 +317,13 @@ class Trainer:
             ensemble.add(frames, c)
 
     def _measure(self, newest: Piece) -> dict[str, dict[str, Any]]:
-        result = {}
-        self._chaotic = False
-        for ensemble, frames, c, seconds in zip(
-            self.ensembles,
-            newest.frames,
-            newest.coefficients,
-            self._simulations.seconds,
-            strict=True,
-        ):
-            system = ensemble.system
-            entry = measured(ensemble, frames)
-            present = ensemble.weighted(c)
-            entry["ess"] = present.sample_size
-            entry["seconds"] = seconds
-            result[system.name] = entry
-            self.tell(temperature_event(system, frames))
-            self.tell(chaos := chaos_event(ensemble, present.weights))
-            self._chaotic |= chaos is not None
+        entries, said, self._chaotic = measured_piece(
+            self.ensembles, newest, self._simulations.seconds
+        )
+        self._attempts.events.tell(*said)
         if self._from_structure and self.iteration == 1:
-            for event in time_events(self.systems, newest.frames, self.grid.species):
-                self.tell(event)
-        return result
+            self._attempts.events.tell(*time_events(self.systems, newest.frames, self.grid.species))
+        return entries
 
     def _validate(self, record: Iteration) -> Iteration:
         """Simulate the validation systems with the best weights, and add what they say."""
@@ -417,16 +384,20 @@ class Trainer:
             system, and the coefficients of the splines (systems, P, K + 2) that they were
             simulated with.
         """
-        for known, what in (
-            (all(isinstance(replicas, list) for replicas in state["states"]), "replicas"),
-            ("accepted" in state, "steps that are undone"),
-        ):
+        known = all(isinstance(replicas, list) for replicas in state["states"])
+        try:
             if not known:
-                raise InputError(
-                    "The checkpoint is that of an earlier version of diffsim, which knew no "
-                    f"{what}. Finish the run with that version, or start a new one from its "
-                    "model.pt."
-                )
+                raise KeyError("replicas")
+            self._take_up(state, pieces)
+        except KeyError as error:
+            raise InputError(
+                f"The checkpoint is that of another version of diffsim: it has no {error.args[0]}. "
+                "Finish the run with that version, or start a new one from its model.pt."
+            ) from None
+
+    def _take_up(
+        self, state: dict[str, Any], pieces: Sequence[tuple[Sequence[Frames], Any]]
+    ) -> None:
         self.iteration = state["iteration"]
         self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
