@@ -17,9 +17,9 @@ from diffsim.lammps.engine import started
 from diffsim.optimizers.structure import target_columns
 from diffsim.response.adjoint import motion, motion_response, window_of
 from diffsim.response.ensemble import Ensemble
-from diffsim.response.linear_response import share_along, share_told, shrunk
 from diffsim.run.training import run_training
 from diffsim.simulation import Recording, System, simulate_windows
+from diffsim.statistics.shrinkage import share_along, share_told, shrunk
 from diffsim.statistics.time_series import standard_error
 from diffsim.targets import (
     MSD,

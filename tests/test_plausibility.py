@@ -15,6 +15,7 @@ from diffsim import Protocol, System, Trainer
 from diffsim.potentials import LennardJones
 from diffsim.run.progress import Progress
 from diffsim.targets import RDF, Density, Pressure
+from diffsim.targets.time_axis import stretched
 from diffsim.training.iterations import Iteration
 from diffsim.training.plausibility import (
     blown_up,
@@ -26,7 +27,6 @@ from diffsim.training.plausibility import (
     of_this_state,
     slow,
     still_falls,
-    stretched,
     undetermined_pressure,
     without_well,
     wrong_by,

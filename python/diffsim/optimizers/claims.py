@@ -14,7 +14,6 @@ from diffsim.optimizers.linear_model import SEEN, chi_square, joint
 from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import Solution
 from diffsim.response.ensemble import Ensemble
-from diffsim.targets import RDF
 
 
 @dataclass(frozen=True)
@@ -97,18 +96,18 @@ def fitted_errors(solution: Solution, ensembles: Sequence[Ensemble]) -> dict[str
     models = solution.models
     starts = np.cumsum([0, *(len(model.scale) for model in models)])
     for ensemble, model, start in zip(ensembles, models, starts[:-1], strict=True):
+        firsts = np.cumsum([0, *(len(target.values) for target in ensemble.targets)])
         for curve, target in enumerate(ensemble.targets):
-            if not isinstance(target, RDF):
-                continue
             rows = np.flatnonzero(model.source.curve == curve)
-            sizes = (("scale", target.scale_error, 1.0), ("offset", target.offset_error, 0.0))
-            for kind, (name, size, about) in enumerate(sizes):
-                if size == 0.0 or len(rows) == 0:
-                    continue
+            if len(rows) == 0:
+                continue
+            within = model.source.observables[rows] - firsts[curve]
+            for each in target.fitted:
                 column = np.zeros(starts[-1])
-                column[start + rows] = (model.scale * model.source.common_errors[:, kind])[rows]
+                column[start + rows] = model.scale[rows] * each.error * each.shape[within]
                 columns.append(column)
-                fitted.append((f"{name} {ensemble.system.name} {target.label}", size, about))
+                label = f"{each.name} {ensemble.system.name} {target.label}"
+                fitted.append((label, each.error, each.about))
     if not columns:
         return {}
     causes = solution.evidence.causes(solution.discrepancy, np.stack(columns, axis=1))

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.response.ensemble import Ensemble
-from diffsim.targets import RDF
+from diffsim.targets import RDF, distributions
 from diffsim.theory.mie_structure import mie_shape, mie_structure
 
 SMOOTHING = 0.01  # of the cutoff: width of the Gaussian that noise of single bins is averaged with
@@ -202,7 +202,7 @@ def first_guess(
     for k, ensemble in enumerate(ensembles):
         held = [] if densities is None else [d for d in densities[k].values() if d > 0.0]
         alone = len(held) == 1 and not ensemble.system.intermolecular
-        for target in (t for t in ensemble.system.targets if isinstance(t, RDF)):
+        for target in distributions(ensemble.system.targets):
             entry = (target, 1.0 / ensemble.beta, held[0] if alone else None)
             curves.setdefault(target.pair_index(species), []).append(entry)
     wells: dict[int, MieParameters] = {}

@@ -30,7 +30,7 @@ from diffsim.optimizers.start import (
 )
 from diffsim.potentials import linear_parts
 from diffsim.response.ensemble import Ensemble
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 
 WITHIN = 0.05  # of the range of exponents: nearer to its ends a fluid is no Mie fluid
 
@@ -112,9 +112,7 @@ def _mie(
     for ensemble, density in zip(ensembles, densities, strict=True):
         if ensemble.system.intermolecular:
             return None
-        for target in ensemble.system.targets:
-            if not isinstance(target, RDF):
-                continue
+        for target in distributions(ensemble.system.targets):
             each = mie_from_rdf(
                 target.r,
                 target.g,

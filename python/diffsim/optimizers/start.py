@@ -18,7 +18,7 @@ from diffsim.optimizers.projection import fit_values
 from diffsim.potentials import ClosedForm, linear_parts
 from diffsim.response.ensemble import Ensemble
 from diffsim.species import species_pairs
-from diffsim.targets import RDF
+from diffsim.targets import RDF, distributions
 from diffsim.theory.integral_equation import hnc_continuation, indirect_correlation
 
 SEEN = 0.05  # of g: below, the logarithm of a g of unknown error is mostly noise
@@ -220,7 +220,7 @@ def _indirect(
 
 
 def _rdfs(ensemble: Ensemble) -> list[RDF]:
-    return [target for target in ensemble.system.targets if isinstance(target, RDF)]
+    return distributions(ensemble.system.targets)
 
 
 def _fit_curves(

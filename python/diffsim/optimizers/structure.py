@@ -21,7 +21,7 @@ from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
 from diffsim.optimizers.trust import Trust
 from diffsim.response.ensemble import Ensemble
-from diffsim.targets import RDF
+from diffsim.targets import RDF, distributions
 
 FIT_ITERATIONS = 100  # of the projection on the potential's weights
 FEWEST_BINS = 3  # seen by simulation and target below the cutoff
@@ -77,16 +77,18 @@ def target_columns(name: str, ensemble: Ensemble) -> list[tuple[int, RDF, NDArra
     """
     result, first = [], 0
     for target in ensemble.system.targets:
-        if not isinstance(target, RDF):
+        found = distributions([target])
+        if not found:
             raise InputError(
                 f"The optimizer {name} learns from RDFs only, but system "
                 f"'{ensemble.system.name}' has the target {target.label}. Leave it out, or use "
                 "gauss-newton."
             )
-        columns = first + np.arange(len(target.g))
-        first += len(target.g)
+        (curve,) = found
+        columns = first + np.arange(len(curve.g))
+        first += len(curve.g)
         known = columns[ensemble.weights[columns] > 0]
-        result.append((target.pair_index(ensemble.species), target, known))
+        result.append((curve.pair_index(ensemble.species), curve, known))
     return result
 
 

@@ -29,7 +29,6 @@ from diffsim.report.run_files import (
 from diffsim.report.system_record import SystemRecord, averages_of_frames, system_record
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
-from diffsim.targets import RDF
 from diffsim.training.windows import separate
 
 SEEN = 0.1  # of g: where the uncertainty of the potential is reported, as in the metrics
@@ -240,8 +239,8 @@ def _compared(system: System, lengths: Sequence[int] | None) -> System:
     if lengths is None or len(lengths) != len(system.targets):
         return system
     targets = [
-        target.first(length) if isinstance(target, RDF) else target
-        for target, length in zip(system.targets, lengths, strict=True)
+        target.first(length) if length < len(target.values) else target
+        for target, length in zip(system.averages, lengths, strict=True)
     ]
     return replace(system, targets=targets)
 

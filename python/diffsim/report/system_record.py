@@ -13,7 +13,7 @@ from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.simulation import Frames, System
 from diffsim.statistics.time_series import standard_error
-from diffsim.targets import MSD, RDF, VACF, WindowAverage
+from diffsim.targets import distributions
 
 Averages = Sequence[tuple[Array, Array | None] | None]
 """Of each target of a system: averages and their standard errors, where they are known."""
@@ -213,7 +213,7 @@ def system_record(
 
 def _is_number(target: Any) -> bool:
     """Whether the metrics have a target among their `values`."""
-    return not isinstance(target, RDF) and len(target.values) == 1
+    return target.abscissa is None
 
 
 def _numbers(system: System, values: Mapping[str, Any]) -> list[Number]:
@@ -227,7 +227,7 @@ def _numbers(system: System, values: Mapping[str, Any]) -> list[Number]:
 
 
 def _deviations(system: System, last: Mapping[str, Any]) -> list[Deviation]:
-    rdfs = [target.label for target in system.targets if isinstance(target, RDF)]
+    rdfs = [target.label for target in distributions(system.targets)]
     found = [
         Deviation(*each)
         for each in zip(rdfs, last.get("rdf_mse", ()), last.get("noise", ()), strict=False)
@@ -239,7 +239,7 @@ def _deviations(system: System, last: Mapping[str, Any]) -> list[Deviation]:
 def _curves(system: System, averages: Averages) -> list[Curve]:
     curves = []
     for target, average in zip(system.targets, averages, strict=False):
-        if _is_number(target) or average is None:
+        if target.abscissa is None or average is None:
             continue
         measured, error = average
         if len(measured) != len(target.values):
@@ -248,13 +248,8 @@ def _curves(system: System, averages: Averages) -> list[Curve]:
                 f"values, but in the run it had {len(measured)}. Put back the file that the run "
                 "was started with."
             )
-        variable, x = _abscissa(target)
+        variable, x = target.abscissa
         curves.append(
             Curve(target.label, variable, x, target.values, target.errors, measured, error)
         )
     return curves
-
-
-def _abscissa(target: Any) -> tuple[str, Array]:
-    inner: Any = target.target if isinstance(target, WindowAverage) else target
-    return ("t", inner.time) if isinstance(inner, VACF | MSD) else ("r", inner.r)

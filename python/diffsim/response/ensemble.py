@@ -15,7 +15,7 @@ from diffsim.simulation.system import System
 from diffsim.species import species_pairs
 from diffsim.statistics import reweighting
 from diffsim.statistics.time_series import pooled_inefficiency, slowness, standard_error
-from diffsim.targets import Target, WindowAverage
+from diffsim.targets import Target, motions
 
 MOST_PIECES = 100
 """Pieces of simulation that an ensemble keeps."""
@@ -116,7 +116,7 @@ class Ensemble:
     @property
     def of_windows(self) -> bool:
         """Whether the frames are those that windows begin with."""
-        return isinstance(self.targets[0], WindowAverage)
+        return bool(motions(self.targets))
 
     @property
     def counts(self) -> Array:

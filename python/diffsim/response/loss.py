@@ -7,7 +7,6 @@ import numpy as np
 from diffsim.arrays import Array
 from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.statistics import reweighting
-from diffsim.targets import RDF
 
 NOISELESS = 1e-6  # of a large deviation: least error of a quantity that did not vary
 
@@ -65,13 +64,10 @@ def _fitted(ensemble: Ensemble) -> list[Array]:
     for target in ensemble.targets:
         part = slice(first, first + len(target.values))
         first = part.stop
-        if not isinstance(target, RDF):
-            continue
-        for error, shape in ((target.scale_error, target.g), (target.offset_error, 1.0)):
-            if error > 0.0:
-                column = np.zeros(len(ensemble.target))
-                column[part] = shape
-                columns.append(column)
+        for fitted in target.fitted:
+            column = np.zeros(len(ensemble.target))
+            column[part] = fitted.shape
+            columns.append(column)
     return columns
 
 

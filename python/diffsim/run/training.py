@@ -25,7 +25,7 @@ from diffsim.report.page import write_report
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.run.progress import Progress
 from diffsim.simulation.protocol import Protocol
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 from diffsim.training.trainer import Trainer
 
 TABLE_POINTS = 2000
@@ -269,20 +269,17 @@ def write_plots(directory: RunDirectory, trainer: Trainer) -> None:
     for system, ensemble, frames in zip(
         trainer.systems, trainer.ensembles, trainer.latest, strict=True
     ):
-        for target in system.targets:
-            if not isinstance(target, RDF):
-                continue
+        for target in distributions(system.targets):
             measured = target.observe(frames, ensemble.species).mean(axis=0)
             name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
             plot_rdf(directory.path / name, target, measured, system.name)
     for simulator in trainer.validation.simulators:
         system = simulator.system
         averages = trainer.validation.averages.get(system.name, [])
-        for target, average in zip(system.targets, averages, strict=False):
-            if not isinstance(target, RDF):
-                continue
-            name = f"rdf_{system.name}_{'-'.join(target.pair)}.png"
-            plot_rdf(directory.path / name, target, average, f"{system.name} (validation)")
+        for observable, average in zip(system.targets, averages, strict=False):
+            for curve in distributions([observable]):
+                name = f"rdf_{system.name}_{'-'.join(curve.pair)}.png"
+                plot_rdf(directory.path / name, curve, average, f"{system.name} (validation)")
     with trainer.at_best():
         plot_potential(
             directory.path / "potential.png",

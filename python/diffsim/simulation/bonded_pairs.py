@@ -8,7 +8,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.simulation import Frames, System
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 
 SHELL = (0.8, 1.25)  # of the bond length: where bonded pairs are
 LIKE_BONDS = 0.3  # relative deviation of a number of pairs from that of the bonds
@@ -37,7 +37,7 @@ def other_pairs(system: System, frames: Frames, bonds: int, species: Sequence[st
     species
         Of the potential.
     """
-    rdfs = [target for target in system.targets if isinstance(target, RDF)]
+    rdfs = distributions(system.targets)
     if not rdfs or not bonds:
         return None
     edges = frames.edges

@@ -16,7 +16,6 @@ from diffsim.lammps.script_checks import fix_styles, refuse_driven, refuse_quit
 from diffsim.lammps.script_run import run_script
 from diffsim.simulation.system import System
 from diffsim.species import species_pairs
-from diffsim.targets import RDF, Coordination
 from diffsim.targets.rdf_merging import MANY
 
 RANGE_IN_CUTOFFS = 2.0  # liquid state theory wants g(r) to about twice the cutoff
@@ -111,17 +110,17 @@ def rdf_bins(system: System, cutoff: float, box: Box) -> tuple[int, float]:
     InputError
         If a target reaches beyond half of the box.
     """
-    rdfs = [target for target in system.targets if isinstance(target, RDF)]
-    counted = [target for target in system.targets if isinstance(target, RDF | Coordination)]
-    needed = max([float(target.edges[-1]) for target in counted], default=0.0)
+    counted = [edges for target in system.averages if (edges := target.counted) is not None]
+    curves = [edges for edges in counted if len(edges) > 2]
+    needed = max([float(edges[-1]) for edges in counted], default=0.0)
     if needed > box.half_width:
         raise InputError(
             f"A target of system '{system.name}' reaches to r = {needed:g}, but half of the "
             f"smallest width of the box is {box.half_width:g}: beyond, a distribution function is "
             "not defined. Give the target a smaller range, or use a larger box."
         )
-    width = min([float(np.diff(target.edges).min()) for target in rdfs], default=cutoff)
-    if rdfs and not _multiples(np.concatenate([target.edges for target in rdfs]), width):
+    width = min([float(np.diff(edges).min()) for edges in curves], default=cutoff)
+    if curves and not _multiples(np.concatenate(curves), width):
         width *= 0.5
     pairs = species_pairs(sum(name != "NULL" for name in box.density))
     many = len(pairs) * BINS_PER_CUTOFF > MANY

@@ -13,7 +13,7 @@ from diffsim.errors import SimulationError
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
 from diffsim.simulation.layout import Work
 from diffsim.simulation.protocol import Protocol
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 
 FAR = 0.25  # of the temperature: no thermostat that works is so far off
 FLUCTUATIONS = 4.0  # standard deviations of the temperature of a few atoms
@@ -186,19 +186,16 @@ class Simulator:
 def within_half(system: System, half_width: float) -> System:
     """A system whose distribution functions end at half of the width of its box: beyond, those of
     the simulation are not defined."""
-    targets = [
-        target.within(half_width) if isinstance(target, RDF) else target
-        for target in system.targets
-    ]
-    return replace(system, targets=targets)
+    return replace(system, targets=[target.within(half_width) for target in system.averages])
 
 
 def said_of_ends(given: Sequence[System], simulated: Sequence[System]) -> list[str]:
     """Sentences about distribution functions that are not compared to their ends."""
     sentences = []
     for before, after in zip(given, simulated, strict=True):
-        for whole, kept in zip(before.targets, after.targets, strict=True):
-            if isinstance(whole, RDF) and isinstance(kept, RDF) and len(kept.r) < len(whole.r):
+        pairs = zip(distributions(before.targets), distributions(after.targets), strict=True)
+        for whole, kept in pairs:
+            if len(kept.r) < len(whole.r):
                 sentences.append(
                     f"The target g(r) of {'-'.join(whole.pair)} of system '{before.name}' reaches "
                     f"to r = {whole.edges[-1]:.4g}; it is compared up to {kept.edges[-1]:.4g}, as "

@@ -102,6 +102,12 @@ class System:
             f"targets: {labels})"
         )
 
+    @property
+    def averages(self) -> list[Target]:
+        """Targets that are averages over frames, as those of the motion are once windows are made
+        for them."""
+        return [target for target in self.targets if isinstance(target, Target)]
+
     def script_variables(self, seed: int) -> dict[str, Any]:
         """The values of all variables that the script can use."""
         return {

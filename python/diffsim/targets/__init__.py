@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diffsim.targets.base import Fluctuation, Fluid, Scalar, Target
+from diffsim.targets.base import Fitted, Fluctuation, Fluid, Scalar, Target
 from diffsim.targets.coordination import Coordination
 from diffsim.targets.motion import MSD, VACF, Diffusion
-from diffsim.targets.rdf import RDF
+from diffsim.targets.rdf import RDF, distributions
 from diffsim.targets.rdf_bins import range_weights, rebin_matrix
 from diffsim.targets.rdf_file import write_rdf
 from diffsim.targets.thermodynamic import Compressibility, Density, Energy, Pressure
@@ -14,6 +14,7 @@ from diffsim.targets.window import (
     Window,
     WindowAverage,
     WindowTarget,
+    motions,
     shortened,
     window_averages,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Density",
     "Diffusion",
     "Energy",
+    "Fitted",
     "Fluctuation",
     "Fluid",
     "Pressure",
@@ -38,6 +40,8 @@ __all__ = [
     "WindowAverage",
     "WindowRDF",
     "WindowTarget",
+    "distributions",
+    "motions",
     "range_weights",
     "rebin_matrix",
     "shortened",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,73 +71,159 @@ class Fluctuation:
     volume: FloatArray
 
 
-class Target(Protocol):
+@dataclass(frozen=True)
+class Fitted:
+    """Something of a curve that is found with the potential: by what it is wrong, times a shape.
+
+    Attributes
+    ----------
+    name
+        Such as ``scale``.
+    error
+        Its standard deviation before anything is known.
+    about
+        Its value where the curve is right.
+    shape
+        Change of the values with it, shape (n,).
+    """
+
+    name: str
+    error: float
+    about: float
+    shape: FloatArray
+
+
+class Target(ABC):
     """Observables of one system and the values that they should have.
 
     The observables are functions of averages over frames, of quantities x_f that may depend on the
-    potential explicitly (an energy does), linearly in the coefficients of its spline.
+    potential explicitly (an energy does), linearly in the coefficients of its spline. A target says
+    itself all that a training, its metrics and its report have to know of it; what most targets
+    have in common is the default here.
     """
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """Short name for metrics and messages, such as ``rdf A-B``."""
-        ...
 
     @property
-    def axis(self) -> FloatArray | None:
-        """Distances or times of the values of a curve, shape (n,); None where it is none."""
-        ...
-
-    @property
+    @abstractmethod
     def values(self) -> FloatArray:
         """Target values, shape (n,)."""
-        ...
+
+    @abstractmethod
+    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """x of every frame in the potential that was simulated, shape (F, M)."""
+
+    # ---- the values, and what is known of them
 
     @property
     def errors(self) -> FloatArray | None:
         """Standard errors of the values, shape (n,); None means exact."""
-        ...
+        return None
+
+    @property
+    def value_weights(self) -> FloatArray:
+        """Weights of the values in the loss, shape (n,)."""
+        return np.ones(len(self.values))
+
+    @property
+    def axis(self) -> FloatArray | None:
+        """Places of the values of a curve that may have a misfit, shape (n,); None if there is
+        nothing but noise between the values and their targets."""
+        return None
+
+    @property
+    def abscissa(self) -> tuple[str, FloatArray] | None:
+        """Name and places of the axis of a curve, for metrics and pictures; None of numbers."""
+        return None if self.axis is None else ("r", self.axis)
 
     @property
     def from_frames(self) -> bool:
         """Whether the values are averages over frames of a simulation, as far as is known: errors
         of such averages are correlated as those of the training are."""
-        ...
+        return True
 
     def common_errors(self, atoms: int) -> FloatArray:
         """Standard errors that all values have together: of a factor, as of an unknown norm, and of
         a constant, shape (n, 2); `atoms` is the number of the simulated ones."""
-        ...
+        return np.zeros((len(self.values), 2))
 
     @property
-    def value_weights(self) -> FloatArray:
-        """Weights of the values in the loss, shape (n,)."""
-        ...
+    def fitted(self) -> Sequence[Fitted]:
+        """What of the values is found with the potential."""
+        return ()
 
-    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
-        """x of every frame in the potential that was simulated, shape (F, M)."""
-        ...
+    @property
+    def names(self) -> Sequence[str]:
+        """Species that it is about; none where it is about all atoms."""
+        return ()
+
+    def doubt(self, averages: FloatArray) -> str | None:
+        """A sentence if averages x (M,) of a simulation speak against the target's axis."""
+        return None
+
+    # ---- its average, and how that depends on the potential
+
+    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
+        """Observables from the averages of x (M,), and the Jacobian: shapes (n,) and (n, M)."""
+        return identity_average(means)
 
     def explicit(self, frames: Frames) -> FloatArray | None:
         """Derivative of x with respect to the coefficients, (F, M, P (K + 2)), or without the M
         where it is one; None where zero."""
-        ...
-
-    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
-        """Observables from the averages of x (M,), and the Jacobian: shapes (n,) and (n, M)."""
-        ...
+        return None
 
     def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
         """How the averages follow from the numbers of pairs; None if that is not known."""
-        ...
+        return None
+
+    @property
+    def is_sum_of_pairs(self) -> bool:
+        """Whether x is `fluctuation` times the numbers of counted pairs, in every frame."""
+        return False
+
+    def usable(
+        self, known: Fluctuation, fluid: Fluid, bins: NDArray[np.intp], species: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Which averages the pairs in bins with enough of them determine, shape (M,).
+
+        Parameters
+        ----------
+        known
+            From `fluctuation`.
+        fluid
+            The present averages.
+        bins
+            Indices of these bins, of all pairs of species.
+        species
+            Names of the potential's species.
+        """
+        return np.ones(len(known.bins), dtype=bool)
 
     def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """What one pair in one frame adds to each value on average, shape (n,)."""
-        ...
+        return np.zeros(len(self.values))
 
     def scale(self, frames: Frames, kt: float) -> float:
         """A deviation that counts as large, the unit of the loss of targets without errors."""
-        ...
+        return float(np.abs(self.values).max())
+
+    # ---- what has to be recorded, and how far the simulation can follow
+
+    @property
+    def counted(self) -> FloatArray | None:
+        """Edges of the bins of distance in which it counts pairs, shape (b + 1,); None of none."""
+        return None
+
+    def within(self, reach: float) -> Target:
+        """The same up to a distance, beyond which the simulation knows nothing."""
+        return self
+
+    def first(self, kept: int) -> Target:
+        """The same with the first values only, where the others were not compared."""
+        return self
 
 
 def identity_average(means: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -145,7 +232,7 @@ def identity_average(means: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 @dataclass(frozen=True)
-class Scalar:
+class Scalar(Target):
     """A target that is one number.
 
     Parameters
@@ -184,19 +271,6 @@ class Scalar:
         """Name of the observable."""
         return type(self).__name__.lower()
 
-    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
-        """See `Target`."""
-        raise NotImplementedError
-
-    def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
-        """See `Target`."""
-        raise NotImplementedError
-
-    @property
-    def axis(self) -> FloatArray | None:
-        """None: one number."""
-        return None
-
     @property
     def values(self) -> FloatArray:
         """The value, shape (1,)."""
@@ -208,31 +282,6 @@ class Scalar:
         return None if self.error is None else np.array([self.error])
 
     @property
-    def from_frames(self) -> bool:
-        """Nothing else is known."""
-        return True
-
-    def common_errors(self, atoms: int) -> FloatArray:
-        """None beside its own, shape (1, 2)."""
-        return np.zeros((1, 2))
-
-    @property
     def value_weights(self) -> FloatArray:
         """The weight, shape (1,)."""
         return np.array([self.weight])
-
-    def explicit(self, frames: Frames) -> FloatArray | None:
-        """No explicit dependence on the potential."""
-        return None
-
-    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
-        """The average itself."""
-        return identity_average(means)
-
-    def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
-        """Not a sum of rare events, shape (1,)."""
-        return np.zeros(1)
-
-    def scale(self, frames: Frames, kt: float) -> float:
-        """The value."""
-        return abs(self.value)

@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray, Fluctuation, Fluid, Scalar
-from diffsim.targets.rdf import pair_index
+from diffsim.targets.pairs import pair_index
 from diffsim.targets.rdf_bins import rebin_matrix
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ class Coordination(Scalar):
     def edges(self) -> FloatArray:
         """The one bin that is counted, shape (2,)."""
         return np.array([0.0, self.distance])
+
+    @property
+    def counted(self) -> FloatArray:
+        """The same."""
+        return self.edges
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The species of the pair."""
+        return self.pair
 
     def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
         """Neighbours per atom of the first species in every frame, shape (F, 1)."""

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray
 from diffsim.targets.columns import read_columns
-from diffsim.targets.window import StateDerivatives, Window
+from diffsim.targets.time_axis import stretched
+from diffsim.targets.window import StateDerivatives, Window, WindowTarget
 
 KNOWN = 1e-3  # how far rounding may take a file's value at the time zero from its definition
 
 
 @dataclass(frozen=True, eq=False)
-class _Curve:
+class _Curve(WindowTarget):
     """A function of time for the atoms of one species.
 
     Parameters
@@ -159,6 +160,11 @@ class _Curve:
         """The times."""
         return [float(time) for time in self.time]
 
+    @property
+    def abscissa(self) -> tuple[str, FloatArray]:
+        """The times, shape (n,)."""
+        return "t", self.time
+
 
 class VACF(_Curve):
     r"""The velocity autocorrelation function of a species, one at time zero.
@@ -197,6 +203,10 @@ class VACF(_Curve):
         unit = window.mass[atoms] * window.mvv_to_energy / (3.0 * window.kt * len(atoms))
         return atoms, unit[:, None]
 
+    def doubt(self, averages: FloatArray) -> str | None:
+        """Whether it would agree with another time axis."""
+        return stretched(self.label, self.time, self.values, averages)
+
     def scale(self) -> float:
         """One."""
         return 1.0
@@ -226,13 +236,9 @@ class MSD(_Curve):
         n = window.step(self.time[index], self.label)
         return StateDerivatives(_displacement(window, atoms, n, 1.0), None)
 
-    def scale(self) -> float:
-        """The largest value."""
-        return float(np.abs(self.value).max())
-
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(WindowTarget):
     r"""The diffusion coefficient of a species, from the slope of its mean square displacement.
 
     .. math:: D = \frac{\mathrm{MSD}(t_2) - \mathrm{MSD}(t_1)}{6 (t_2 - t_1)}

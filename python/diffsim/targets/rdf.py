@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffsim.errors import InputError
 from diffsim.species import species_pairs
-from diffsim.targets.base import Fluctuation, Fluid, identity_average
+from diffsim.targets.base import Fitted, FloatArray, Fluctuation, Fluid, Target
 from diffsim.targets.columns import read_columns
+from diffsim.targets.pairs import pair_index
 from diffsim.targets.rdf_bins import bin_edges, rebin_matrix, smearing_matrix
 from diffsim.targets.rdf_checks import (
     FEWEST_POINTS,
     check_curve,
     check_points,
+    check_size,
+    check_weights,
     checked_pair,
     checked_range,
     readonly,
@@ -32,20 +35,20 @@ from diffsim.targets.rdf_curve import (
     tail_note,
     without_floor,
 )
-from diffsim.targets.rdf_file import Norm, check_box, read_box
+from diffsim.targets.rdf_file import Norm, check_box, numbers_of, read_box
 
 if TYPE_CHECKING:
     from diffsim.records.frames import Frames
 
-FloatArray = NDArray[np.float64]
-
 NORM_OF_EXPERIMENT = 1e-3  # relative standard error
 FITTED_SCALE, FITTED_OFFSET = 0.05, 0.05  # what is left open where they are fitted
+ROUNDING = 1e-9  # of g
+LEFT_OUT = 0.01  # of a smeared g(r): pairs of rare bins that it may hold
 ERROR_OF_TAIL = 0.004  # of what a g(r) tends to, as its tail tells it
 
 
 @dataclass(frozen=True, eq=False)
-class RDF:
+class RDF(Target):
     r"""A target g(r) of one pair of species.
 
     The average of the pair counts over bin :math:`b`, divided by that of an ideal gas of the same
@@ -136,27 +139,11 @@ class RDF:
                     f"{name} needs one value of '{key}' for each of its {self.r.size} distances, "
                     f"but {values.size} were given."
                 )
-        if not (np.isfinite(self.weight) and self.weight > 0.0):
-            raise InputError(
-                f"{name} needs a positive, finite weight, but {self.weight} was given."
-            )
-        if self.bin_weights is not None and not (
-            np.all(np.isfinite(self.bin_weights))
-            and np.all(self.bin_weights >= 0.0)
-            and np.any(self.bin_weights > 0.0)
-        ):
-            raise InputError(
-                f"{name} needs bin weights that are finite, not negative and not all zero."
-            )
+        check_weights(self.weight, self.bin_weights, name)
         for key in ("scale_error", "offset_error", "smearing"):
-            value = getattr(self, key)
-            if not (np.isfinite(value) and value >= 0.0):
-                raise InputError(
-                    f"{name} needs a {key} that is zero or more, but {value} was given."
-                )
+            check_size(getattr(self, key), key, name)
         check_box(self.atoms, self.norm, self.pair, name)
-        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
-        measured = any(number is not None and np.isinf(number) for number in numbers)
+        measured = bool(np.isinf(numbers_of(self.atoms)).any())
         object.__setattr__(self, "is_experiment", self.is_experiment or measured)
         check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
         check_curve(self.r, self.g, name)
@@ -203,6 +190,25 @@ class RDF:
         return self.error
 
     @property
+    def names(self) -> Sequence[str]:
+        """The species of the pair."""
+        return self.pair
+
+    @property
+    def counted(self) -> FloatArray:
+        """`edges`."""
+        return self.edges
+
+    @property
+    def fitted(self) -> list[Fitted]:
+        """A factor and a constant, where they are not known."""
+        shapes = (
+            Fitted("scale", self.scale_error, 1.0, self.g),
+            Fitted("offset", self.offset_error, 0.0, np.ones(len(self.g))),
+        )
+        return [shape for shape in shapes if shape.error > 0.0]
+
+    @property
     def from_frames(self) -> bool:
         """Whether the number of atoms is known, and that of no experiment."""
         return self.atoms is not None and not self.is_experiment
@@ -239,10 +245,8 @@ class RDF:
         With infinitely many atoms the two ways to count are one. Where it is not known, g may be
         wrong by a factor of about 1 + 1/N.
         """
-        if self.atoms is None:
-            return False
-        numbers = self.atoms.values() if isinstance(self.atoms, Mapping) else [self.atoms]
-        return self.norm is not None or bool(np.isinf(list(numbers)).all())
+        numbers = numbers_of(self.atoms)
+        return bool(numbers) and (self.norm is not None or bool(np.isinf(numbers).all()))
 
     @classmethod
     def from_file(
@@ -359,18 +363,32 @@ class RDF:
         """What one pair in one frame adds to each bin on average, shape (n,)."""
         return frames.one_pair(self.pair_index(species), self.edges)
 
-    def explicit(self, frames: Frames) -> None:
-        """None: distances do not depend on the potential explicitly."""
-        return
-
-    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
-        """The averages themselves."""
-        return identity_average(means)
-
     def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation:
         """Numbers of pairs, times the volume."""
         bins = self.gather(fluid.edges, species)
         return Fluctuation(bins, bins @ fluid.g.ravel() / fluid.volume)
+
+    @property
+    def is_sum_of_pairs(self) -> bool:
+        """Yes."""
+        return True
+
+    def usable(
+        self, known: Fluctuation, fluid: Fluid, bins: NDArray[np.intp], species: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Values all of whose pairs are in bins with enough of them.
+
+        Bins without pairs add nothing to a value that is smeared over them; values further inside
+        are those of the same bins again, and have no noise of their own.
+        """
+        g = fluid.g.ravel()
+        values = known.bins @ g
+        left_out = np.abs(values - known.bins[:, bins] @ g[bins])
+        if self.smearing == 0.0:
+            return np.asarray(left_out < ROUNDING)
+        sharp = replace(self, smearing=0.0).gather(fluid.edges, species)
+        own = sharp[:, bins].any(axis=1)
+        return np.asarray(own & (left_out <= LEFT_OUT * values))
 
     def scale(self, frames: Frames, kt: float) -> float:
         """One, the ideal gas."""
@@ -381,19 +399,6 @@ class RDF:
         return pair_index(self.pair, species, f"RDF of the pair {'-'.join(self.pair)}")
 
 
-def pair_index(pair: tuple[str, str], species: Sequence[str], name: str) -> int:
-    """Index of the pair of two species.
-
-    Raises
-    ------
-    InputError
-        If a species is not the potential's.
-    """
-    unknown = [each for each in pair if each not in species]
-    if unknown:
-        raise InputError(
-            f"The {name} names the species {unknown[0]}, but the potential has the species "
-            f"{', '.join(species)}."
-        )
-    a, b = sorted(list(species).index(each) for each in pair)
-    return species_pairs(len(species)).index((a, b))
+def distributions(targets: Iterable[Any]) -> list[RDF]:
+    """Those of the targets that are a g(r): the theory of liquids and classical methods need it."""
+    return [target for target in targets if isinstance(target, RDF)]

@@ -83,3 +83,29 @@ def check_curve(r: FloatArray, g: FloatArray, name: str) -> None:
             f"{name} is zero everywhere, so there is nothing to learn from it; check the columns "
             f"of the file and the range."
         )
+
+
+def check_weights(weight: float, of_bins: FloatArray | None, name: str) -> None:
+    """Raise InputError unless a weight is positive and those of bins (n,) are weights.
+
+    Parameters
+    ----------
+    weight, of_bins
+        Of a target among others, and of its bins, if they are given.
+    name
+        What has them, for the message.
+    """
+    if not (np.isfinite(weight) and weight > 0.0):
+        raise InputError(f"{name} needs a positive, finite weight, but {weight} was given.")
+    if of_bins is not None and not (
+        np.all(np.isfinite(of_bins)) and np.all(of_bins >= 0.0) and np.any(of_bins > 0.0)
+    ):
+        raise InputError(
+            f"{name} needs bin weights that are finite, not negative and not all zero."
+        )
+
+
+def check_size(value: float, key: str, name: str) -> None:
+    """Raise InputError unless a size is zero or more; `key` and `name` are for the message."""
+    if not (np.isfinite(value) and value >= 0.0):
+        raise InputError(f"{name} needs a {key} that is zero or more, but {value} was given.")

@@ -164,3 +164,10 @@ def _text(atoms: float | Mapping[str, float]) -> str:
     if isinstance(atoms, Mapping):
         return ", ".join(f"{name} {_text(number)}" for name, number in atoms.items())
     return INFINITE if math.isinf(atoms) else f"{atoms:.15g}"
+
+
+def numbers_of(atoms: float | Mapping[str, float] | None) -> list[float]:
+    """The numbers of atoms that are known, of all or of species."""
+    if atoms is None:
+        return []
+    return list(atoms.values()) if isinstance(atoms, Mapping) else [atoms]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import InputError
-from diffsim.targets.base import FloatArray, Fluctuation, Fluid, identity_average
+from diffsim.targets.base import FloatArray, Target
 
 if TYPE_CHECKING:
     from diffsim.records.frames import Frames
@@ -119,54 +120,63 @@ class StateDerivatives:
     v: FloatArray | None
 
 
-class WindowTarget(Protocol):
+class WindowTarget(ABC):
     """Observables of the motion, averages over windows, and the values that they should have."""
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """Short name for metrics and messages."""
-        ...
 
     @property
+    @abstractmethod
     def values(self) -> FloatArray:
         """Target values, shape (n,)."""
-        ...
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Of the species that it is about."""
+
+    @property
+    @abstractmethod
+    def times(self) -> Sequence[float]:
+        """From the beginning of a window, at which it needs states, in LAMMPS's unit of time."""
+
+    @abstractmethod
+    def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
+        """Observables of a window, shape (n,)."""
+
+    @abstractmethod
+    def derivatives(self, window: Window, species: Sequence[str], index: int) -> StateDerivatives:
+        """Of one of the observables."""
 
     @property
     def errors(self) -> FloatArray | None:
         """Standard errors of the values, shape (n,); None means exact."""
-        ...
+        return None
 
     @property
     def value_weights(self) -> FloatArray:
         """Weights of the values in the loss, shape (n,)."""
-        ...
+        return np.ones(len(self.values))
 
     @property
-    def names(self) -> Sequence[str]:
-        """Of the species that it is about."""
-        ...
+    def abscissa(self) -> tuple[str, FloatArray] | None:
+        """Name and places of the axis of a curve, for metrics and pictures; None of numbers."""
+        return None
 
-    @property
-    def times(self) -> Sequence[float]:
-        """From the beginning of a window, at which it needs states, in LAMMPS's unit of time."""
-        ...
-
-    def observe_window(self, window: Window, species: Sequence[str]) -> FloatArray:
-        """Observables of a window, shape (n,)."""
-        ...
-
-    def derivatives(self, window: Window, species: Sequence[str], index: int) -> StateDerivatives:
-        """Of one of the observables."""
-        ...
+    def doubt(self, averages: FloatArray) -> str | None:
+        """A sentence if averages (n,) of a simulation speak against the target's axis."""
+        return None
 
     def scale(self) -> float:
         """A deviation that counts as large, the unit of the loss of targets without errors."""
-        ...
+        return float(np.abs(self.values).max())
 
 
 @dataclass(frozen=True)
-class WindowAverage:
+class WindowAverage(Target):
     """A target of the motion, as the average over frames that windows begin with.
 
     What a window says depends on the potential in two ways: through its initial state, as all
@@ -191,9 +201,19 @@ class WindowAverage:
         return self.target.label
 
     @property
-    def axis(self) -> FloatArray | None:
-        """None: nothing but noise is expected between the motion and its targets."""
-        return None
+    def abscissa(self) -> tuple[str, FloatArray] | None:
+        """That of the target; no `axis`, as nothing but noise is expected between the motion and
+        its targets."""
+        return self.target.abscissa
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Species of the target."""
+        return self.target.names
+
+    def doubt(self, averages: FloatArray) -> str | None:
+        """That of the target."""
+        return self.target.doubt(averages)
 
     @property
     def values(self) -> FloatArray:
@@ -204,15 +224,6 @@ class WindowAverage:
     def errors(self) -> FloatArray | None:
         """Those of the target, shape (n,), or None."""
         return self.target.errors
-
-    @property
-    def from_frames(self) -> bool:
-        """Motion is known from simulations."""
-        return True
-
-    def common_errors(self, atoms: int) -> FloatArray:
-        """None beside those of the target, shape (n, 2)."""
-        return np.zeros((len(self.values), 2))
 
     @property
     def value_weights(self) -> FloatArray:
@@ -231,18 +242,6 @@ class WindowAverage:
         if not frames.motion_response.size:
             return None
         return shortened(frames.motion_response[:, self.columns])[0]
-
-    def average(self, means: FloatArray, kt: float) -> tuple[FloatArray, FloatArray]:
-        """The averages themselves."""
-        return identity_average(means)
-
-    def fluctuation(self, fluid: Fluid, species: Sequence[str]) -> Fluctuation | None:
-        """Numbers of pairs do not tell; the frames do."""
-        return None
-
-    def resolution(self, frames: Frames, species: Sequence[str]) -> FloatArray:
-        """Not a sum of rare events, shape (n,)."""
-        return np.zeros(len(self.values))
 
     def scale(self, frames: Frames, kt: float) -> float:
         """That of the target."""
@@ -286,3 +285,8 @@ def window_averages(targets: Sequence[WindowTarget]) -> list[WindowAverage]:
         WindowAverage(target, slice(int(end) - len(target.values), int(end)))
         for target, end in zip(targets, ends, strict=True)
     ]
+
+
+def motions(targets: Iterable[Any]) -> list[WindowTarget]:
+    """Targets of the motion among those of a system: what its `WindowAverage` are averages of."""
+    return [target.target for target in targets if isinstance(target, WindowAverage)]

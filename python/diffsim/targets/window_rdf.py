@@ -10,15 +10,16 @@ from scipy.interpolate import CubicSpline
 
 from diffsim.errors import InputError
 from diffsim.targets.base import FloatArray
-from diffsim.targets.rdf import RDF, pair_index
-from diffsim.targets.window import StateDerivatives, Window
+from diffsim.targets.pairs import pair_index
+from diffsim.targets.rdf import RDF
+from diffsim.targets.window import StateDerivatives, Window, WindowTarget
 
 WALL = 1e-3  # part of a bin: one of which less is above the innermost knot holds no pairs
 FINE = 4000  # points of the integrals over the bins
 
 
 @dataclass(frozen=True, eq=False)
-class WindowRDF:
+class WindowRDF(WindowTarget):
     r"""g(r) of one pair of species as a function that can be differentiated along a trajectory.
 
     Bins are cubic B-splines S_b of the distance, :math:`width` apart, so that positions have a
@@ -108,6 +109,11 @@ class WindowRDF:
         np.add.at(matrix.T, within[known], shells[:, known].T)
         volumes = shells.sum(axis=1)
         return matrix / volumes[:, None], volumes
+
+    @property
+    def abscissa(self) -> tuple[str, FloatArray]:
+        """Centres of the bins, shape (n,)."""
+        return "r", self.r
 
     @property
     def values(self) -> FloatArray:

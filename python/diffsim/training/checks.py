@@ -10,7 +10,7 @@ from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
 from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
 from diffsim.simulation.protocol import Protocol
-from diffsim.targets import RDF, Coordination, WindowAverage, WindowTarget
+from diffsim.targets import WindowTarget, distributions, motions
 
 NEAREST_END = 0.5  # of a distribution function, in cutoffs
 
@@ -69,9 +69,7 @@ def check_ranges(systems: Sequence[System], cutoff: float) -> list[str]:
     """
     events: list[str] = []
     for system in systems:
-        for target in system.targets:
-            if not isinstance(target, RDF):
-                continue
+        for target in distributions(system.targets):
             events += target.notes
             end = float(target.edges[-1])
             which = f"The target g(r) of {'-'.join(target.pair)} of system '{system.name}'"
@@ -181,16 +179,14 @@ def check_species(system: System, known: Sequence[str]) -> None:
                 f"System '{system.name}' has the species {name} among its types, but the "
                 f"potential has {', '.join(known)}."
             )
+    for moving in motions(system.targets):
+        _check_moving(system, moving, known)
     for target in system.targets:
-        if isinstance(target, WindowAverage):
-            _check_moving(system, target.target, known)
-        if not isinstance(target, RDF | Coordination):
-            continue
-        for name in target.pair:
+        for name in target.names:
             if name not in known:
                 raise InputError(
                     f"A target of system '{system.name}' is for the pair "
-                    f"{'-'.join(target.pair)}, but the potential has the species "
+                    f"{'-'.join(target.names)}, but the potential has the species "
                     f"{', '.join(known)}."
                 )
 

@@ -11,7 +11,7 @@ from diffsim.arrays import Array
 from diffsim.knots import Grid, knot_values_at
 from diffsim.response.interacting_pairs import counts_others
 from diffsim.simulation import Frames, System
-from diffsim.targets import RDF, VACF, Density, Pressure, WindowAverage
+from diffsim.targets import Density, Pressure, distributions
 from diffsim.theory.state_point import change_with_density
 from diffsim.training.plausibility import (
     floated,
@@ -19,7 +19,6 @@ from diffsim.training.plausibility import (
     misfit,
     of_this_state,
     slow,
-    stretched,
     undetermined_pressure,
     without_well,
     wrong_by,
@@ -61,7 +60,7 @@ def concluding_events(
         if "density" in entry and Density not in holds:
             start = densities[system.name]
             sentences.append(floated(system.name, start, entry["density"][0]))
-        if RDF in holds and "density" not in entry and "uncertainty" in numbers:
+        if distributions(system.targets) and "density" not in entry and "uncertainty" in numbers:
             changes = changes_with_state(grid, energies.detach().numpy(), frames, kt)
             if changes is not None:
                 sentences.append(of_this_state(system.name, *changes, numbers["uncertainty"]))
@@ -75,11 +74,10 @@ def concluding_events(
                 sentences.append(
                     undetermined_pressure(system.name, entry["pressure"], error, float(ideal))
                 )
-            for target in system.targets:
-                if isinstance(target, RDF):
-                    names = sorted(target.pair, key=list(grid.species).index)
-                    u = energies[target.pair_index(grid.species)].detach().numpy()
-                    sentences.append(without_well("-".join(names), u, target.g, kt))
+            for target in distributions(system.targets):
+                names = sorted(target.pair, key=list(grid.species).index)
+                u = energies[target.pair_index(grid.species)].detach().numpy()
+                sentences.append(without_well("-".join(names), u, target.g, kt))
         sentences += [wrong_by(system.name, each.label, numbers) for each in system.targets]
     sizes = (
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")
@@ -135,16 +133,10 @@ def changes_with_state(
 def time_events(
     systems: Sequence[System], latest: Sequence[Frames], species: Sequence[str]
 ) -> list[str]:
-    """Sentences about velocity autocorrelations whose time axis is that of no potential."""
+    """Sentences about targets whose axis is not that of the simulation."""
     sentences = [
-        stretched(
-            target.label,
-            target.target.time,
-            target.values,
-            target.observe(frames, species).mean(axis=0),
-        )
+        target.doubt(target.observe(frames, species).mean(axis=0))
         for system, frames in zip(systems, latest, strict=True)
-        for target in system.targets
-        if isinstance(target, WindowAverage) and isinstance(target.target, VACF)
+        for target in system.averages
     ]
     return [sentence for sentence in sentences if sentence]

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim.optimizers import GaussNewton, Optimizer
 from diffsim.simulation import System
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 from diffsim.targets.rdf_merging import merge_bins, width_that_tells
 
 
@@ -30,23 +30,23 @@ def with_merged_bins(
         return list(systems), []
     merged, sentences = [], []
     for system in systems:
-        rdfs = [target for target in system.targets if isinstance(target, RDF)]
+        rdfs = distributions(system.targets)
         if not rdfs:
             merged.append(system)
             continue
         width = width_that_tells(rdfs, optimizer.length, cutoff)
-        targets = []
-        for target in system.targets:
-            if isinstance(target, RDF):
-                wider = merge_bins(target, width, cutoff)
-                if wider is not target:
-                    before, now = (float(np.diff(each.edges)[-1]) for each in (target, wider))
-                    sentences.append(
-                        f"The bins of the target g(r) of {'-'.join(target.pair)} of system "
-                        f"'{system.name}', {before:g} wide, were merged into bins of {now:g}: "
-                        "nothing finer is learned of the potential."
-                    )
-                target = wider
-            targets.append(target)
+        wider = {id(target): merge_bins(target, width, cutoff) for target in rdfs}
+        for target in rdfs:
+            if wider[id(target)] is not target:
+                pair = "-".join(target.pair)
+                before, now = (
+                    float(np.diff(each.edges)[-1]) for each in (target, wider[id(target)])
+                )
+                sentences.append(
+                    f"The bins of the target g(r) of {pair} of system '{system.name}', {before:g} "
+                    f"wide, were merged into bins of {now:g}: nothing finer is learned of the "
+                    "potential."
+                )
+        targets = [wider.get(id(target), target) for target in system.targets]
         merged.append(replace(system, targets=targets))
     return merged, sentences

@@ -13,7 +13,7 @@ from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.simulation import Box, System, inspect
 from diffsim.species import species_pairs
-from diffsim.targets import RDF
+from diffsim.targets import RDF, distributions
 from diffsim.theory.finite_size import INCOMPRESSIBLE, correction, of_all_pairs, ratio
 
 SEEN = 0.05  # of g in the innermost bin: such a target does not begin where there are no pairs
@@ -57,7 +57,7 @@ def at_simulated_size(
     """
     result, events = [], []
     for system in systems:
-        rdfs = [target for target in system.targets if isinstance(target, RDF)]
+        rdfs = distributions(system.targets)
         if any(target.norm_is_known for target in rdfs):
             types = system.types or tuple(potential.species)
             box = inspect(system, potential.units, types, scratch / f"{system.name}.log")
@@ -115,11 +115,7 @@ def _at_size_of(box: Box, system: System, potential: Any) -> tuple[System, list[
     numbers = {name: box.density.get(name, 0.0) * volume for name in potential.species}
     # what fluctuates in numbers are molecules, whose pairs with themselves are left out
     units = float(box.molecules) if system.intermolecular else sum(numbers.values())
-    curves = [
-        _curve(target, system, numbers, units)
-        for target in system.targets
-        if isinstance(target, RDF)
-    ]
+    curves = [_curve(each, system, numbers, units) for each in distributions(system.targets)]
     moved = [
         curve.target.norm_is_known
         and not (curve.factor == 1.0 and abs(curve.units - units) < SAME_NUMBER)

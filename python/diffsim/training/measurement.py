@@ -9,11 +9,11 @@ import numpy as np
 
 from diffsim.arrays import Array
 from diffsim.response.ensemble import Ensemble
-from diffsim.response.linear_response import share_along
 from diffsim.response.loss import error_scale, unexplained
 from diffsim.simulation import Frames, System
+from diffsim.statistics.shrinkage import share_along
 from diffsim.statistics.time_series import standard_error, statistical_inefficiency
-from diffsim.targets import MSD, RDF, VACF, WindowAverage, shortened
+from diffsim.targets import distributions, shortened
 from diffsim.training.iterations import Piece
 from diffsim.training.plausibility import largest_deviation
 from diffsim.training.steps import LossChange
@@ -182,21 +182,17 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         split_by_target(ensemble, standard_error(series)),
         strict=True,
     ):
-        if isinstance(target, RDF):
-            given = 0.0 if target.error is None else target.error
-            _add_largest(result, target.label, target.r, deviation, errors, given)
-            result["rdf_mse"].append(float(np.mean(deviation**2)))
-            result["noise"].append(float(np.mean(errors**2 + given**2)))
-        elif len(values) == 1:
+        if target.abscissa is None:
             result["values"][target.label] = [float(values[0]), float(errors[0])]
+            continue
+        given = 0.0 if target.errors is None else target.errors
+        mse, noise = float(np.mean(deviation**2)), float(np.mean(errors**2 + given**2))
+        _add_largest(result, target.label, target.abscissa[1], deviation, errors, given)
+        if distributions([target]):
+            result["rdf_mse"].append(mse)
+            result["noise"].append(noise)
         else:
-            given = 0.0 if target.errors is None else target.errors
-            if isinstance(target, WindowAverage) and isinstance(target.target, VACF | MSD):
-                _add_largest(result, target.label, target.target.time, deviation, errors, given)
-            result["curves"][target.label] = {
-                "mse": float(np.mean(deviation**2)),
-                "noise": float(np.mean(errors**2 + given**2)),
-            }
+            result["curves"][target.label] = {"mse": mse, "noise": noise}
     return result | {
         **_chaos(frames),
         **_density(frames),

@@ -20,7 +20,7 @@ from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import System
 from diffsim.simulation.pieces import Simulator, said_of_ends
 from diffsim.simulation.protocol import Protocol
-from diffsim.targets import RDF
+from diffsim.targets import distributions
 from diffsim.training.checks import check_ranges, check_species, check_temperatures
 from diffsim.training.fine_bins import with_merged_bins
 from diffsim.training.finite_size import at_simulated_size
@@ -157,7 +157,7 @@ def fit_start(
     known = [
         (Ensemble(system, k_b, species, potential.cutoff), density[system.name])
         for system in systems
-        if any(isinstance(target, RDF) for target in system.targets)
+        if distributions(system.targets)
     ]
     first = begin(
         potential, [ensemble for ensemble, _ in known], [density for _, density in known], start

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -299,9 +299,7 @@ class Trainer:
             seconds_gradient=pooled - simulated + update.seconds_gradient,
             seconds_update=updated - pooled - update.seconds_gradient + retries,
             seconds_idle=self._simulations.seconds_idle - idle,
-            ranks=self.layout.ranks,
-            ranks_per_simulation=self.layout.ranks_per_simulation,
-            replicas=self.layout.replicas,
+            **asdict(self.layout),
             optimizer={"steps": update.steps, **update.info},
             events=self._attempts.events.take(),
             predicted_loss=predicted,
@@ -384,10 +382,7 @@ class Trainer:
             system, and the coefficients of the splines (systems, P, K + 2) that they were
             simulated with.
         """
-        known = all(isinstance(replicas, list) for replicas in state["states"])
         try:
-            if not known:
-                raise KeyError("replicas")
             self._take_up(state, pieces)
         except KeyError as error:
             raise InputError(

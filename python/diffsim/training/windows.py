@@ -18,7 +18,7 @@ from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, sim
 from diffsim.simulation.layout import Work
 from diffsim.simulation.pieces import Simulator, within_half
 from diffsim.simulation.protocol import Protocol
-from diffsim.targets import RDF, WindowAverage, WindowRDF, WindowTarget, window_averages
+from diffsim.targets import WindowRDF, WindowTarget, distributions, motions, window_averages
 from diffsim.targets.window import whole_steps
 from diffsim.units import boltzmann
 
@@ -65,7 +65,8 @@ def separate(systems: Sequence[System], gradient: str, cutoff: float) -> list[Sy
 
 
 def _in_windows(target: Any, system: System, cutoff: float) -> WindowTarget:
-    if not isinstance(target, RDF):
+    found = distributions([target])
+    if not found:
         raise InputError(
             f"The {target.label} of system '{system.name}' is a target, but of what does not move "
             "only distribution functions can be differentiated along a trajectory. Use "
@@ -76,12 +77,12 @@ def _in_windows(target: Any, system: System, cutoff: float) -> WindowTarget:
             f"The {target.label} of system '{system.name}' is intermolecular, which cannot be "
             "differentiated along a trajectory. Use 'gradient: auto'."
         )
-    return WindowRDF(target, cutoff, cutoff / SMOOTH_BINS)
+    return WindowRDF(found[0], cutoff, cutoff / SMOOTH_BINS)
 
 
 def is_of_motion(system: System) -> bool:
     """Whether the targets of a system that `separate` made are of the motion."""
-    return isinstance(system.targets[0], WindowAverage)
+    return bool(motions(system.targets))
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class WindowSimulator(Simulator):
         bins, reach = rdf_bins(system, potential.cutoff, box)
         steps = [
             whole_steps(time, box.timestep, f"{target.label} of system '{system.name}'")
-            for target in _targets(system)
+            for target in motions(system.targets)
             for time in target.times
         ]
         length = max(steps, default=protocol.window)
@@ -159,7 +160,7 @@ class WindowSimulator(Simulator):
 
     def _analyse(self, trajectory: Any, species_of_type: Sequence[int]) -> tuple[Array, Array]:
         window = window_of(trajectory, species_of_type, len(self.species), self.kt)
-        targets = _targets(self.system)
+        targets = motions(self.system.targets)
         observed = motion(window, targets, self.species)
         if self.system.validation:
             return observed, np.empty((0, 0))
@@ -186,7 +187,3 @@ def _check_memory(system: System, atoms: int, length: int) -> None:
             f"{present / 1e9:.0f} GB. Check the unit of time of the targets, and leave out their "
             "longest times."
         )
-
-
-def _targets(system: System) -> list[WindowTarget]:
-    return [target.target for target in system.targets if isinstance(target, WindowAverage)]
