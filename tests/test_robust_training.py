@@ -17,7 +17,7 @@ from conftest import beside_the_norm, fluid_script, without_seconds
 from diffsim.config.schema import load_config
 from diffsim.errors import InputError, SimulationError
 from diffsim.knots import knot_values
-from diffsim.optimizers import FirstOrder, GaussNewton, Update
+from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer, Update
 from diffsim.potentials import BSpline, LennardJones, load
 from diffsim.response.loss import error_scale
 from diffsim.run import training as run_module
@@ -51,7 +51,7 @@ def inputs(tmp_path_factory):
     return folder
 
 
-class Scripted:
+class Scripted(Optimizer):
     """An optimizer that sets epsilon to given numbers, and halves its steps at a retreat.
 
     A step goes from the present epsilon towards the next number of `goals`, by the share that the

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from diffsim.config.types import ExistingFile, Name, Positive, Section
 
-Form = Literal[
-    "neural",
-    "embedding",
-    "bspline",
-    "mie",
-    "lennard-jones",
-    "morse",
-    "yukawa",
-    "buckingham",
-    "sum",
-]
+
+def _known_form(value: str) -> str:
+    from diffsim.potentials import FORMS
+
+    if value not in FORMS:
+        raise PydanticCustomError(
+            "form",
+            "should be one of {forms}, but '{value}' was found",
+            {"forms": ", ".join(f"'{form}'" for form in FORMS), "value": value},
+        )
+    return value
+
+
+Form = Annotated[str, AfterValidator(_known_form)]
+"""A key of `diffsim.potentials.FORMS`, which is asked when a configuration is read."""
 
 
 class SourceConfig(Section):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from diffsim.arrays import Array
 from diffsim.errors import InputError
@@ -43,20 +44,35 @@ class Update:
     pressure_errors: Sequence[float] | None = None
 
 
-class Optimizer(Protocol):
+class Optimizer(ABC):
     """Changes the weights of a potential so that the ensembles come closer to their targets.
 
     Attributes
     ----------
-    frames
-        How many frames of each system the next piece of simulation should have; None for as many
-        as the protocol allows.
+    length
+        Correlation length of what it learns, in contact distances, up to which bins of targets may
+        be merged; None where they stay what they are.
+    knows_uncertainty
+        Whether its updates say how well the potential is known.
+    uses_references
+        Whether what the targets do not say stays where a reference has it, see `anchor`.
+    uses_windows
+        Whether it can follow the derivatives along trajectories.
+    knows_parts
+        Whether it can learn a potential that depends on temperature, which has two parts.
     """
+
+    length: float | None = None
+    knows_uncertainty: ClassVar[bool] = False
+    uses_references: ClassVar[bool] = False
+    uses_windows: ClassVar[bool] = False
+    knows_parts: ClassVar[bool] = False
 
     @property
     def frames(self) -> int | None:
-        """See the class."""
-        ...
+        """How many frames of each system the next piece of simulation should have; None for as many
+        as the protocol allows."""
+        return None
 
     def anchor(self, potentials: Mapping[str, Array]) -> None:
         """Take note of potentials that the data may leave in place where they say nothing.
@@ -68,8 +84,9 @@ class Optimizer(Protocol):
         potentials
             Energies at the knots by name, shape (P, K).
         """
-        ...
+        return
 
+    @abstractmethod
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Change the potential in place, as far as the stored frames support it.
 
@@ -84,8 +101,8 @@ class Optimizer(Protocol):
         ensembles
             One per system.
         """
-        ...
 
+    @abstractmethod
     def retreat(self) -> None:
         """Make the next steps smaller: the last one led to a failure, to a worse loss, or to much
         less than it promised.
@@ -93,22 +110,21 @@ class Optimizer(Protocol):
         Where the last step is taken back, the trainer calls `load_state_dict` with the state from
         before that step first. How far the optimizer has retreated is part of its state.
         """
-        ...
 
     def hold(self) -> None:
         """Do not make the next step larger: the last one kept a part of what it promised only.
 
         Asked only of an optimizer whose updates say what they promise (`Update`).
         """
-        ...
+        return
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold for the optimizer to continue to the same numbers."""
-        ...
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that `state_dict` returned."""
-        ...
 
 
 def check_option(optimizer: str, name: str, value: Any, largest: float) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
-from diffsim.optimizers.base import Update, check_option
+from diffsim.optimizers.base import Optimizer, Update, check_option
 from diffsim.response.ensemble import Ensemble
 from diffsim.response.loss import loss_gradient
 
@@ -20,7 +19,7 @@ NOT_FIRST_ORDER = ("LBFGS", "SparseAdam", "Optimizer")
 RETREAT = 0.5  # of the learning rate, for good
 
 
-class FirstOrder:
+class FirstOrder(Optimizer):
     """Steps along the exact gradient while the stored frames support it.
 
     Between two pieces of simulation the frames are reweighted to the changing potential; when their
@@ -43,7 +42,8 @@ class FirstOrder:
         If torch has no such optimizer, or it does not take the options.
     """
 
-    frames = None
+    uses_windows = True
+    knows_parts = True
 
     def __init__(
         self, name: str, min_ess: float = 0.5, max_steps: int = 20, **options: Any
@@ -68,9 +68,6 @@ class FirstOrder:
         self._share = 1.0  # of the learning rate of the options
         self._torch: torch.optim.Optimizer | None = None
         self._state: dict[str, Any] | None = None
-
-    def anchor(self, potentials: Mapping[str, Array]) -> None:
-        """Nothing: such steps know no prior."""
 
     def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
@@ -133,9 +130,6 @@ class FirstOrder:
     def retreat(self) -> None:
         """Halve the learning rate for good."""
         self._share *= RETREAT
-
-    def hold(self) -> None:
-        """Nothing: the learning rate does not grow."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the torch optimizer, and what retreats have left of the learning rate."""

@@ -50,7 +50,7 @@ import numpy as np
 
 from diffsim.arrays import Array
 from diffsim.knots import Grid, knot_values, spline_coefficients
-from diffsim.optimizers.base import Update, check_option
+from diffsim.optimizers.base import Optimizer, Update, check_option
 from diffsim.optimizers.claims import claimed, fitted_errors
 from diffsim.optimizers.discrepancy import Discrepancy
 from diffsim.optimizers.linear_model import Design, LinearModel, errors_of_targets, means_in_bins
@@ -77,7 +77,7 @@ GIVEN = "reference"  # name of an anchor of the user's own
 NEGLIGIBLE = 0.1  # variance of beta dU over the frames: such a step changes no weight of a frame
 
 
-class GaussNewton:
+class GaussNewton(Optimizer):
     """See the module's text.
 
     Parameters
@@ -97,6 +97,12 @@ class GaussNewton:
     InputError
         If an option is not a positive number.
     """
+
+    length: float
+    knows_uncertainty = True
+    uses_references = True
+    uses_windows = True
+    knows_parts = True
 
     def __init__(
         self,

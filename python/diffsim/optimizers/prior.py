@@ -27,6 +27,8 @@ from diffsim.optimizers.reference import (
     Reference,
 )
 
+WALL = 10.0  # kT: atoms of a potential that is lower everywhere sit on top of each other
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -81,8 +83,8 @@ class Prior:
         soft = ERROR_OF_THEORY * correction_basis(
             grid, contact, np.ones_like(start[0]), SMOOTHNESS_OF_ERROR
         )
-        # without a wall, or with parts that depend on temperature, it is no Mie potential
-        walls = np.all(start[0].max(axis=1) > kt)
+        # atoms that overlap, or parts that depend on temperature, are those of no Mie potential
+        walls = np.all(start[0].max(axis=1) > WALL * kt)
         family = MieFamily.of(grid, kt, np.array(contact)) if walls and len(start) == 1 else None
         if anchors is None:
             return cls(start, contact, basis, soft, weights, family, {"start": start}, {})

@@ -6,7 +6,7 @@ These methods look at the latest piece of simulation only, and at no other targe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.knots import Grid, knot_values, spline_coefficients
-from diffsim.optimizers.base import Update
+from diffsim.optimizers.base import Optimizer, Update
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
 from diffsim.optimizers.trust import Trust
@@ -208,7 +208,7 @@ def apply_change(
     return Update(1, seconds)
 
 
-class Classical:
+class Classical(Optimizer):
     """What the optimizers have in common: a rate, of which a retreat takes a part away.
 
     Else they remember nothing: a step depends on the latest piece of simulation only.
@@ -216,13 +216,8 @@ class Classical:
 
     rate: float
 
-    frames = None
-
     def __init__(self) -> None:
         self._trust = Trust()
-
-    def anchor(self, potentials: Mapping[str, Array]) -> None:
-        """Nothing: such steps know no prior."""
 
     def next_rate(self) -> float:
         """The rate for the update that begins."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffsim.errors import InputError
-from diffsim.optimizers import FirstOrder, GaussNewton, Optimizer
+from diffsim.optimizers import Optimizer
 from diffsim.potentials import TemperatureDependent
 from diffsim.simulation import System
 from diffsim.simulation.protocol import Protocol
@@ -93,7 +93,7 @@ def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
         return
     if not 0.0 < accuracy < float("inf"):
         raise InputError(f"The accuracy is {accuracy!r}; it must be a positive energy.")
-    if not isinstance(optimizer, GaussNewton):
+    if not optimizer.knows_uncertainty:
         raise InputError(
             f"An accuracy of {accuracy:g} is asked for, but only the optimizer gauss-newton knows "
             "the uncertainty of the potential. Leave out 'accuracy', or use that optimizer."
@@ -104,7 +104,7 @@ def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> Non
     """Raise InputError unless a reference is one for the potential, and the optimizer uses it."""
     if reference is None:
         return
-    if not isinstance(optimizer, GaussNewton):
+    if not optimizer.uses_references:
         raise InputError(
             "A 'reference' is given, but only the optimizer gauss-newton holds a potential to one. "
             "Leave it out, or use that optimizer."
@@ -126,18 +126,13 @@ def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> Non
         )
 
 
-def check_gradient(gradient: str, optimizer: str | Optimizer) -> None:
+def check_gradient(gradient: str, optimizer: Optimizer) -> None:
     """Raise InputError unless the gradient is known, and used by the optimizer."""
     if gradient not in ("auto", "reweighting", "adjoint"):
         raise InputError(
             f"The gradient is '{gradient}'; it must be 'auto', 'reweighting' or 'adjoint'."
         )
-    classical = ("ibi", "imc", "relative-entropy")
-    if gradient == "adjoint" and (
-        optimizer in classical
-        if isinstance(optimizer, str)
-        else not isinstance(optimizer, GaussNewton | FirstOrder)
-    ):
+    if gradient == "adjoint" and not optimizer.uses_windows:
         raise InputError(
             "The gradient along trajectories ('gradient: adjoint') is used by gauss-newton and the "
             "classes of torch.optim only; the classical methods take none. Leave it out."
@@ -157,7 +152,7 @@ def check_temperatures(potential: Any, systems: Sequence[System], optimizer: Opt
             "A potential that depends on temperature needs systems to learn from at two or more "
             f"temperatures, but all are at {temperatures[0]:g}."
         )
-    if not isinstance(optimizer, GaussNewton | FirstOrder):
+    if not optimizer.knows_parts:
         raise InputError(
             "A potential that depends on temperature can be learned by gauss-newton and the "
             f"classes of torch.optim, but not by {type(optimizer).__name__}, whose changes belong "

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from diffsim.optimizers import GaussNewton, Optimizer
+from diffsim.optimizers import Optimizer
 from diffsim.simulation import System
 from diffsim.targets import distributions
 from diffsim.targets.rdf_merging import merge_bins, width_that_tells
@@ -18,15 +18,15 @@ def with_merged_bins(
 ) -> tuple[list[System], list[str]]:
     """Systems whose distribution functions have bins as wide as what is learned allows.
 
-    Gauss-Newton, whose cost they are, knows the correlation length of what it learns; for other
-    optimizers the bins stay what they are.
+    An optimizer whose cost they are knows the correlation length of what it learns; for others the
+    bins stay what they are.
 
     Returns
     -------
     systems, sentences
         A sentence about each target that was changed.
     """
-    if not isinstance(optimizer, GaussNewton):
+    if optimizer.length is None:
         return list(systems), []
     merged, sentences = [], []
     for system in systems:

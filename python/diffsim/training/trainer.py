@@ -116,9 +116,9 @@ class Trainer:
     ) -> None:
         check_systems(systems, validate_every)
         check_protocol(protocol)
-        check_gradient(gradient, optimizer)
         check_start(start)
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
+        check_gradient(gradient, self.optimizer)
         check_accuracy(accuracy, self.optimizer)
         check_reference(reference, potential, self.optimizer)
         self.protocol = protocol or Protocol()
