@@ -26,6 +26,8 @@ FLOORS = [
 """Rooms of the Python package from the bottom to the top, as in ARCHITECTURE.md: folders, and files
 beside them."""
 
+MOST_LINES = 400
+
 INCLUDES = {
     "kernels": {"kernels"},
     "potential": {"potential", "kernels"},
@@ -117,3 +119,29 @@ def test_headers_include_each_other_in_no_circle():
     graph = {path: includes(path) for path in files}
     assert sum(map(len, graph.values())) > 100
     list(TopologicalSorter(graph).static_order())
+
+
+def test_a_file_has_one_subject():
+    """None of the package is longer than 400 lines."""
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")]
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in files}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_what_a_target_or_an_optimizer_is_nobody_else_asks():
+    """`isinstance` of a concrete one is for its own file: it says itself what others must know."""
+    concrete = (
+        "RDF|Coordination|Pressure|Density|Energy|Compressibility|Scalar|VACF|MSD|Diffusion|"
+        "WindowRDF|WindowAverage|Target|GaussNewton|FirstOrder|IBI|IMC|RelativeEntropy"
+    )
+    asks = re.compile(rf"isinstance\([^)]*\b({concrete})\b")
+    found = {
+        (path.name, match.group(1))
+        for path in PACKAGE.rglob("*.py")
+        for match in asks.finditer(path.read_text())
+    }
+    assert found == {
+        ("rdf.py", "RDF"),
+        ("window.py", "WindowAverage"),
+        ("system.py", "Target"),  # targets of the motion, before windows are made for them
+    }

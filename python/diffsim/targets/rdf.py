@@ -143,8 +143,8 @@ class RDF(Target):
         for key in ("scale_error", "offset_error", "smearing"):
             check_size(getattr(self, key), key, name)
         check_box(self.atoms, self.norm, self.pair, name)
-        measured = bool(np.isinf(numbers_of(self.atoms)).any())
-        object.__setattr__(self, "is_experiment", self.is_experiment or measured)
+        measured = self.is_experiment or bool(np.isinf(numbers_of(self.atoms)).any())
+        object.__setattr__(self, "is_experiment", measured)
         check_points(self.r, self.g, self.error, lambda i: f"{name}, point {i + 1},")
         check_curve(self.r, self.g, name)
         edges = bin_edges(self.r, name)
@@ -152,8 +152,7 @@ class RDF(Target):
         object.__setattr__(self, "edges", edges)
 
     def within(self, reach: float) -> RDF:
-        """The same up to a distance: bins that end beyond it are left out; all are kept where fewer
-        than three would be left."""
+        """The same without bins that end beyond a distance; with all if fewer than three stayed."""
         kept = int(np.sum(self.edges[1:] <= reach))
         return self if kept < FEWEST_POINTS else self.first(kept)
 
@@ -202,11 +201,9 @@ class RDF(Target):
     @property
     def fitted(self) -> list[Fitted]:
         """A factor and a constant, where they are not known."""
-        shapes = (
-            Fitted("scale", self.scale_error, 1.0, self.g),
-            Fitted("offset", self.offset_error, 0.0, np.ones(len(self.g))),
-        )
-        return [shape for shape in shapes if shape.error > 0.0]
+        scale = Fitted("scale", self.scale_error, 1.0, self.g)
+        offset = Fitted("offset", self.offset_error, 0.0, np.ones(len(self.g)))
+        return [each for each in (scale, offset) if each.error > 0.0]
 
     @property
     def from_frames(self) -> bool:
@@ -245,8 +242,8 @@ class RDF(Target):
         With infinitely many atoms the two ways to count are one. Where it is not known, g may be
         wrong by a factor of about 1 + 1/N.
         """
-        numbers = numbers_of(self.atoms)
-        return bool(numbers) and (self.norm is not None or bool(np.isinf(numbers).all()))
+        known = numbers_of(self.atoms)
+        return bool(known) and (self.norm is not None or bool(np.isinf(known).all()))
 
     @classmethod
     def from_file(
@@ -387,8 +384,7 @@ class RDF(Target):
         if self.smearing == 0.0:
             return np.asarray(left_out < ROUNDING)
         sharp = replace(self, smearing=0.0).gather(fluid.edges, species)
-        own = sharp[:, bins].any(axis=1)
-        return np.asarray(own & (left_out <= LEFT_OUT * values))
+        return np.asarray(sharp[:, bins].any(axis=1) & (left_out <= LEFT_OUT * values))
 
     def scale(self, frames: Frames, kt: float) -> float:
         """One, the ideal gas."""

@@ -14,6 +14,11 @@ from diffsim.targets import WindowTarget, distributions, motions
 
 NEAREST_END = 0.5  # of a distribution function, in cutoffs
 
+GRADIENTS = ("auto", "reweighting", "adjoint")
+"""``reweighting``: by the fluctuations of the frames, which see no motion; ``adjoint``: along
+windows of the trajectory, from initial states that are held fixed; ``auto``: what does not move by
+reweighting, what does by both, which is exact."""
+
 
 def check_protocol(protocol: Any) -> None:
     """Raise InputError unless lengths of simulations are a `Protocol`, or None."""
@@ -128,7 +133,7 @@ def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> Non
 
 def check_gradient(gradient: str, optimizer: Optimizer) -> None:
     """Raise InputError unless the gradient is known, and used by the optimizer."""
-    if gradient not in ("auto", "reweighting", "adjoint"):
+    if gradient not in GRADIENTS:
         raise InputError(
             f"The gradient is '{gradient}'; it must be 'auto', 'reweighting' or 'adjoint'."
         )

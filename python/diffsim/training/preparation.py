@@ -28,6 +28,10 @@ from diffsim.training.windows import WindowSimulator, is_of_motion, separate
 from diffsim.units import boltzmann
 
 STARTS = ("mie", "hnc", "pmf", "potential")
+"""Where the potential begins. ``mie``: at the Mie potential whose fluid has the structure of the
+targets, or where there is none as ``hnc``: at the potential of the hypernetted chain approximation,
+fitted to the potential, or where a system has none at that of mean force; ``pmf``: at that of mean
+force; ``potential``: as it is."""
 
 
 @dataclass(frozen=True)

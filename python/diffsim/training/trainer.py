@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,7 @@ class Trainer:
     protocol
         Lengths of the simulations.
     start
-        ``"mie"``: from the Mie potential whose fluid has the structure of the targets, or where
-        there is none as ``"hnc"``: from the potential of the hypernetted chain approximation,
-        fitted to the potential, or where a system has none from that of mean force; ``"pmf"``: from
-        that of mean force; ``"potential"``: as it is.
+        One of `diffsim.training.preparation.STARTS`, which says where each of them begins.
     tolerance
         Of the simulated spline against the potential, relative, as in ``pair_style diffsim``. The
         gradient is that of the spline itself, whatever the tolerance.
@@ -77,9 +74,7 @@ class Trainer:
         Standard deviation of the potential, in units of energy, at which the training ends: see
         `fit`. Only Gauss-Newton knows it.
     gradient
-        ``"reweighting"``: by the fluctuations of the frames, which see no motion; ``"adjoint"``:
-        along windows of the trajectory, from initial states that are held fixed; ``"auto"``: what
-        does not move by reweighting, what does by both, which is exact.
+        One of `diffsim.training.checks.GRADIENTS`, which says what each of them sees.
     pool
         Who simulates: this process alone by default, or the processes of
         `diffsim.training.run_parallel`.
@@ -236,7 +231,8 @@ class Trainer:
             last = done == iterations or self.converged
             stopped = stop is not None and stop() and not last
             if not stopped and self.validation.is_due(self.iteration, last=last):
-                record = self._validate(record)
+                with self.at_best():
+                    record = self.validation.added_to(record, self.potential, self.grid, self.seed)
                 stopped = stop is not None and stop() and not last
             if last:
                 self.conclusion = self._conclude(self._entries or record.systems)
@@ -322,19 +318,6 @@ class Trainer:
         if self._from_structure and self.iteration == 1:
             self._attempts.events.tell(*time_events(self.systems, newest.frames, self.grid.species))
         return entries
-
-    def _validate(self, record: Iteration) -> Iteration:
-        """Simulate the validation systems with the best weights, and add what they say."""
-        with self.at_best():
-            entries, events = self.validation.run(
-                self.potential, self.grid, self.seed, self.iteration
-            )
-        return replace(
-            record,
-            validation=entries,
-            validation_md_steps=self.validation.md_steps,
-            events=record.events + events,
-        )
 
     def _conclude(self, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """What is to be said of the end of a training."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from diffsim.arrays import Array
@@ -12,6 +13,7 @@ from diffsim.pool.aborts import Aborts
 from diffsim.pool.tasks import Outcome, Pool, Task
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation.pieces import Simulator
+from diffsim.training.iterations import Iteration
 from diffsim.training.measurement import latest_series, measured, split_by_target, temperature_event
 from diffsim.units import boltzmann
 
@@ -62,22 +64,17 @@ class Validation:
         regular = self.every is not None and iteration % self.every == 0
         return bool(self.simulators) and (last or regular)
 
-    def run(
-        self, potential: Any, grid: Grid, seed: int, iteration: int
-    ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        """Simulate all validation systems with a potential.
+    def added_to(self, record: Iteration, potential: Any, grid: Grid, seed: int) -> Iteration:
+        """Simulate all validation systems with a potential, and add what they say to a record.
 
-        Returns
-        -------
-        measured, events
-            Per system what `measurement.measured` says; and sentences about what the user
-            should know. A simulation that fails is one of them, and is left out of `measured`.
+        That is per system what `measurement.measured` says, and sentences about what the user
+        should know. A simulation that fails is one of them, and is not among the systems.
         """
         temperatures = [simulator.system.temperature for simulator in self.simulators]
         of_systems = knot_values_at(potential, grid, temperatures)
         values = [energies.detach().numpy() for energies in of_systems]
         tasks = [
-            Task(self._first + index, grid, energies, None, None, (seed, iteration), None)
+            Task(self._first + index, grid, energies, None, None, (seed, record.iteration), None)
             for index, energies in enumerate(values)
         ]
         known = [self._aborts.get((task.simulator, *task.seed)) for task in tasks]
@@ -108,7 +105,12 @@ class Validation:
             event = temperature_event(system, frames)
             if event:
                 events.append(event)
-        return result, events
+        return replace(
+            record,
+            validation=result,
+            validation_md_steps=self.md_steps,
+            events=record.events + events,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
