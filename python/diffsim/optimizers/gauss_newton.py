@@ -49,6 +49,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.arrays import Array
+from diffsim.errors import ModelError
 from diffsim.knots import Grid, knot_values, spline_coefficients
 from diffsim.optimizers.base import Optimizer, Update, check_option
 from diffsim.optimizers.claims import claimed, fitted_errors
@@ -65,6 +66,7 @@ from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.response.linear_response import linear_response
 
 FIT_ITERATIONS = 15  # of the projection on the potential's weights
+UNFITTED = 0.5  # kT: a form of many weights that misses a correction by more has not followed it
 FIRST_FRAMES = 25  # of a training
 MOST_FRAMES = 10**9
 GROWTH = 1.3  # of the number of frames with every update, at least
@@ -209,7 +211,12 @@ class GaussNewton(Optimizer):
                             for model, factor in zip(solution.models, of_systems, strict=True)
                         ]
                     )
-                fit_values(part, grid, energies, kt, FIT_ITERATIONS, told=told)
+                left = fit_values(part, grid, energies, kt, FIT_ITERATIONS, told=told)
+                if left > UNFITTED and not has_few_weights(part):
+                    raise ModelError(
+                        "The correction of the potential cannot be followed by its form: the fit "
+                        f"leaves {left:.2g} kT (root mean square, walls weighted less)."
+                    )
             values = _part_values(parts, grid)
             steps += 1
             began = time.perf_counter()
