@@ -14,7 +14,13 @@ from diffsim.errors import InputError
 from diffsim.knots import knot_values, spline_coefficients
 from diffsim.optimizers import Update
 from diffsim.optimizers.prediction import predicted_decrease
-from diffsim.optimizers.standstill import Standstill
+from diffsim.optimizers.standstill import (
+    OF_EXPERIMENT,
+    OF_KNOWN_ERRORS,
+    OF_UNKNOWN_ERRORS,
+    Standstill,
+    patience,
+)
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import LennardJones
 from diffsim.run import training as run_module
@@ -306,41 +312,54 @@ def test_a_checkpoint_from_before_steps_were_undone(inputs, tmp_path, monkeypatc
 # ---- when residuals have stopped to fall ----
 
 
-def standstill_of(squares, errors_are_known):
+def standstill_of(squares, patience):
     """After updates whose residuals have these mean squares."""
     standstill = Standstill()
     for square in squares:
-        standstill.watch(square, errors_are_known)
+        standstill.watch(square, patience)
     return standstill.reached
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_residuals_that_fall_are_not_at_a_standstill(known):
-    assert not standstill_of([8.0, 3.0, 1.0, 0.4], known)
+@pytest.mark.parametrize("patience", [OF_KNOWN_ERRORS, OF_UNKNOWN_ERRORS])
+def test_residuals_that_fall_are_not_at_a_standstill(patience):
+    assert not standstill_of([8.0, 3.0, 1.0, 0.4], patience)
 
 
 @pytest.mark.parametrize("squares", [[8.0, 11.0], [8.0, 5.0], [8.0, 3.0, 2.0]])
 def test_one_step_that_went_too_far_is_no_misfit_of_known_errors(squares):
-    """But a measured curve has a misfit anyway."""
-    assert not standstill_of(squares, True)
-    assert standstill_of(squares, False)
+    assert not standstill_of(squares, OF_KNOWN_ERRORS)
+    assert standstill_of(squares, OF_UNKNOWN_ERRORS)
 
 
 def test_residuals_that_rose_once_and_fall_again_are_not_at_a_standstill():
-    assert not standstill_of([8.0, 11.0, 1.3, 1.1, 0.4], True)
+    assert not standstill_of([8.0, 11.0, 1.3, 1.1, 0.4], OF_KNOWN_ERRORS)
 
 
 def test_a_standstill_lasts():
-    assert standstill_of([8.0, 7.0, 6.0], True)
-    assert standstill_of([8.0, 7.0, 6.0, 1.0, 0.1], True)
+    assert standstill_of([8.0, 7.0, 6.0], OF_KNOWN_ERRORS)
+    assert standstill_of([8.0, 7.0, 6.0, 1.0, 0.1], OF_KNOWN_ERRORS)
+
+
+def test_a_measured_curve_has_a_misfit_from_the_beginning():
+    assert standstill_of([8.0], OF_EXPERIMENT)
+
+
+def test_what_is_known_of_the_targets_decides():
+    known, unknown, measured = (
+        SimpleNamespace(of_experiment=experiment, errors_are_known=errors)
+        for experiment, errors in ((False, True), (False, False), (True, True))
+    )
+    assert patience([known, known]) == OF_KNOWN_ERRORS
+    assert patience([known, unknown]) == OF_UNKNOWN_ERRORS
+    assert patience([known, measured]) == OF_EXPERIMENT
 
 
 def test_a_standstill_survives_a_checkpoint():
     standstill = Standstill()
-    standstill.watch(8.0, True)
-    standstill.watch(7.0, True)
+    standstill.watch(8.0, OF_KNOWN_ERRORS)
+    standstill.watch(7.0, OF_KNOWN_ERRORS)
     other = Standstill()
     other.load_state_dict(standstill.state_dict())
     assert not other.reached
-    other.watch(6.0, True)
+    other.watch(6.0, OF_KNOWN_ERRORS)
     assert other.reached

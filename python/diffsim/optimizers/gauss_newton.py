@@ -59,7 +59,7 @@ from diffsim.optimizers.prediction import predicted_decrease
 from diffsim.optimizers.prior import Prior
 from diffsim.optimizers.projection import fit_values, has_few_weights
 from diffsim.optimizers.solution import FULL_TRUST, Solution, most_evident, solve_about
-from diffsim.optimizers.standstill import Standstill
+from diffsim.optimizers.standstill import Standstill, patience
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
 from diffsim.response.ensemble import Ensemble, Weighted
@@ -284,10 +284,8 @@ class GaussNewton(Optimizer):
         mean = float(np.mean(np.concatenate([part.weights for part in responses])))
         if chosen is None:
             squares = [part.residual[part.curve >= 0] ** 2 for part in responses]
-            self._standstill.watch(
-                float(np.mean(np.concatenate([*squares, np.zeros(1)]))),
-                all(part.errors_are_known for part in responses),
-            )
+            square = float(np.mean(np.concatenate([*squares, np.zeros(1)])))
+            self._standstill.watch(square, patience(responses))
         length = SMOOTH_ERROR * float(min(self._prior.contact))
         errors = [errors_of_targets(each, each.covariance, length) for each in responses]
         to_bins = [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from diffsim.response.linear_response import Response
+
 FALL = 0.5  # of the last mean square: where that is reached, they still fall
-PATIENCE = 2  # updates without a fall, where the errors of the curves are known
+OF_KNOWN_ERRORS, OF_UNKNOWN_ERRORS, OF_EXPERIMENT = 2, 1, 0  # updates without a fall
 
 
 class Standstill:
@@ -17,7 +20,8 @@ class Standstill:
     stays may be a misfit of the data. One step that went too far leaves such a rest, too. Where the
     errors are known, so that a misfit is the less likely cause, it therefore takes two updates: six
     species were 0.34 wrong with a misfit of the distance that the first large step seemed to show,
-    and 0.02 without. A measured curve has a misfit, and is not followed any further than it has to.
+    and 0.02 without. A measured curve has a misfit, and must not be followed into it: what began
+    with argon's ended at 160 K or at 60 K, as the first steps had it.
     """
 
     def __init__(self) -> None:
@@ -25,10 +29,18 @@ class Standstill:
         self._last = np.inf  # mean square, in the last update
         self._updates = 0  # in a row, without a fall
 
-    def watch(self, square: float, errors_are_known: bool) -> None:
-        """Take the mean square of the residuals of an update."""
+    def watch(self, square: float, patience: int) -> None:
+        """Take the mean square of the residuals of an update.
+
+        Parameters
+        ----------
+        square
+            Of the residuals of all curves.
+        patience
+            Updates without a fall that are a standstill.
+        """
         self._updates = self._updates + 1 if square > FALL * self._last else 0
-        self.reached |= self._updates >= (PATIENCE if errors_are_known else 1)
+        self.reached |= self._updates >= patience
         self._last = square
 
     def state_dict(self) -> dict[str, Any]:
@@ -39,3 +51,11 @@ class Standstill:
         """Take up a state that `state_dict` returned."""
         self.reached, self._last = state["reached"], state["last"]
         self._updates = state["updates"]
+
+
+def patience(responses: Sequence[Response]) -> int:
+    """How many updates without a fall are a standstill, by what is known of the targets."""
+    if any(part.of_experiment for part in responses):
+        return OF_EXPERIMENT
+    known = all(part.errors_are_known for part in responses)
+    return OF_KNOWN_ERRORS if known else OF_UNKNOWN_ERRORS

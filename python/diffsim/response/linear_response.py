@@ -81,6 +81,8 @@ class Response:
         average.
     worth
         Number of samples that the estimate of the covariance is worth.
+    of_experiment
+        Whether one of the targets was measured.
     """
 
     observables: NDArray[np.intp]
@@ -104,6 +106,7 @@ class Response:
     energy: Array
     independent_frames: float
     worth: float
+    of_experiment: bool
 
     @property
     def errors_are_known(self) -> bool:
@@ -220,6 +223,7 @@ def linear_response(ensemble: Ensemble, at: Weighted, grid: Grid) -> Response:
         energy=ensemble.beta**2 * covariance[:n, :n] * np.outer(counts_per_g, counts_per_g),
         independent_frames=n_independent,
         worth=worth,
+        of_experiment=any(target.is_experiment for target in ensemble.targets),
     )
 
 

@@ -145,6 +145,11 @@ class Target(ABC):
         of such averages are correlated as those of the training are."""
         return True
 
+    @property
+    def is_experiment(self) -> bool:
+        """Whether the values were measured, and are those of no potential but for noise."""
+        return False
+
     def common_errors(self, atoms: int) -> FloatArray:
         """Standard errors that all values have together: of a factor, as of an unknown norm, and of
         a constant, shape (n, 2); `atoms` is the number of the simulated ones."""
