@@ -178,19 +178,19 @@ def test_a_spread_of_nothing_is_no_reason_to_fail():
 
 def test_a_full_step_leaves_nothing_and_none_leaves_all():
     rng = np.random.default_rng(2)
-    corrected, present, values = rng.normal(size=(3, 1, 40))
-    told = rng.uniform(size=(1, 40))
-    assert np.array_equal(short_of(corrected, present, values, told, 0.0), corrected)
-    same = short_of(present, present, values, told, 1.0)
-    assert same == pytest.approx(values)
+    corrected, present, values = 20.0 * rng.normal(size=(3, 1, 40))
+    assert np.array_equal(short_of(corrected, present, values, KT, 0.0), corrected)
+    assert short_of(present, present, values, KT, 1.0) == pytest.approx(values)
 
 
-def test_ripples_stay_with_a_short_step_where_the_coordinates_tell_the_energies():
-    corrected, present, values = np.array([[1.3], [1.0], [1.1]])
-    assert short_of(corrected, present, values, np.ones(1), 0.8) == pytest.approx([1.3 + 0.08])
+@pytest.mark.parametrize("energy", [-1.0, 0.5, 2.0 * KT, 4.0 * KT])
+def test_where_pairs_are_ripples_stay_and_all_of_a_step_is_taken(energy):
+    corrected, present, values = energy + np.array([[0.3], [0.0], [0.1]])
+    expected = values + (corrected - present) - 0.2 * 0.1
+    assert short_of(corrected, present, values, KT, 0.8) == pytest.approx(expected, abs=0.01)
 
 
 def test_a_wall_that_the_coordinates_miss_does_not_become_a_hole():
     """517 kT that the coordinates take for 1130, and the next wall is one of 271: not -254."""
-    found = short_of(*np.array([[271.0], [1130.0], [517.0]]), np.zeros(1), 0.86)
-    assert found == pytest.approx([0.86 * 517.0 + 0.14 * 271.0])
+    found = short_of(*np.array([[271.0], [1130.0], [517.0]]), 1.0, 0.86)
+    assert found == pytest.approx([0.86 * 517.0 + 0.14 * 271.0], rel=1e-3)

@@ -38,6 +38,7 @@ SETTLED = 5e-3  # of the noise: where it moves by less the solution is found
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FULL_TRUST = 0.55  # kT: standard deviation of a full step
+HIGH = 10.0  # kT: of a wall that no pair climbs
 LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
 
 
@@ -236,18 +237,19 @@ def solve_about(
         evidence,
         total,
         total - present,
-        short_of(energies(total), energies(present), values, weights.reshape(values.shape), stays),
+        short_of(energies(total), energies(present), values, kt, stays),
         comparable,
     )
 
 
-def short_of(corrected: Array, present: Array, values: Array, told: Array, stays: float) -> Array:
+def short_of(corrected: Array, present: Array, values: Array, kt: float, stays: float) -> Array:
     """A corrected potential of which a short step leaves something undone.
 
     What is not smooth in the present potential, as the ripples of a network, goes with a full step,
-    and stays with one that is hardly allowed. Of a wall the coordinates tell nothing: there the
-    difference from them, added to another wall, may be a hole (of -250 kT, found by noise of 0.01
-    in g(r)), and the potential goes part of the way from the one wall to the other.
+    and stays with one that is hardly allowed. High walls are known to nobody: there the difference
+    of the present one from its coordinates, added to another wall, may be a hole (of -250 kT, found
+    by noise of 0.01 in g(r)), and the potential goes part of the way from wall to wall. Where pairs
+    are, all of a step is taken, or it would be another one.
 
     Parameters
     ----------
@@ -255,13 +257,15 @@ def short_of(corrected: Array, present: Array, values: Array, told: Array, stays
         Energies by the coordinates of the corrected and of the present potential, of any shape.
     values
         Those of the present potential itself.
-    told
-        How much the coordinates tell of the energies, from zero in a wall to one.
+    kt
+        Thermal energy.
     stays
         From zero for a full step to one for none.
     """
+    height = np.maximum(np.minimum(values, corrected), 0.0) / (HIGH * kt)
+    in_wall = 1.0 - 1.0 / (1.0 + height**4)
     ripples, wall = values - present, values - corrected
-    return np.asarray(corrected + stays * (told * ripples + (1.0 - told) * wall))
+    return np.asarray(corrected + stays * ((1.0 - in_wall) * ripples + in_wall * wall))
 
 
 def consistent(history: Sequence[tuple[Array, Array]]) -> Array:
