@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_form  # noqa: F401
-import toy_optimizer
-from toy_target import Closeness
 
 import diffsim
 from diffsim.knots import choose_grid, core_knots, knot_values
@@ -36,6 +34,25 @@ PROTOCOL = diffsim.Protocol(steps=2000, every=20, equilibration=500, relaxation=
 TRUE, FIRST = 3.0, 1.5
 
 
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toys():
+    """The three files are imported, as users' own would be; other tests do not see them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        for name in ("toy_form", "toy_optimizer", "toy_target"):
+            import_module(name)
+        yield
+        diffsim.potentials.FORMS.pop("gaussian")
+        diffsim.optimizers.NAMED.pop("walk")
+
+
+def closeness(value: float, **options):
+    return import_module("toy_target").Closeness(value, reach=REACH, **options)
+
+
 def gaussian(a: float):
     options = {"species": ["A"], "cutoff": CUTOFF, "units": "lj", "a": a, "width": 0.6}
     return diffsim.potentials.create("gaussian", **options)
@@ -50,7 +67,7 @@ def truth(tmp_path_factory) -> tuple[Path, Frames]:
     potential = gaussian(TRUE)
     grid, _ = choose_grid(potential, 1e-5)
     knots = core_knots(grid, knot_values(potential, grid).detach().numpy())
-    system = diffsim.System(script, 1.0, [Closeness(1.0, reach=REACH)])
+    system = diffsim.System(script, 1.0, [closeness(1.0)])
     frames, _ = simulate(system, knots, Recording(500, 8000, 20, 100, CUTOFF), 3, None, folder)
     return script, frames
 
@@ -59,8 +76,8 @@ def truth(tmp_path_factory) -> tuple[Path, Frames]:
 def test_they_learn_together(truth, optimizer):
     """One number tells one strength, within a step of the walk and the noise of both runs."""
     script, frames = truth
-    value = Closeness(1.0, reach=REACH).observe(frames, ["A"]).mean()
-    target = Closeness(float(value), error=0.002, reach=REACH)
+    value = closeness(1.0).observe(frames, ["A"]).mean()
+    target = closeness(float(value), error=0.002)
     potential = gaussian(FIRST)
     system = diffsim.System(script, 1.0, [target])
     options = {"length_of_step": 0.25} if optimizer == "walk" else {}
@@ -92,10 +109,9 @@ def test_a_configuration_knows_the_form_and_the_optimizer(tmp_path):
         "import toy_form, toy_optimizer, diffsim.cli.main as cli\n"
         "cli.main()\n"
     )
-    folder = str(Path(toy_optimizer.__file__).parent)
     arguments = ["train", "config.yaml", "--out", "run"]
     done = subprocess.run(
-        [sys.executable, "-c", program, folder, *arguments],
+        [sys.executable, "-c", program, str(HERE), *arguments],
         capture_output=True,
         text=True,
         cwd=tmp_path,
