@@ -25,6 +25,7 @@ from diffsim.simulation import Frames
 from diffsim.simulation.layout import Layout
 from diffsim.statistics.reweighting import energies
 from diffsim.targets import RDF
+from diffsim.training.iterations import Iteration
 from diffsim.training.validation import Validation
 
 # ---- frames of a gas without a potential, weighted to any ----
@@ -345,7 +346,10 @@ def test_a_validation_is_simulated_with_the_potential_of_its_temperature(inputs)
     potential = TemperatureDependent(*parts, T0)
     simulator, pool = Simulator(), SerialPool()
     pool.arrange({3: simulator}, Layout(1, 1, 1))
-    Validation([simulator], None, pool, first=3, aborts={}).run(potential, GRID, 1, 1)
+    record = Iteration(1, 0.0, {}, 1.0, 0, 0.0, 0.0, 0.0)
+    validation = Validation([simulator], None, pool, first=3, aborts={})
+    told = validation.added_to(record, potential, GRID, seed=1)
+    assert told.validation == {} and "It need not be simulated." in told.events[0]
     expected = knot_values(potential.at(2.25), GRID).detach().numpy()
     assert np.array_equal(simulated, [expected])
 
