@@ -45,6 +45,7 @@ def test_the_repr_of_a_system_is_short(script):
     [
         (1.0, target(), "should be a list.*brackets"),
         (1.0, "rdf.csv", "should be a list"),
+        (1.0, [target(), 0.53], "is a float; it must be one of diffsim.targets"),
         ("1.0", [target()], "temperature .* is '1.0'; it must be a positive number"),
         (None, [target()], "temperature .* is None"),
     ],

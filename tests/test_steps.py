@@ -363,3 +363,12 @@ def test_a_standstill_survives_a_checkpoint():
     assert not other.reached
     other.watch(6.0, OF_KNOWN_ERRORS)
     assert other.reached
+
+
+def test_a_checkpoint_from_before_there_were_replicas(inputs, tmp_path, monkeypatch):  # noqa: F811
+    out = train(inputs, tmp_path / "old", iterations=1)
+    state = torch.load(out / "checkpoint.pt", weights_only=False)
+    state["states"] = [replicas[0] for replicas in state["states"]]
+    torch.save(state, out / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"another version.*no replicas.*model\.pt"):
+        train(inputs, out, resume=True, iterations=2)

@@ -12,24 +12,13 @@ import numpy as np
 import pytest
 
 import diffsim
+from conftest import fluid_script
 from diffsim.knots import choose_grid, core_knots, knot_values
 from diffsim.records.frames import Frames
 from diffsim.simulation import Recording, simulate
 
 CUTOFF, REACH = 2.0, 1.2
-SCRIPT = """
-units lj
-atom_style atomic
-lattice fcc 0.5
-region box block 0 4 0 4 0 4
-create_box 1 box
-create_atoms 1 box
-mass 1 1.0
-velocity all create ${temperature} ${seed}
-fix move all nve
-fix bath all langevin ${temperature} ${temperature} 0.2 ${seed}
-timestep 0.005
-"""
+SCRIPT = fluid_script(density=0.5, cells=6)
 PROTOCOL = diffsim.Protocol(steps=2000, every=20, equilibration=500, relaxation=100)
 TRUE, FIRST = 3.0, 1.5
 

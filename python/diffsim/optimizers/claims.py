@@ -14,6 +14,7 @@ from diffsim.optimizers.linear_model import SEEN, chi_square, joint
 from diffsim.optimizers.reference import ERROR_OF_THEORY
 from diffsim.optimizers.solution import Solution
 from diffsim.response.ensemble import Ensemble
+from diffsim.response.loss import fitted_columns
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,14 @@ def fitted_errors(solution: Solution, ensembles: Sequence[Ensemble]) -> dict[str
     models = solution.models
     starts = np.cumsum([0, *(len(model.scale) for model in models)])
     for ensemble, model, start in zip(ensembles, models, starts[:-1], strict=True):
-        firsts = np.cumsum([0, *(len(target.values) for target in ensemble.targets)])
-        for curve, target in enumerate(ensemble.targets):
-            rows = np.flatnonzero(model.source.curve == curve)
-            if len(rows) == 0:
+        for label, each, shape in fitted_columns(ensemble):
+            seen = shape[model.source.observables]
+            if not seen.any():
                 continue
-            within = model.source.observables[rows] - firsts[curve]
-            for each in target.fitted:
-                column = np.zeros(starts[-1])
-                column[start + rows] = model.scale[rows] * each.error * each.shape[within]
-                columns.append(column)
-                label = f"{each.name} {ensemble.system.name} {target.label}"
-                fitted.append((label, each.error, each.about))
+            column = np.zeros(starts[-1])
+            column[start : start + len(seen)] = model.scale * each.error * seen
+            columns.append(column)
+            fitted.append((f"{each.name} {ensemble.system.name} {label}", each.error, each.about))
     if not columns:
         return {}
     causes = solution.evidence.causes(solution.discrepancy, np.stack(columns, axis=1))

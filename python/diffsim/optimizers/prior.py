@@ -27,7 +27,7 @@ from diffsim.optimizers.reference import (
     Reference,
 )
 
-WALL = 10.0  # kT: atoms of a potential that is lower everywhere sit on top of each other
+WALL = 10.0  # kT: no pair climbs as high; without such a wall atoms sit on top of each other
 
 
 @dataclass(frozen=True)

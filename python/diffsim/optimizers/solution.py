@@ -23,7 +23,7 @@ from diffsim.optimizers.discrepancy import (
     most_probable,
 )
 from diffsim.optimizers.linear_model import SEEN, Design, LinearModel, joint
-from diffsim.optimizers.prior import Prior
+from diffsim.optimizers.prior import WALL, Prior
 from diffsim.optimizers.reference import STRIDE, Reference
 
 NOISE_ITERATIONS = 8  # of the noise, which depends on the step
@@ -38,7 +38,6 @@ SETTLED = 5e-3  # of the noise: where it moves by less the solution is found
 SWEEPS = 1  # over the parts of the discrepancy
 SMOOTH = 0.03  # kT; what of the change so far is less smooth than the prior
 FULL_TRUST = 0.55  # kT: standard deviation of a full step
-HIGH = 10.0  # kT: of a wall that no pair climbs
 LEAST = 1e-3  # kT^2: amplitude of corrections by which a change is divided among the coordinates
 
 
@@ -262,7 +261,7 @@ def short_of(corrected: Array, present: Array, values: Array, kt: float, stays: 
     stays
         From zero for a full step to one for none.
     """
-    height = np.maximum(np.minimum(values, corrected), 0.0) / (HIGH * kt)
+    height = np.maximum(np.minimum(values, corrected), 0.0) / (WALL * kt)
     in_wall = 1.0 - 1.0 / (1.0 + height**4)
     ripples, wall = values - present, values - corrected
     return np.asarray(corrected + stays * ((1.0 - in_wall) * ripples + in_wall * wall))

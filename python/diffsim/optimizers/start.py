@@ -92,7 +92,7 @@ def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
     InputError
         If no g(r) is known below the cutoff.
     """
-    nothing = [[0.0] * len(_rdfs(ensemble)) for ensemble in ensembles]
+    nothing = [[0.0] * len(distributions(ensemble.system.targets)) for ensemble in ensembles]
     _fit_curves(potential, ensembles, nothing)
 
 
@@ -136,7 +136,7 @@ def fit_hypernetted_chain(
                 f"System '{ensemble.system.name}' starts from the potential of mean force instead "
                 f"of the hypernetted chain potential: {found}."
             )
-            indirect.append([0.0] * len(_rdfs(ensemble)))
+            indirect.append([0.0] * len(distributions(ensemble.system.targets)))
         else:
             indirect.append(found)
     has_structure = _fit_curves(potential, ensembles, indirect, densities)
@@ -174,7 +174,7 @@ def _indirect(
     """h - c at the distances of each target of a system; or why it cannot be had."""
     if ensemble.system.intermolecular:
         return "its distribution functions are those between molecules, and it knows no bonds"
-    targets = _rdfs(ensemble)
+    targets = distributions(ensemble.system.targets)
     held = [name for name in ensemble.species if density.get(name, 0.0) > 0.0]
     pairs = [(held[a], held[b]) for a, b in species_pairs(len(held))]
     chosen: list[RDF] = []
@@ -217,10 +217,6 @@ def _indirect(
     gamma = indirect_correlation(width, g, np.array([density[name] for name in held]))
     of_pair = {frozenset(pair): curve for pair, curve in zip(pairs, gamma, strict=True)}
     return [np.interp(target.r, r, of_pair[frozenset(target.pair)]) for target in targets]
-
-
-def _rdfs(ensemble: Ensemble) -> list[RDF]:
-    return distributions(ensemble.system.targets)
 
 
 def _fit_curves(
@@ -288,7 +284,7 @@ def _known_curves(
     """What the systems say of each pair of species."""
     curves: list[list[Curve]] = [[] for _ in species_pairs(len(species))]
     for ensemble, given in zip(ensembles, indirect, strict=True):
-        for target, gamma in zip(_rdfs(ensemble), given, strict=True):
+        for target, gamma in zip(distributions(ensemble.system.targets), given, strict=True):
             curves[target.pair_index(species)].append((target, 1.0 / ensemble.beta, gamma))
     return curves
 

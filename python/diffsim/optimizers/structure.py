@@ -75,16 +75,16 @@ def target_columns(name: str, ensemble: Ensemble) -> list[tuple[int, RDF, NDArra
     InputError
         If a target is not a g(r).
     """
-    result, first = [], 0
+    curves = distributions(ensemble.system.targets)
     for target in ensemble.system.targets:
-        found = distributions([target])
-        if not found:
+        if target not in curves:
             raise InputError(
                 f"The optimizer {name} learns from RDFs only, but system "
                 f"'{ensemble.system.name}' has the target {target.label}. Leave it out, or use "
                 "gauss-newton."
             )
-        (curve,) = found
+    result, first = [], 0
+    for curve in curves:
         columns = first + np.arange(len(curve.g))
         first += len(curve.g)
         known = columns[ensemble.weights[columns] > 0]

@@ -239,8 +239,7 @@ def _compared(system: System, lengths: Sequence[int] | None) -> System:
     if lengths is None or len(lengths) != len(system.targets):
         return system
     targets = [
-        target.first(length) if length < len(target.values) else target
-        for target, length in zip(system.averages, lengths, strict=True)
+        target.first(length) for target, length in zip(system.averages, lengths, strict=True)
     ]
     return replace(system, targets=targets)
 

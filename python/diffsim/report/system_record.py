@@ -213,7 +213,7 @@ def system_record(
 
 def _is_number(target: Any) -> bool:
     """Whether the metrics have a target among their `values`."""
-    return target.abscissa is None
+    return len(target.values) == 1
 
 
 def _numbers(system: System, values: Mapping[str, Any]) -> list[Number]:
@@ -239,7 +239,7 @@ def _deviations(system: System, last: Mapping[str, Any]) -> list[Deviation]:
 def _curves(system: System, averages: Averages) -> list[Curve]:
     curves = []
     for target, average in zip(system.targets, averages, strict=False):
-        if target.abscissa is None or average is None:
+        if target.abscissa is None or _is_number(target) or average is None:
             continue
         measured, error = average
         if len(measured) != len(target.values):

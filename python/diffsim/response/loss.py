@@ -7,6 +7,7 @@ import numpy as np
 from diffsim.arrays import Array
 from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.statistics import reweighting
+from diffsim.targets import Fitted
 
 NOISELESS = 1e-6  # of a large deviation: least error of a quantity that did not vary
 
@@ -51,7 +52,7 @@ def unexplained(ensemble: Ensemble, deviation: Array, weights: Array) -> Array:
     deviation, weights
         d and w, shape (O,) each.
     """
-    columns = _fitted(ensemble)
+    columns = [column for _, _, column in fitted_columns(ensemble)]
     if not columns:
         return deviation
     matrix, root = np.stack(columns, axis=1), np.sqrt(weights)
@@ -59,7 +60,9 @@ def unexplained(ensemble: Ensemble, deviation: Array, weights: Array) -> Array:
     return np.asarray(deviation - matrix @ found)
 
 
-def _fitted(ensemble: Ensemble) -> list[Array]:
+def fitted_columns(ensemble: Ensemble) -> list[tuple[str, Fitted, Array]]:
+    """What is fitted of the targets: label of the target, what, and its shape as a column of all
+    observables, (O,)."""
     columns, first = [], 0
     for target in ensemble.targets:
         part = slice(first, first + len(target.values))
@@ -67,7 +70,7 @@ def _fitted(ensemble: Ensemble) -> list[Array]:
         for fitted in target.fitted:
             column = np.zeros(len(ensemble.target))
             column[part] = fitted.shape
-            columns.append(column)
+            columns.append((target.label, fitted, column))
     return columns
 
 

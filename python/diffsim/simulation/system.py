@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from diffsim.errors import InputError
-from diffsim.targets import Target, WindowTarget
+from diffsim.targets import Goal, Target, WindowTarget
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ class System:
             )
         object.__setattr__(self, "targets", tuple(self.targets))
         object.__setattr__(self, "name", self.name or self.script.stem)
+        for target in self.targets:
+            if not isinstance(target, Goal):
+                raise InputError(
+                    f"A target of system '{self.name}' is a {type(target).__name__}; it must be "
+                    "one of diffsim.targets, or of a subclass of Target or WindowTarget there."
+                )
         if not self.script.is_file():
             raise InputError(
                 f"The LAMMPS script {self.script} of system '{self.name}' does not exist. Give the "

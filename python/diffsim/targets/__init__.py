@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffsim.targets.base import Fitted, Fluctuation, Fluid, Scalar, Target
+from diffsim.targets.base import Fitted, Fluctuation, Fluid, Goal, Scalar, Target
 from diffsim.targets.coordination import Coordination
 from diffsim.targets.motion import MSD, VACF, Diffusion
 from diffsim.targets.rdf import RDF, distributions
@@ -32,6 +32,7 @@ __all__ = [
     "Fitted",
     "Fluctuation",
     "Fluid",
+    "Goal",
     "Pressure",
     "Scalar",
     "StateDerivatives",

@@ -93,14 +93,8 @@ class Fitted:
     shape: FloatArray
 
 
-class Target(ABC):
-    """Observables of one system and the values that they should have.
-
-    The observables are functions of averages over frames, of quantities x_f that may depend on the
-    potential explicitly (an energy does), linearly in the coefficients of its spline. A target says
-    itself all that a training, its metrics and its report have to know of it; what most targets
-    have in common is the default here.
-    """
+class Goal(ABC):
+    """Values that observables should have, and what is known of them."""
 
     @property
     @abstractmethod
@@ -112,12 +106,6 @@ class Target(ABC):
     def values(self) -> FloatArray:
         """Target values, shape (n,)."""
 
-    @abstractmethod
-    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
-        """x of every frame in the potential that was simulated, shape (F, M)."""
-
-    # ---- the values, and what is known of them
-
     @property
     def errors(self) -> FloatArray | None:
         """Standard errors of the values, shape (n,); None means exact."""
@@ -127,6 +115,32 @@ class Target(ABC):
     def value_weights(self) -> FloatArray:
         """Weights of the values in the loss, shape (n,)."""
         return np.ones(len(self.values))
+
+    @property
+    def abscissa(self) -> tuple[str, FloatArray] | None:
+        """Name and places of the axis of a curve, for metrics and pictures; None of numbers."""
+        return None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Species that it is about; none where it is about all atoms."""
+        return ()
+
+
+class Target(Goal):
+    """Observables of one system and the values that they should have.
+
+    The observables are functions of averages over frames, of quantities x_f that may depend on the
+    potential explicitly (an energy does), linearly in the coefficients of its spline. A target says
+    itself all that a training, its metrics and its report have to know of it; what most targets
+    have in common is the default here.
+    """
+
+    @abstractmethod
+    def observe(self, frames: Frames, species: Sequence[str]) -> FloatArray:
+        """x of every frame in the potential that was simulated, shape (F, M)."""
+
+    # ---- what else is known of the values
 
     @property
     def axis(self) -> FloatArray | None:
@@ -160,13 +174,8 @@ class Target(ABC):
         """What of the values is found with the potential."""
         return ()
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Species that it is about; none where it is about all atoms."""
-        return ()
-
-    def doubt(self, averages: FloatArray) -> str | None:
-        """A sentence if averages x (M,) of a simulation speak against the target's axis."""
+    def doubt(self, frames: Frames, species: Sequence[str]) -> str | None:
+        """A sentence if a simulation speaks against the target's axis."""
         return None
 
     # ---- its average, and how that depends on the potential

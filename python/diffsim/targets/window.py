@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import InputError
-from diffsim.targets.base import FloatArray, Target
+from diffsim.targets.base import FloatArray, Goal, Target
 
 if TYPE_CHECKING:
     from diffsim.records.frames import Frames
@@ -120,23 +120,8 @@ class StateDerivatives:
     v: FloatArray | None
 
 
-class WindowTarget(ABC):
+class WindowTarget(Goal):
     """Observables of the motion, averages over windows, and the values that they should have."""
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """Short name for metrics and messages."""
-
-    @property
-    @abstractmethod
-    def values(self) -> FloatArray:
-        """Target values, shape (n,)."""
-
-    @property
-    @abstractmethod
-    def names(self) -> Sequence[str]:
-        """Of the species that it is about."""
 
     @property
     @abstractmethod
@@ -150,21 +135,6 @@ class WindowTarget(ABC):
     @abstractmethod
     def derivatives(self, window: Window, species: Sequence[str], index: int) -> StateDerivatives:
         """Of one of the observables."""
-
-    @property
-    def errors(self) -> FloatArray | None:
-        """Standard errors of the values, shape (n,); None means exact."""
-        return None
-
-    @property
-    def value_weights(self) -> FloatArray:
-        """Weights of the values in the loss, shape (n,)."""
-        return np.ones(len(self.values))
-
-    @property
-    def abscissa(self) -> tuple[str, FloatArray] | None:
-        """Name and places of the axis of a curve, for metrics and pictures; None of numbers."""
-        return None
 
     def doubt(self, averages: FloatArray) -> str | None:
         """A sentence if averages (n,) of a simulation speak against the target's axis."""
@@ -211,9 +181,9 @@ class WindowAverage(Target):
         """Species of the target."""
         return self.target.names
 
-    def doubt(self, averages: FloatArray) -> str | None:
+    def doubt(self, frames: Frames, species: Sequence[str]) -> str | None:
         """That of the target."""
-        return self.target.doubt(averages)
+        return self.target.doubt(self.observe(frames, species).mean(axis=0))
 
     @property
     def values(self) -> FloatArray:

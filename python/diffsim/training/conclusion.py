@@ -135,7 +135,7 @@ def time_events(
 ) -> list[str]:
     """Sentences about targets whose axis is not that of the simulation."""
     sentences = [
-        target.doubt(target.observe(frames, species).mean(axis=0))
+        target.doubt(frames, species)
         for system, frames in zip(systems, latest, strict=True)
         for target in system.averages
     ]

@@ -35,18 +35,17 @@ def with_merged_bins(
             merged.append(system)
             continue
         width = width_that_tells(rdfs, optimizer.length, cutoff)
-        wider = {id(target): merge_bins(target, width, cutoff) for target in rdfs}
-        for target in rdfs:
-            if wider[id(target)] is not target:
-                pair = "-".join(target.pair)
-                before, now = (
-                    float(np.diff(each.edges)[-1]) for each in (target, wider[id(target)])
-                )
-                sentences.append(
-                    f"The bins of the target g(r) of {pair} of system '{system.name}', {before:g} "
-                    f"wide, were merged into bins of {now:g}: nothing finer is learned of the "
-                    "potential."
-                )
-        targets = [wider.get(id(target), target) for target in system.targets]
+        targets = []
+        for target in system.targets:
+            for rdf in distributions([target]):
+                target = merge_bins(rdf, width, cutoff)
+                if target is not rdf:
+                    before, now = (float(np.diff(each.edges)[-1]) for each in (rdf, target))
+                    sentences.append(
+                        f"The bins of the target g(r) of {'-'.join(rdf.pair)} of system "
+                        f"'{system.name}', {before:g} wide, were merged into bins of {now:g}: "
+                        "nothing finer is learned of the potential."
+                    )
+            targets.append(target)
         merged.append(replace(system, targets=targets))
     return merged, sentences

@@ -182,12 +182,13 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         split_by_target(ensemble, standard_error(series)),
         strict=True,
     ):
-        if target.abscissa is None:
+        if len(values) == 1:
             result["values"][target.label] = [float(values[0]), float(errors[0])]
             continue
         given = 0.0 if target.errors is None else target.errors
         mse, noise = float(np.mean(deviation**2)), float(np.mean(errors**2 + given**2))
-        _add_largest(result, target.label, target.abscissa[1], deviation, errors, given)
+        if target.abscissa is not None:
+            _add_largest(result, target.label, target.abscissa[1], deviation, errors, given)
         if distributions([target]):
             result["rdf_mse"].append(mse)
             result["noise"].append(noise)

@@ -183,7 +183,11 @@ class Simulations:
         ------
         InputError
             If another number of them was asked for.
+        KeyError
+            If something is missing in the state.
         """
+        if not all(isinstance(replicas, list) for replicas in state["states"]):
+            raise KeyError("replicas")  # it was written by a version that had none
         present, wanted = len(state["states"][0]), self._protocol.replicas
         if wanted not in (None, present):
             raise InputError(

@@ -77,7 +77,7 @@ class Trainer:
         One of `diffsim.training.checks.GRADIENTS`, which says what each of them sees.
     pool
         Who simulates: this process alone by default, or the processes of
-        `diffsim.training.run_parallel`.
+        `diffsim.pool.mpi.run_parallel`.
     aborts
         Simulations of this training that are known to end all processes: they count as failed.
     reference
