@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +16,7 @@ from diffsim.run.progress import Progress
 from diffsim.targets import RDF, Density, Pressure
 from diffsim.targets.time_axis import stretched
 from diffsim.training.iterations import Iteration
+from diffsim.training.outcome import Outcome
 from diffsim.training.plausibility import (
     blown_up,
     floated,
@@ -142,11 +142,15 @@ def test_targets_that_are_met_and_those_that_are_not():
         "values": {"pressure": [0.6, 0.05], "density": [0.5, 0.001]},
         "curves": {},
         "largest": {"rdf A-B": [1.0, -20.0]},
+        "misfit": {},
     }
     met, missed = misfits(entry, targets)
     assert met[0].startswith("rdf A-A off") and met[1].startswith("pressure 0.6")
     assert missed[0] == "rdf A-B off by 0.02 (noise 0.001), most at 1: -20.0 errors"
     assert missed[1].startswith("density 0.5 (target 0.7")
+    # what was taken for an error of the data is one
+    met, _ = misfits({**entry, "misfit": {"rdf A-B": 4e-4}}, targets)
+    assert met[2] == "rdf A-B off by 0.02 (noise 0.001, misfit of the data 0.02)"
 
 
 def record(loss: float, chi_square: float) -> Iteration:
@@ -156,6 +160,7 @@ def record(loss: float, chi_square: float) -> Iteration:
         "values": {},
         "curves": {},
         "largest": {"rdf A-A": [1.0, 90.0]},
+        "misfit": {},
         "pressure": 33.0,
         "seconds": 1.0,
     }
@@ -169,7 +174,8 @@ def finished(losses, chi_square, capsys) -> str:
     progress._systems = [SimpleNamespace(name="s", targets=[target])]
     for loss in losses:
         progress.show(record(loss, chi_square))
-    progress.finish(Path("run"), 878.0)
+    last = record(losses[-1], chi_square)
+    progress.finish(Path("run"), 878.0, (), Outcome(1, False, last.systems, last.optimizer))
     return " ".join(capsys.readouterr().out.split())
 
 
@@ -187,11 +193,20 @@ def test_the_verdict_is_that_of_the_potential_that_is_written(capsys):
     target = RDF(np.array([0.5, 1.0, 1.5]), np.array([0.0, 2.0, 1.0]), ("A", "A"))
     progress = Progress(2, 0)
     progress._systems = [SimpleNamespace(name="s", targets=[target])]
-    good = record(1.0, 1.0)
-    progress.show(replace(good, systems={"s": {**good.systems["s"], "rdf_mse": [1e-6]}}))
-    progress.show(replace(record(9.0, 1.0), accepted=False))
-    progress.finish(Path("run"), 10.0)
-    assert "s: met within noise: rdf A-A off by 0.001" in capsys.readouterr().out
+    progress.show(record(9.0, 3.0))
+    entry = {**record(1.0, 1.0).systems["s"], "rdf_mse": [1e-6], "pressure_error": 4.0}
+    numbers = {"uncertainty": 0.03, "chi_square": 1.1}
+    progress.finish(Path("run"), 10.0, (), Outcome(4, True, {"s": entry}, numbers))
+    said = capsys.readouterr().out
+    assert "s: met within noise: rdf A-A off by 0.001" in said
+    assert "pressure, no target: 33 +- 4" in said
+    assert "chi squared of the residual: 1.10; uncertainty of the potential: 0.03" in said
+    assert "run/model.pt, as it was corrected after iteration 4" in said
+    simulated = Outcome(2, False, {"s": {**entry, "misfit": {"rdf A-A": 0.1}}}, numbers)
+    progress.finish(Path("run"), 10.0, (), simulated)
+    said = capsys.readouterr().out
+    assert "run/model.pt, as it was simulated in iteration 2" in said
+    assert "s: met within noise and misfit: rdf A-A" in said
 
 
 def test_a_density_that_nothing_holds_is_in_table_metrics_and_events(tmp_path, capsys):

@@ -24,6 +24,7 @@ from diffsim.run import training as run_module
 from diffsim.run.training import run_training
 from diffsim.statistics.time_series import standard_error
 from diffsim.targets import RDF
+from diffsim.training.accepted import Best
 from diffsim.training.measurement import loss_change, loss_with_error
 
 # 125 atoms; lost atoms are LAMMPS's error
@@ -137,7 +138,7 @@ def test_a_potential_that_failed_is_not_the_best(inputs):
     training.fit(1)
     # stored frames may take a potential for the best that no simulation survives
     deep = LennardJones(["A"], 1.8, epsilon=1e100).state_dict()
-    training._reached.best = deep
+    training._reached.best = Best(deep, 1, corrected=True)
     training.potential.load_state_dict(deep)
     with pytest.raises(SimulationError, match=r"Iteration 2 was given up.*'fluid'"):
         training.fit(1)
@@ -433,6 +434,7 @@ class Fake:
         self.weights = np.linspace(0.5, 1.5, series.shape[1])
         self.target = goal
         self.latest_error = standard_error(series)
+        self.tolerance = np.zeros(len(goal))
         self.observables, self.latest_piece = series, slice(None)
         self.latest_frames, self.beta = None, 1.0
 
@@ -532,6 +534,7 @@ def test_what_a_validation_reports(validated):
             "values",
             "curves",
             "largest",
+            "misfit",
             "pressure",
             "temperature",
         }

@@ -276,7 +276,7 @@ def test_of_frames_that_drift_the_lowest_measured_loss_tells_the_best(inputs, mo
 def test_the_best_is_the_accepted_one_where_frames_cannot_judge(inputs, monkeypatch):  # noqa: F811
     """As with many atoms: no weights but those that were simulated are returned."""
     training = trainer(inputs, Scripted([0.9, 0.8]))
-    monkeypatch.setattr(training._reached, "pooled_loss", lambda coefficients=None: None)
+    monkeypatch.setattr(training._reached, "_effective", lambda coefficients: None)
     training.fit(2)
     changes = training._reached
     assert changes.iteration in (1, 2)

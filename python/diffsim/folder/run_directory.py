@@ -5,6 +5,7 @@ model.pt          the best potential so far; if it depends on temperature, at th
                   temperature; diffsim.potentials.TemperatureDependent.load reads both parts
 potential.table   the same as a LAMMPS table
 *_T300.pt, .table the same for each temperature of the systems, if it depends on temperature
+outcome.json      of which iteration that is, and its numbers
 metrics.jsonl     a line for each iteration
 conclusion.txt    sentences on what the run leaves open, one a line
 checkpoint.pt     weights, optimizer, atoms, the way back; with frames/ all that a resumed run needs
@@ -37,6 +38,7 @@ from diffsim.pool.aborts import forget_aborts
 from diffsim.response.ensemble import MOST_PIECES
 from diffsim.simulation import Frames
 from diffsim.training.iterations import Iteration
+from diffsim.training.outcome import Outcome
 from diffsim.training.trainer import Trainer
 
 PART = ".part"  # of files that are being written
@@ -189,6 +191,11 @@ class RunDirectory:
         """Keep what is said of the end of a run."""
         with _replacing(self.path / "conclusion.txt") as file:
             file.write("".join(f"{sentence}\n" for sentence in sentences).encode())
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Keep which potential is the best one, and its numbers."""
+        with _replacing(self.path / "outcome.json") as file:
+            file.write((json.dumps(dataclasses.asdict(outcome), indent=1) + "\n").encode())
 
     def append_metrics(self, record: Iteration) -> None:
         """Add the line of an iteration."""

@@ -72,7 +72,7 @@ def claimed(solution: Solution, moved: Array, kt: float, amplitude: float) -> Cl
     numbers = {
         "prior_amplitude": correction.amplitude,
         "evidence": correction.evidence,
-        "chi_square": chi_square(models, solution.discrepancy),
+        "chi_square": chi_square(models, solution.discrepancy, correction.followed),
         "correction": _mean(changes),
         "uncertainty": _mean(left),
         "rough_misfit": solution.discrepancy.rough,

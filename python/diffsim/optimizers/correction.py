@@ -102,6 +102,18 @@ class Correction:
         told = cho_solve(self._factor, self.white.T @ self.white)
         return np.asarray(np.eye(len(self.total)) - told)
 
+    @property
+    def followed(self) -> float:
+        """By how much x has lowered the square of the residuals' noise, in its own units.
+
+        Noise of the covariance S leaves residuals (1 - H) e with H = M G, whose square is not the
+        number B of residuals on average, but smaller by tr (2 H - H H).
+
+        Source: Hastie and Tibshirani, Generalized Additive Models (1990), section 3.5.
+        """
+        told = np.eye(len(self.total)) - self.left_out
+        return float(2.0 * np.trace(told) - np.sum(told * told.T))
+
     def standard_deviation(self, basis: csr_array, noise: Array, amplitude: float) -> Array:
         """Standard deviation of basis x for a covariance N (B, B) of the residual, shape (n,).
 

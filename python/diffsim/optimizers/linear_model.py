@@ -306,9 +306,18 @@ def _response(source: Response, at_bins: csr_array, coefficients: csr_array) -> 
     return response
 
 
-def chi_square(models: Sequence[LinearModel], discrepancy: Discrepancy) -> float:
-    """`LinearModel.chi_square` of all systems per observable: about one if only noise is left."""
-    total = sum(model.chi_square(discrepancy) for model in models)
+def chi_square(models: Sequence[LinearModel], discrepancy: Discrepancy, followed: float) -> float:
+    """`LinearModel.chi_square` of all systems per observable: about one if only noise is left.
+
+    Parameters
+    ----------
+    models, discrepancy
+        Of all systems.
+    followed
+        What the potential has followed of the noise, which is not in the residuals any more:
+        `diffsim.optimizers.correction.Correction.followed`.
+    """
+    total = sum(model.chi_square(discrepancy) for model in models) + followed
     return total / sum(len(model.scale) for model in models)
 
 

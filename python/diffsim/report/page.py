@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from diffsim.errors import InputError
@@ -149,8 +148,8 @@ def _doubt(run: RunRecord, alone: bool) -> Iterator[str]:
     """What the run leaves open, and a sentence where the uncertainty of the potential does not
     hold."""
     yield from (text if alone else f"{run.name}: {text}" for text in run.conclusion)
-    chi_square = run.optimizer.get("chi_square", np.array([math.nan]))[-1]
-    if chi_square > NOISE:
+    chi_square = run.number("chi_square")
+    if chi_square is not None and chi_square > NOISE:
         where = "" if alone else f" of {run.name}"
         yield (
             f"Chi squared of the residual{where} is {plain(chi_square, 3)}: there is more in it "
@@ -178,11 +177,13 @@ def facts(run: RunRecord) -> list[tuple[str, Cell]]:
     if run.validation_md_steps:
         result.insert(5, ("MD steps of validation", number(run.validation_md_steps)))
     energy = UNIT_NAMES[run.config.units].energy
-    if "uncertainty" in run.optimizer:
-        known = float(run.optimizer["uncertainty"][-1])
-        result.append(("Uncertainty of the potential", number(known, energy)))
-    if "chi_square" in run.optimizer:
-        result.append(("Chi squared", number(float(run.optimizer["chi_square"][-1]))))
+    if run.outcome is not None:
+        result.append(("Best potential", run.outcome.words))
+    known, chi_square = run.number("uncertainty"), run.number("chi_square")
+    if known is not None:
+        result.append(("Its uncertainty", number(known, energy)))
+    if chi_square is not None:
+        result.append(("Its chi squared", number(chi_square)))
     return result
 
 

@@ -15,6 +15,7 @@ from diffsim.errors import InputError, first_line
 from diffsim.folder import run_lock
 from diffsim.knots import Grid
 from diffsim.simulation import Frames
+from diffsim.training.outcome import Outcome
 
 REQUIRED = (
     "iteration",
@@ -108,6 +109,12 @@ def read_conclusion(path: Path) -> list[str]:
     """What the run in a folder said at its end, if it has ended."""
     file = path / "conclusion.txt"
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """The best potential of the run in a folder; None in folders of earlier versions."""
+    file = path / "outcome.json"
+    return Outcome(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from diffsim.report.run_files import (
     read_conclusion,
     read_latest_frames,
     read_metrics,
+    read_outcome,
 )
 from diffsim.report.system_record import SystemRecord, averages_of_frames, system_record
 from diffsim.simulation import Frames, System
 from diffsim.species import species_pairs
+from diffsim.training.outcome import Outcome
 from diffsim.training.windows import separate
 
 SEEN = 0.1  # of g: where the uncertainty of the potential is reported, as in the metrics
@@ -101,6 +103,8 @@ class RunRecord:
         Of all validation systems.
     conclusion
         Sentences on what the run leaves open.
+    outcome
+        The best potential and its numbers; None of runs of earlier versions.
     events
         Iterations and sentences, in order.
     systems
@@ -127,8 +131,18 @@ class RunRecord:
     validation_md_steps: int
     events: Sequence[tuple[int, str]]
     conclusion: Sequence[str]
+    outcome: Outcome | None
     systems: Sequence[SystemRecord]
     potential: Sequence[PairCurve]
+
+    def number(self, name: str) -> float | None:
+        """A number of the optimizer that is said of the best potential, if there is one.
+
+        Of a run of an earlier version, the last one.
+        """
+        if self.outcome is not None:
+            return self.outcome.numbers.get(name)
+        return float(self.optimizer[name][-1]) if name in self.optimizer else None
 
     @property
     def state(self) -> str:
@@ -229,6 +243,7 @@ def read_run(path: Path) -> RunRecord:
             (record["iteration"], text) for record in records for text in record.get("events", [])
         ],
         conclusion=read_conclusion(path),
+        outcome=read_outcome(path),
         systems=described,
         potential=_potential(path, config, checkpoint, frames),
     )
@@ -285,6 +300,8 @@ def _potential(
         potential = whole.at(whole.reference_temperature)
         at = {t: whole.at(t) for t in sorted({system.temperature for system in config.systems})}
     uncertainty = checkpoint.get("uncertainty")
+    if uncertainty is not None and "apart" in checkpoint:
+        uncertainty = np.hypot(uncertainty, checkpoint["apart"]["at_knots"])
     curves = []
     for index, (a, b) in enumerate(species_pairs(len(grid.species))):
         r = np.linspace(grid.inner[index], grid.cutoff, POINTS)

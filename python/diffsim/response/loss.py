@@ -37,6 +37,39 @@ def error_scale(ensemble: Ensemble) -> Array:
     return np.concatenate(scales)
 
 
+def loss_weights(ensemble: Ensemble) -> Array:
+    """W_b = w_b / (e_b^2 sum w), which multiplies the square of a deviation in the loss, (O,)."""
+    return np.asarray(ensemble.weights / (ensemble.weights.sum() * error_scale(ensemble) ** 2))
+
+
+def variance_by_targets(ensemble: Ensemble, change: Array, further: Array | float = 0.0) -> float:
+    """Variance of the difference of two losses by the errors of the targets.
+
+    Of two potentials the one that follows the errors e of the targets has the lower loss without
+    being the better one. With averages that differ by c the difference of the losses contains
+
+        -2 c W e,    of the variance 4 c W C W c
+
+    with the covariance C of e: errors that are given, and the misfit that the optimizer found,
+    taken as independent.
+
+    Parameters
+    ----------
+    ensemble
+        Targets, weights and scale of the loss.
+    change
+        c, shape (O,).
+    further
+        Other errors that are the same in both losses, (O,).
+    """
+    given = [
+        np.zeros(len(target.values)) if target.errors is None else target.errors
+        for target in ensemble.targets
+    ]
+    errors = np.hypot(np.hypot(np.concatenate(given), ensemble.tolerance), further)
+    return 4.0 * float(np.sum((loss_weights(ensemble) * errors * change) ** 2))
+
+
 def unexplained(ensemble: Ensemble, deviation: Array, weights: Array) -> Array:
     """Deviations less the factors and constants of curves that are fitted, shape (O,).
 
@@ -91,8 +124,7 @@ def loss(ensemble: Ensemble, at: Weighted) -> tuple[float, Array]:
     L, dL/d<o>
         The derivative has shape (O,).
     """
-    scale = error_scale(ensemble)
-    weights = ensemble.weights / (ensemble.weights.sum() * scale**2)
+    weights = loss_weights(ensemble)
     deviation = unexplained(ensemble, at.observables - ensemble.target, weights)
     return float(weights @ deviation**2), 2.0 * weights * deviation
 

@@ -13,6 +13,7 @@ from diffsim.simulation import System
 from diffsim.simulation.layout import Layout
 from diffsim.training.iterations import Iteration
 from diffsim.training.measurement import NOISE
+from diffsim.training.outcome import Outcome
 from diffsim.training.plausibility import blown_up, misfits, still_falls
 from diffsim.training.trainer import Trainer
 
@@ -37,7 +38,6 @@ class Progress:
         self._began = time.perf_counter()
         self._steps = 0
         self._last: Iteration | None = None
-        self._accepted: Iteration | None = None  # the last one whose step was not undone
         self._losses: list[float] = []
         self._systems: Sequence[System] = ()
         self._of_systems: dict[str, float] = {}  # seconds of their simulations
@@ -112,7 +112,6 @@ class Progress:
             self._head(record)
         self._last = record
         if record.accepted:
-            self._accepted = record
             self._losses.append(record.loss)
         self._simulating += record.seconds_simulation
         self._waiting += record.seconds_idle
@@ -150,7 +149,13 @@ class Progress:
         left = (time.perf_counter() - self._began) / done * (self._iterations - record.iteration)
         self._status.update(f"{record.iteration}/{self._iterations} done, about {left:.0f} s left")
 
-    def finish(self, folder: Path, seconds: float, conclusion: Sequence[str] = ()) -> None:
+    def finish(
+        self,
+        folder: Path,
+        seconds: float,
+        conclusion: Sequence[str] = (),
+        outcome: Outcome | None = None,
+    ) -> None:
         """Say where the results are, which targets they meet, and what is known of them.
 
         Parameters
@@ -161,10 +166,12 @@ class Progress:
             That it took.
         conclusion
             Sentences on what it leaves open.
+        outcome
+            The best potential and its numbers.
         """
         for sentence in conclusion:
             self._console.print(f"note: {sentence}", style="yellow")
-        numbers = self._last.optimizer if self._last else {}
+        numbers = outcome.numbers if outcome else {}
         if "uncertainty" in numbers:
             self._console.print(
                 f"chi squared of the residual: {numbers['chi_square']:.2f}; uncertainty of the "
@@ -190,21 +197,22 @@ class Progress:
                 )
             )
         model = folder / "model.pt"
-        if self._last is None:
-            self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
+        which = f"{model}, {outcome.words}" if outcome else str(model)
+        if self._last is None or outcome is None:
+            self._console.print(f"done in {seconds:.0f} s; the potential is {which}")
             return
-        met = self._say_misfits(self._accepted or self._last)
+        met = self._say_misfits(outcome)
         ruined = blown_up(self._losses, numbers.get("chi_square"), met)
         if ruined is None:
-            self._console.print(f"done in {seconds:.0f} s; the potential is {model}")
+            self._console.print(f"done in {seconds:.0f} s; the potential is {which}")
         else:
             self._console.print(
                 f"ended after {seconds:.0f} s without a result: {ruined}. The best potential found "
-                f"is {model}, but it does not reproduce the targets.",
+                f"is {which}, but it does not reproduce the targets.",
                 style="yellow",
             )
 
-    def _say_misfits(self, record: Iteration) -> bool:
+    def _say_misfits(self, outcome: Outcome) -> bool:
         """A line for each system: the targets that are met, and those that are not.
 
         Returns
@@ -213,12 +221,18 @@ class Progress:
         """
         all_met = True
         for system in self._systems:
-            met, missed = misfits(record.systems[system.name], system.targets)
+            entry = outcome.systems[system.name]
+            met, missed = misfits(entry, system.targets)
+            within = "met within noise and misfit" if entry["misfit"] else "met within noise"
             parts = [
                 f"{words}: {'; '.join(each)}"
-                for words, each in (("met within noise", met), ("not met", missed))
+                for words, each in ((within, met), ("not met", missed))
                 if each
             ]
+            if "pressure_error" in entry and "pressure" not in entry["values"]:
+                parts.append(
+                    f"pressure, no target: {entry['pressure']:.4g} +- {entry['pressure_error']:.2g}"
+                )
             self._console.print(f"{system.name}: {'. '.join(parts)}")
             all_met &= not missed
         return all_met

@@ -195,7 +195,7 @@ def _train(
             f"The training was asked to stop and did so after iteration {trainer.iteration} of "
             f"{config.iterations}, which is kept. Go on with --out {out} --resume."
         )
-    progress.finish(out, time.perf_counter() - began, trainer.conclusion)
+    progress.finish(out, time.perf_counter() - began, trainer.conclusion, trainer.outcome)
 
 
 def _check_resumable(config: Config, text: str) -> None:
@@ -238,7 +238,7 @@ def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple
 
 
 def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
-    """Write the best potential as a model file and as a table.
+    """Write the best potential as a model file and as a table, and which it is.
 
     One that depends on temperature is written at its reference temperature and at those of all
     systems.
@@ -254,6 +254,9 @@ def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
         for present, model, table in files:
             present.save(model)
             write_lammps_table(table, present, pair_ranges(present), TABLE_POINTS)
+    outcome = trainer.outcome
+    if outcome is not None:
+        directory.write_outcome(outcome)
 
 
 def _at_reference(trainer: Trainer) -> Any:

@@ -8,16 +8,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from diffsim.arrays import Array
-from diffsim.knots import Grid, knot_values_at, spline_coefficients
+from diffsim.knots import Grid, knot_values, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer
-from diffsim.response.ensemble import Ensemble
+from diffsim.potentials import linear_parts
+from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.response.loss import loss
-from diffsim.training.measurement import latest_series, loss_change
+from diffsim.simulation import Frames
+from diffsim.training.measurement import latest_series, loss_change, pooled_change
+from diffsim.training.outcome import Distance, seen_distance
 from diffsim.training.simulations import Simulations
 from diffsim.training.steps import LossChange
 
 JUDGED = 0.5  # frames of the latest piece that must be effective for a loss to be trusted
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best potential so far.
+
+    Attributes
+    ----------
+    weights
+        As a state_dict.
+    iteration
+        In which it was simulated, or after which it was corrected.
+    corrected
+        Whether it is the correction of what was simulated then, and was not simulated itself.
+    """
+
+    weights: dict[str, Any]
+    iteration: int
+    corrected: bool = False
 
 
 @dataclass
@@ -35,14 +59,14 @@ class Snapshot:
     atoms
         Where the simulations ended, for each system and replica.
     best
-        Weights of the best potential that had been simulated.
+        The best potential that had been simulated.
     """
 
     iteration: int
     potential: dict[str, Any]
     optimizer: dict[str, Any]
     atoms: list[list[str | None]]
-    best: dict[str, Any]
+    best: Best
 
 
 @dataclass(frozen=True)
@@ -71,7 +95,7 @@ class Accepted:
     Attributes
     ----------
     best
-        Weights of the best potential so far, as a state_dict; None before the first piece.
+        The best potential so far; None before the first piece.
     """
 
     def __init__(
@@ -83,7 +107,7 @@ class Accepted:
     ) -> None:
         self._potential, self._simulations = potential, simulations
         self._ensembles, self.grid = ensembles, grid
-        self.best: dict[str, Any] | None = None
+        self.best: Best | None = None
         self._back: Snapshot | None = None
         self._series: list[Array] = []  # observables of the accepted piece, per system
         self._loss = 0.0  # its loss in units of its own errors
@@ -137,7 +161,11 @@ class Accepted:
         self._measure()
         if lowest is None or self._change_from(lowest.series).rise < 0.0:
             lowest = Lowest(iteration, self._series, present)
-        self.best = lowest.weights if self._drifts else self._best_simulated(present)
+        self.best = (
+            Best(lowest.weights, lowest.iteration)
+            if self._drifts
+            else self._best_simulated(Best(present, iteration), optimizer.uses_references)
+        )
         self._lowest = lowest
         self._back = Snapshot(
             iteration,
@@ -151,22 +179,19 @@ class Accepted:
         self._series = [latest_series(ensemble) for ensemble in self._ensembles]
         self._loss = self._change_from(self._series).now
 
-    def _best_simulated(self, present: dict[str, Any]) -> dict[str, Any]:
-        """The weights of the latest piece, or those of an earlier one that is better.
+    def _best_simulated(self, present: Best, most_probable: bool) -> Best:
+        """The potential of the latest piece, or an earlier one that is better.
 
-        All frames judge where they can tell of both. Else the later one is the better one, unless
-        its measured loss is higher, by more than the noise, than the lowest one of all.
+        All frames judge where they can tell of both, else the measured losses, of which that of the
+        earlier one is the lowest of all.
         """
         if self._back is None or self._lowest is None:
             return present
-        self.best = self._back.best
-        with self.at_best():
-            earlier = self.pooled_loss()
-        later = self.pooled_loss()
-        if earlier is None or later is None:
+        change = self._pooled_change(self._back.best)
+        if change is None:
             risen = self._change_from(self._lowest.series).is_rise
         else:
-            risen = earlier <= later
+            risen = not is_better(change, most_probable)
         return self._back.best if risen else present
 
     def go_back(self, optimizer: Optimizer) -> None:
@@ -188,32 +213,74 @@ class Accepted:
             ensemble.take_back()
         self.go_back(optimizer)
 
-    def judge_unsimulated(self) -> None:
-        """Keep the present weights as the best if all frames say so."""
-        if self._drifts:
+    def judge_unsimulated(self, most_probable: bool) -> None:
+        """Keep the present weights as the best if all frames say so.
+
+        Parameters
+        ----------
+        most_probable
+            Whether the optimizer steps to the most probable potential, see `is_better`.
+        """
+        if self._drifts or self.best is None or self._back is None:
             return
-        value = self.pooled_loss()
-        if value is None:
-            return
-        with self.at_best():
-            best = self.pooled_loss()
-        if best is not None and value < best:
-            self.best = copy.deepcopy(self._potential.state_dict())
+        change = self._pooled_change(self.best)
+        if change is not None and is_better(change, most_probable):
+            weights = copy.deepcopy(self._potential.state_dict())
+            self.best = Best(weights, self._back.iteration, corrected=True)
+
+    def _pooled_change(self, earlier: Best) -> LossChange | None:
+        """From an earlier potential to the present one, by all stored frames; None where too few of
+        them are effective for one of the two."""
+        with self._with(earlier.weights):
+            before = self._pooled()
+        now = self._pooled()
+        if before is None or now is None:
+            return None
+        return pooled_change(self._ensembles, before, now)
 
     def use_best(self) -> None:
         """Give the potential its best weights."""
         if self.best is not None:
-            self._potential.load_state_dict(self.best)
+            self._potential.load_state_dict(self.best.weights)
 
     @contextmanager
     def at_best(self) -> Iterator[None]:
         """Give the potential its best weights for a while."""
+        present = self._potential.state_dict()
+        with self._with(present if self.best is None else self.best.weights):
+            yield
+
+    @contextmanager
+    def _with(self, weights: dict[str, Any]) -> Iterator[None]:
         present = copy.deepcopy(self._potential.state_dict())
-        self.use_best()
+        self._potential.load_state_dict(weights)
         try:
             yield
         finally:
             self._potential.load_state_dict(present)
+
+    def distance(self, latest: Sequence[Frames]) -> Distance:
+        """Of the best potential from the present one.
+
+        Parameters
+        ----------
+        latest
+            Frames of each system, which say where there are pairs.
+        """
+        # a correction that is the best one is that of the last update, and present
+        if self.best is None or self.best.corrected:
+            return Distance()
+        first, of_systems = self._first_part(), self.values()
+        with self.at_best():
+            best = self.values()
+            apart = first - self._first_part()
+        differences = [now - then for now, then in zip(of_systems, best, strict=True)]
+        return Distance(apart, seen_distance(self.grid, differences, latest))
+
+    def _first_part(self) -> Array:
+        temperatures = [ensemble.system.temperature for ensemble in self._ensembles]
+        parts = linear_parts(self._potential, temperatures)[0][0]
+        return np.asarray(knot_values(parts, self.grid).detach().numpy())
 
     def values(self) -> list[Array]:
         """Energies of the present potential at the knots, for each system (P, K)."""
@@ -223,33 +290,60 @@ class Accepted:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
+        back = self._back
         return {
-            "best": self.best,
-            "back": None if self._back is None else dict(vars(self._back)),
+            "best": None if self.best is None else dict(vars(self.best)),
+            "back": None if back is None else dict(vars(back)) | {"best": dict(vars(back.best))},
             "lowest": None if self._lowest is None else dict(vars(self._lowest)),
             "drifts": self._drifts,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state; the ensembles' latest pieces are the accepted ones then."""
-        self.best, back = state["best"], state["back"]
-        self._back = None if back is None else Snapshot(**back)
+        best, back = state["best"], state["back"]
+        self.best = None if best is None else Best(**best)
+        self._back = None if back is None else Snapshot(**back | {"best": Best(**back["best"])})
         lowest, self._drifts = state["lowest"], state["drifts"]
         self._lowest = None if lowest is None else Lowest(**lowest)
         if self._back is not None:
             self._measure()
 
-    def pooled_loss(self, coefficients: Sequence[Array] | None = None) -> float | None:
-        """Loss of the systems' splines over all stored frames; None where too few are effective.
+    def pooled_loss(self, coefficients: Sequence[Array]) -> float | None:
+        """Loss of the systems' splines over all stored frames; None where too few are effective."""
+        states = self._effective(coefficients)
+        if states is None:
+            return None
+        total = sum(ensemble.system.weight for ensemble in self._ensembles)
+        losses = (
+            ensemble.system.weight * loss(ensemble, state)[0]
+            for ensemble, state in zip(self._ensembles, states, strict=True)
+        )
+        return sum(losses) / total
 
-        The splines are those of the present weights, if no others are given.
-        """
-        if coefficients is None:
-            coefficients = [spline_coefficients(energies) for energies in self.values()]
-        total = 0.0
+    def _pooled(self) -> list[Weighted] | None:
+        """All stored frames under the present potential; None where too few are effective."""
+        return self._effective([spline_coefficients(energies) for energies in self.values()])
+
+    def _effective(self, coefficients: Sequence[Array]) -> list[Weighted] | None:
+        states = []
         for ensemble, c in zip(self._ensembles, coefficients, strict=True):
             state = ensemble.weighted(c)
             if not state.sample_size >= JUDGED * ensemble.latest_length:
                 return None
-            total += ensemble.system.weight * loss(ensemble, state)[0]
-        return total / sum(ensemble.system.weight for ensemble in self._ensembles)
+            states.append(state)
+        return states
+
+
+def is_better(change: LossChange, most_probable: bool) -> bool:
+    """Whether the later one of two potentials is the better one.
+
+    Parameters
+    ----------
+    change
+        From the earlier to the later one.
+    most_probable
+        Whether the later one is a step to the most probable potential. Of two whose losses differ
+        by noise that is the better one: it was made with more frames, and a lower loss may be the
+        noise that the other one follows. Without a prior the lower loss decides.
+    """
+    return not change.is_rise if most_probable else change.rise < 0.0

@@ -221,7 +221,7 @@ class Attempts:
         for _ in range(MOST_FAILURES):
             try:
                 update = optimizer.update(self._potential, self.grid, self._ensembles)
-                self._reached.judge_unsimulated()
+                self._reached.judge_unsimulated(optimizer.uses_references)
                 self.uncertainty = update.uncertainty
                 self._predicted_decrease, self._info = update.predicted_decrease, update.info
                 return update

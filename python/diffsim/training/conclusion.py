@@ -13,6 +13,7 @@ from diffsim.response.interacting_pairs import counts_others
 from diffsim.simulation import Frames, System
 from diffsim.targets import Density, Pressure, distributions
 from diffsim.theory.state_point import change_with_density
+from diffsim.training.outcome import SEEN, Outcome
 from diffsim.training.plausibility import (
     floated,
     high_pressure,
@@ -25,17 +26,14 @@ from diffsim.training.plausibility import (
 )
 from diffsim.units import boltzmann
 
-SEEN = 0.1  # of g: bins that count in what is reported
-
 
 def concluding_events(
     potential: Any,
     grid: Grid,
     systems: Sequence[System],
     latest: Sequence[Frames],
-    entries: Mapping[str, Mapping[str, Any]],
+    outcome: Outcome,
     densities: Mapping[str, float],
-    numbers: Mapping[str, float],
 ) -> list[str]:
     """Sentences about densities, pressures and potentials that are hardly those of the target.
 
@@ -43,19 +41,20 @@ def concluding_events(
     ----------
     potential, grid
         With its best weights, and the knots of the training.
-    systems, latest, entries
-        Systems that are trained on, and of each the frames and the numbers of the last iteration.
+    systems, latest
+        Systems that are trained on, and of each the frames of the last accepted iteration.
+    outcome
+        The best potential, and its numbers.
     densities
         Number density of each system as its script makes it.
-    numbers
-        Of the optimizer, in the last iteration in which it made a step.
     """
+    numbers = outcome.numbers
     sentences: list[str | None] = []
     temperatures = [system.temperature for system in systems]
     values = knot_values_at(potential, grid, temperatures)
     k_b = boltzmann(grid.units)
     for system, frames, energies in zip(systems, latest, values, strict=True):
-        entry, kt = entries[system.name], k_b * system.temperature
+        entry, kt = outcome.systems[system.name], k_b * system.temperature
         holds = {type(target) for target in system.targets}
         if "density" in entry and Density not in holds:
             start = densities[system.name]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from diffsim.arrays import Array
-from diffsim.response.ensemble import Ensemble
-from diffsim.response.loss import error_scale, unexplained
+from diffsim.response.ensemble import Ensemble, Weighted
+from diffsim.response.loss import loss, loss_weights, unexplained, variance_by_targets
 from diffsim.simulation import Frames, System
 from diffsim.statistics.shrinkage import share_along
 from diffsim.statistics.time_series import standard_error, statistical_inefficiency
@@ -64,7 +64,7 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, fl
 
     Source: moments of a quadratic form of Gaussian variables.
     """
-    weights = ensemble.weights / (ensemble.weights.sum() * error_scale(ensemble) ** 2)
+    weights = loss_weights(ensemble)
     deviation = unexplained(ensemble, series.mean(axis=0) - ensemble.target, weights)
     linear = float(standard_error(series @ (2.0 * weights * deviation))) ** 2
     n = len(series)
@@ -80,6 +80,7 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
 
     Both losses are in units of the latest piece's errors, where targets have error bars, so that
     only their averages differ. What noise adds to them differs between pieces of different lengths.
+    The error of the difference contains the errors of the targets, which a potential may follow.
 
     Parameters
     ----------
@@ -93,13 +94,39 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
     for ensemble, series in zip(ensembles, previous, strict=True):
         share = ensemble.system.weight / total
         old, old_error, old_noise = loss_with_error(ensemble, series)
-        new, new_error, new_noise = loss_with_error(ensemble, latest_series(ensemble))
+        latest = latest_series(ensemble)
+        new, new_error, new_noise = loss_with_error(ensemble, latest)
+        followed = variance_by_targets(ensemble, latest.mean(axis=0) - series.mean(axis=0))
         before += share * old
         now += share * new
         rise += share * (new - new_noise - old + old_noise)
         noise += share * new_noise
-        variance += share**2 * (old_error**2 + new_error**2)
+        variance += share**2 * (old_error**2 + new_error**2 + followed)
     return LossChange(before, now, rise, float(np.sqrt(variance)), noise)
+
+
+def pooled_change(
+    ensembles: Sequence[Ensemble], before: Sequence[Weighted], now: Sequence[Weighted]
+) -> LossChange:
+    """Compare two potentials by the same stored frames.
+
+    Parameters
+    ----------
+    ensembles
+        One per system.
+    before, now
+        The frames of each under the two potentials. Their noise is nearly the same in both: its
+        variance in the difference is that of errors of the targets of its size.
+    """
+    total = sum(ensemble.system.weight for ensemble in ensembles)
+    old = new = variance = 0.0
+    for ensemble, first, last in zip(ensembles, before, now, strict=True):
+        share = ensemble.system.weight / total
+        old += share * loss(ensemble, first)[0]
+        new += share * loss(ensemble, last)[0]
+        change = last.observables - first.observables
+        variance += share**2 * variance_by_targets(ensemble, change, ensemble.latest_error)
+    return LossChange(old, new, new - old, float(np.sqrt(variance)), 0.0)
 
 
 def change_within(ensemble: Ensemble, before: Frames) -> LossChange:
@@ -172,14 +199,16 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         "values": {},
         "curves": {},
         "largest": {},
+        "misfit": {},
     }
     averages = series.mean(axis=0)
     left = unexplained(ensemble, averages - ensemble.target, ensemble.weights)
-    for target, values, deviation, errors in zip(
+    for target, values, deviation, errors, misfit in zip(
         ensemble.system.targets,
         split_by_target(ensemble, averages),
         split_by_target(ensemble, left),
         split_by_target(ensemble, standard_error(series)),
+        split_by_target(ensemble, ensemble.tolerance),
         strict=True,
     ):
         if len(values) == 1:
@@ -187,8 +216,11 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
             continue
         given = 0.0 if target.errors is None else target.errors
         mse, noise = float(np.mean(deviation**2)), float(np.mean(errors**2 + given**2))
+        if np.any(misfit > 0.0):
+            result["misfit"][target.label] = float(np.mean(misfit**2))
         if target.abscissa is not None:
-            _add_largest(result, target.label, target.abscissa[1], deviation, errors, given)
+            of_target = np.hypot(given, misfit)
+            _add_largest(result, target.label, target.abscissa[1], deviation, errors, of_target)
         if distributions([target]):
             result["rdf_mse"].append(mse)
             result["noise"].append(noise)

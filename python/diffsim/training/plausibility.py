@@ -274,6 +274,8 @@ def largest_deviation(where: Array, deviation: Array, error: Array) -> tuple[flo
 def misfits(entry: Mapping[str, Any], targets: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Targets of a system that are met and those that are not, each in words.
 
+    A curve is met within the noise and the misfit that was taken for an error of the data.
+
     Parameters
     ----------
     entry
@@ -299,8 +301,12 @@ def misfits(entry: Mapping[str, Any], targets: Sequence[Any]) -> tuple[list[str]
         else:
             curve = entry["curves"].get(label)
             mse, noise = (curve["mse"], curve["noise"]) if curve else next(curves)
-            fits = mse <= MET * noise
-            words = f"{label} off by {mse**0.5:.2g} (noise {noise**0.5:.2g})"
+            doubt = entry.get("misfit", {}).get(label, 0.0)
+            fits = mse <= MET * (noise + doubt)
+            errors = f"noise {noise**0.5:.2g}"
+            if doubt:
+                errors += f", misfit of the data {doubt**0.5:.2g}"
+            words = f"{label} off by {mse**0.5:.2g} ({errors})"
             largest = entry.get("largest", {}).get(label)
             if largest and not fits:
                 words += f", most at {largest[0]:.4g}: {largest[1]:+.1f} errors"

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from diffsim import optimizers
 from diffsim.arrays import Array
@@ -35,10 +37,12 @@ from diffsim.training.checks import (
     check_reference,
     check_systems,
 )
-from diffsim.training.conclusion import concluding_events, time_events
+from diffsim.training.conclusion import time_events
 from diffsim.training.iterations import Iteration, Piece
 from diffsim.training.measurement import measured_piece, noise_event
+from diffsim.training.outcome import Outcome
 from diffsim.training.preparation import check_start, prepare
+from diffsim.training.results import Results
 from diffsim.training.simulations import Simulations
 from diffsim.training.validation import Validation
 from diffsim.units import boltzmann
@@ -150,12 +154,11 @@ class Trainer:
         self.newest: Piece | None = None  # the same, or one that was rejected since
         self._attempts = Attempts(potential, self.ensembles, self._simulations, self._reached, seed)
         self._attempts.events.tell(*ready.said)
-        self._numbers: dict[str, float] = {}  # of the optimizer's last step
         self._chaotic = False
         self.converged = False
         # sentences on what the end of the last call of `steps` leaves open
         self.conclusion: list[str] = []
-        self._entries: Mapping[str, Mapping[str, Any]] = {}  # of the accepted piece, by system
+        self._results = Results(potential, self._reached)
 
     @property
     def layout(self) -> Layout:
@@ -164,9 +167,13 @@ class Trainer:
 
     @property
     def uncertainty(self) -> Array | None:
-        """Standard deviation of the potential at the knots, (P, K), of one that depends on
-        temperature at its reference temperature; None where the optimizer does not know it."""
-        return self._attempts.uncertainty
+        """Standard deviation of the best potential at the knots, (P, K), of one that depends on
+        temperature at its reference temperature; None where the optimizer does not know it.
+
+        The one of the potential that the last update made, with its distance from the best one.
+        """
+        known = self._attempts.uncertainty
+        return None if known is None else np.hypot(known, self._results.apart.at_knots)
 
     @property
     def md_steps(self) -> int:
@@ -235,7 +242,8 @@ class Trainer:
                     record = self.validation.added_to(record, self.potential, self.grid, self.seed)
                 stopped = stop is not None and stop() and not last
             if last:
-                self.conclusion = self._conclude(self._entries or record.systems)
+                densities = self._simulations.densities
+                self.conclusion = self._results.conclusion(self.ensembles, self.latest, densities)
             yield record
         self.use_best()
 
@@ -254,7 +262,12 @@ class Trainer:
     def best(self) -> dict[str, Any]:
         """Weights of lowest loss, as a state_dict."""
         best = self._reached.best
-        return best if best is not None else self.potential.state_dict()
+        return best.weights if best is not None else self.potential.state_dict()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The best potential and its numbers; None before the first iteration."""
+        return self._results.outcome(self.ensembles, self.latest)
 
     def _iterate(self) -> Iteration:
         began = time.perf_counter()
@@ -271,12 +284,9 @@ class Trainer:
             self.latest = newest.frames
         pooled = time.perf_counter()
         update = self._attempts.next_step(self.optimizer)
-        if update.steps:
-            self._numbers = dict(update.info)
         for entry, error in zip(entries.values(), update.pressure_errors or (), strict=False):
             entry["pressure_error"] = error
-        if accepted:
-            self._entries = entries
+        self._results.note(entries if accepted else None, update, self.latest)
         # a step that was cut short is not small for lack of anything to correct, and what is not
         # known along chaotic windows an optimizer may take for exact
         settled = accepted and not self._chaotic
@@ -319,19 +329,6 @@ class Trainer:
             self._attempts.events.tell(*time_events(self.systems, newest.frames, self.grid.species))
         return entries
 
-    def _conclude(self, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """What is to be said of the end of a training."""
-        with self.at_best():
-            return concluding_events(
-                self.potential,
-                self.grid,
-                self.systems,
-                self.latest,
-                entries,
-                self._simulations.densities,
-                self._numbers,
-            )
-
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, except the stored frames."""
         return {
@@ -342,7 +339,7 @@ class Trainer:
             "accepted": self._reached.iteration,
             **self._attempts.state_dict(),
             "converged": self.converged,
-            "numbers": self._numbers,
+            **self._results.state_dict(),
             "accuracy": self.accuracy,
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
@@ -380,7 +377,7 @@ class Trainer:
         self._simulations.load_state_dict(state)
         self.potential.load_state_dict(state["potential"])
         self._attempts.load_state_dict(state)
-        self._numbers = dict(state["numbers"])
+        self._results.load_state_dict(state)
         # to another accuracy it may not be
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
