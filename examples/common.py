@@ -143,9 +143,15 @@ class Run:
         return int(self.metrics[-1]["md_steps"])
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """Of the optimizer, as they are said of the best potential."""
+        found: dict[str, float] = json.loads((self.folder / "outcome.json").read_text())["numbers"]
+        return found
+
+    @property
     def uncertainty(self) -> float | None:
         """Standard deviation of the potential that the training reports, if any."""
-        found = self.metrics[-1]["optimizer"].get("uncertainty")
+        found = self.numbers.get("uncertainty")
         return None if found is None else float(found)
 
     def energies(self, r: Array, a: int, b: int) -> Array:

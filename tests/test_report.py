@@ -224,7 +224,8 @@ def test_the_potential_is_the_model_and_its_band_the_uncertainty(run):
     np.testing.assert_array_equal(curve.u, expected)
     checkpoint = torch.load(run / "checkpoint.pt", weights_only=False)
     knots = checkpoint["grid"].distances(0)
-    between = np.interp(curve.r, knots, checkpoint["uncertainty"][0])
+    known = np.hypot(checkpoint["uncertainty"], checkpoint["apart"]["at_knots"])
+    between = np.interp(curve.r, knots, known[0])
     assert curve.error == pytest.approx(between, rel=1e-9)
     # there are no pairs at 0.8, and many at 1.1
     assert not curve.seen[curve.r < 0.8].any() and curve.seen[curve.r > 1.1].all()

@@ -114,12 +114,12 @@ def judge(case: Case, seed: int, folder: Path) -> Result:
     if not (folder / "run" / "model.pt").exists():
         return Result(case.name, seed, **found)
     run = Run(folder / "run")
-    last = run.metrics[-1]
+    numbers = run.numbers
     of_state = said_of_the_state(case, found["notes"])
     kept = [record for record in run.metrics if record.get("accepted", True)][-1]
     found |= {
-        "uncertainty": finite(math.hypot(last["optimizer"].get("uncertainty", math.nan), of_state)),
-        "chi_square": finite(last["optimizer"].get("chi_square")),
+        "uncertainty": finite(math.hypot(numbers.get("uncertainty", math.nan), of_state)),
+        "chi_square": finite(numbers.get("chi_square")),
         "first_loss": finite(run.metrics[0]["loss"]),
         "last_loss": finite(kept["loss"]),
         "first_mse": finite(mean_over_curves(run.metrics[0], "rdf_mse")),
