@@ -22,6 +22,7 @@ from diffsim.optimizers.discrepancy import DataErrors, Discrepancy
 from diffsim.response.linear_response import Response
 
 SEEN = 0.1  # of g: bins that count
+ROUNDING = 1e-9  # relative: a difference of variances that is none
 POINTS_IN_BIN = 4  # of the quadrature
 
 
@@ -228,8 +229,9 @@ class LinearModel:
         """Errors of the targets beside those that they are given, of all observables, (O,)."""
         source = self.source
         result = np.zeros(size)
-        found = np.diag(self.data_errors.covariance(discrepancy)) - source.errors**2
-        result[source.observables] = np.sqrt(np.maximum(found, 0.0))
+        total = np.diag(self.data_errors.covariance(discrepancy))
+        found = total - source.errors**2
+        result[source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
         return result
 
     def chi_square(self, discrepancy: Discrepancy) -> float:
