@@ -19,8 +19,7 @@ POINTS = 120  # per pair, nearly uniform in r: knots uniform in r^2 crowd at the
 SOFTENING = 3.0  # kT; energies far above are not visited, and a fit to them would ring elsewhere
 FEW_WEIGHTS = 100  # up to here scipy's trust region method; Levenberg-Marquardt for networks
 DAMPING = 1e-3  # the first one, relative to the mean square of the Jacobian's rows
-LEAST_GAIN = 0.05  # relative decrease of the sum of squares below which the fit has converged
-FINE = 5e-4  # kT: root mean square deviation below which it has, too
+LEAST_GAIN = 0.02  # relative decrease of the sum of squares below which the fit has converged
 
 
 def fit_values(
@@ -279,7 +278,6 @@ def _levenberg_marquardt(
             for name, p in parameters.items():
                 p.copy_(present[name])
         active = active & ~(value - trial_value <= LEAST_GAIN * value)
-        active = active & ~(trial_value <= FINE**2 * blocks[1])
         if not bool(active.any()):
             break
         damping = torch.maximum(0.2 * damping, size * epsilon)
