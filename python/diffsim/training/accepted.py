@@ -182,16 +182,15 @@ class Accepted:
     def _best_simulated(self, present: Best, most_probable: bool) -> Best:
         """The potential of the latest piece, or an earlier one that is better.
 
-        All frames judge where they can tell of both, else the measured losses, of which that of the
-        earlier one is the lowest of all.
+        All frames judge where they can tell of both, and in any case the measured losses: many
+        steps, each of which makes it worse within the noise, do not add up to a better potential.
         """
         if self._back is None or self._lowest is None:
             return present
         change = self._pooled_change(self._back.best)
-        if change is None:
-            risen = self._change_from(self._lowest.series).is_rise
-        else:
-            risen = not is_better(change, most_probable)
+        risen = self._change_from(self._lowest.series).is_rise
+        if change is not None:
+            risen = not is_better(change, most_probable) or (most_probable and risen)
         return self._back.best if risen else present
 
     def go_back(self, optimizer: Optimizer) -> None:
