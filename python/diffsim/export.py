@@ -10,13 +10,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from diffsim import _core
 from diffsim.errors import InputError, ModelError
 from diffsim.knots import Range, numpy_model, tabulate
+from diffsim.potentials.model import Model
 from diffsim.species import species_pairs
 
 BELOW_END = 1.0 - 1e-9
@@ -25,7 +25,7 @@ force is already zero."""
 
 
 def write_lammps_table(
-    path: str | os.PathLike[str], potential: Any, ranges: Sequence[Range], points: int
+    path: str | os.PathLike[str], potential: Model, ranges: Sequence[Range], points: int
 ) -> None:
     r"""Write a potential as a LAMMPS table file with a section for each pair of species.
 
@@ -81,7 +81,7 @@ def write_lammps_table(
 
 
 def lammps_table_commands(
-    path: str | os.PathLike[str], potential: Any, ranges: Sequence[Range], points: int
+    path: str | os.PathLike[str], potential: Model, ranges: Sequence[Range], points: int
 ) -> list[str]:
     """LAMMPS commands that use a table, for the species as LAMMPS types 1, 2, ... in order."""
     return [f"pair_style table spline {points}"] + [
@@ -91,7 +91,7 @@ def lammps_table_commands(
 
 
 def write_knots_file(
-    path: str | os.PathLike[str], potential: Any, ranges: Sequence[Range], tolerance: float
+    path: str | os.PathLike[str], potential: Model, ranges: Sequence[Range], tolerance: float
 ) -> tuple[int, _core.SplineError]:
     """Write a potential as a knots file: what ``pair_style diffsim`` makes of the model itself.
 
@@ -128,20 +128,20 @@ def write_knots_file(
     return knots.values.shape[1], error
 
 
-def knots_file_commands(path: str | os.PathLike[str], potential: Any) -> list[str]:
+def knots_file_commands(path: str | os.PathLike[str], potential: Model) -> list[str]:
     """LAMMPS commands that use a knots file, for the species as LAMMPS types 1, 2, ... in order."""
     return ["pair_style diffsim", f"pair_coeff * * {_word(path)} {' '.join(potential.species)}"]
 
 
-def _pairs(potential: Any) -> list[tuple[int, int]]:
+def _pairs(potential: Model) -> list[tuple[int, int]]:
     return species_pairs(len(potential.species))
 
 
-def _names(potential: Any, a: int, b: int) -> tuple[str, str]:
+def _names(potential: Model, a: int, b: int) -> tuple[str, str]:
     return potential.species[a], potential.species[b]
 
 
-def _section(potential: Any, a: int, b: int) -> str:
+def _section(potential: Model, a: int, b: int) -> str:
     """Keyword of the section of a pair of species."""
     return "_".join(_names(potential, a, b))
 
@@ -151,7 +151,7 @@ def _rounded(distance: float) -> float:
     return float(f"{distance:.9g}")
 
 
-def _check_ranges(potential: Any, ranges: Sequence[Range]) -> None:
+def _check_ranges(potential: Model, ranges: Sequence[Range]) -> None:
     for (a, b), (inner, outer) in zip(_pairs(potential), ranges, strict=True):
         if not 0.0 < inner < outer:
             raise InputError(

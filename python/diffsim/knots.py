@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from diffsim import _core
 from diffsim.arrays import Array, Integers
 from diffsim.errors import ModelError
 from diffsim.potentials import at_temperatures
+from diffsim.potentials.model import HasSlopes, Model
 from diffsim.species import species_pairs
 
 Range = tuple[float, float]
@@ -67,7 +67,7 @@ class Grid:
 
 
 def choose_grid(
-    potential: Any, tolerance: float, temperatures: Sequence[float] = ()
+    potential: Model, tolerance: float, temperatures: Sequence[float] = ()
 ) -> tuple[Grid, _core.SplineError]:
     """Grid whose spline holds a relative tolerance in energy and force against the potential.
 
@@ -115,7 +115,7 @@ def choose_grid(
     return grid, error
 
 
-def pair_ranges(potential: Any) -> list[Range]:
+def pair_ranges(potential: Model) -> list[Range]:
     """Distances between which each pair of species has its knots in ``pair_style diffsim``.
 
     Parameters
@@ -140,7 +140,7 @@ def pair_ranges(potential: Any) -> list[Range]:
 
 
 def tabulate(
-    potential: Any, ranges: Sequence[Range], tolerance: float
+    potential: Model, ranges: Sequence[Range], tolerance: float
 ) -> tuple[_core.Knots, _core.SplineError]:
     """Knots within the ranges whose spline holds a tolerance in energy and force.
 
@@ -168,11 +168,14 @@ def tabulate(
         return _core.tabulate(*_core_arguments(potential), list(ranges), tolerance)
 
 
-def numpy_model(potential: Any) -> _core.Model:
+def numpy_model(potential: Model) -> _core.Model:
     """A potential as a function of arrays: (r, type_i, type_j) -> (u, du/dr).
 
-    It raises a `ModelError` for a potential whose energies autograd cannot follow.
+    By its own slopes where it has them (`diffsim.potentials.model.HasSlopes`), else by autograd. It
+    raises a `ModelError` for a potential whose energies autograd cannot follow.
     """
+    if isinstance(potential, HasSlopes):
+        return potential.energies_and_slopes
 
     def model(r: Array, a: Integers, b: Integers) -> tuple[Array, Array]:
         distance = torch.tensor(r, requires_grad=True)
@@ -193,7 +196,7 @@ def numpy_model(potential: Any) -> _core.Model:
     return model
 
 
-def _core_arguments(potential: Any) -> tuple[_core.Model, list[str], float, str]:
+def _core_arguments(potential: Model) -> tuple[_core.Model, list[str], float, str]:
     return numpy_model(potential), list(potential.species), potential.cutoff, potential.units
 
 
@@ -206,7 +209,7 @@ def _model_errors() -> Iterator[None]:
         raise ModelError(str(error)) from None
 
 
-def knot_values(potential: Any, grid: Grid) -> torch.Tensor:
+def knot_values(potential: Model, grid: Grid) -> torch.Tensor:
     """Energies u (P, K) of the potential at the knots, with their autograd graph.
 
     Raises
@@ -232,7 +235,9 @@ def knot_values(potential: Any, grid: Grid) -> torch.Tensor:
     return values
 
 
-def knot_values_at(potential: Any, grid: Grid, temperatures: Sequence[float]) -> list[torch.Tensor]:
+def knot_values_at(
+    potential: Model, grid: Grid, temperatures: Sequence[float]
+) -> list[torch.Tensor]:
     """`knot_values` of the potential of each temperature, shape (P, K) each.
 
     One tensor for all of them, computed once, where the potential does not depend on temperature.

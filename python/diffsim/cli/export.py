@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -59,9 +59,13 @@ def export(
         write_lammps_table,
     )
     from diffsim.knots import pair_ranges
-    from diffsim.potentials import load
+    from diffsim.potentials import Model, ScriptedPotential, load
 
-    potential = load(model, ends_at_zero=False).script()  # the model as LAMMPS reads it
+    loaded = load(model, ends_at_zero=False)
+    # the model as LAMMPS reads it
+    potential: Model = (
+        cast(Model, loaded.script()) if isinstance(loaded, ScriptedPotential) else loaded
+    )
     ranges = pair_ranges(potential)
     if inner is not None:
         ranges = [(inner, outer) for _, outer in ranges]

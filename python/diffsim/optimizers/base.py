@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.knots import Grid
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 
 
@@ -87,7 +88,7 @@ class Optimizer(ABC):
         return
 
     @abstractmethod
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Change the potential in place, as far as the stored frames support it.
 
         Parameters

@@ -16,6 +16,8 @@ from scipy.optimize import least_squares
 
 from diffsim.arrays import Array
 from diffsim.errors import InputError
+from diffsim.potentials.closed_form import BeginsAtWells
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF, distributions
 from diffsim.theory.mie_structure import mie_shape, mie_structure
@@ -175,7 +177,7 @@ def mie_from_rdf(
 
 
 def first_guess(
-    potential: Any,
+    potential: Model,
     ensembles: Sequence[Ensemble],
     densities: Sequence[Mapping[str, float]] | None,
 ) -> dict[int, MieParameters]:
@@ -186,8 +188,7 @@ def first_guess(
     Parameters
     ----------
     potential
-        With a method ``first_guess(pair, find)``, as `potentials.closed_form.ClosedForm` has it;
-        changed in place.
+        A `potentials.closed_form.BeginsAtWells`; changed in place.
     ensembles
         Temperatures and targets.
     densities
@@ -217,6 +218,7 @@ def first_guess(
             )
             return wells[pair]
 
+        assert isinstance(potential, BeginsAtWells)
         potential.first_guess(pair, find)
     return wells
 

@@ -11,6 +11,7 @@ import torch
 from diffsim.errors import InputError
 from diffsim.knots import Grid, knot_values_at, spline_coefficients, values_gradient
 from diffsim.optimizers.base import Optimizer, Update, check_option
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.response.loss import loss_gradient
 
@@ -69,7 +70,7 @@ class FirstOrder(Optimizer):
         self._torch: torch.optim.Optimizer | None = None
         self._state: dict[str, Any] | None = None
 
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         optimizer = self._optimizer(potential)
         if optimizer.param_groups[0]["params"][0] is not next(
@@ -112,7 +113,7 @@ class FirstOrder(Optimizer):
             steps += 1
         return Update(steps, seconds)
 
-    def _optimizer(self, potential: Any) -> torch.optim.Optimizer:
+    def _optimizer(self, potential: Model) -> torch.optim.Optimizer:
         if self._torch is None:
             parameters = [p for p in potential.parameters() if p.requires_grad]
             try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from diffsim.optimizers.start import (
     hypernetted_chain,
 )
 from diffsim.potentials import linear_parts
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.targets import distributions
 
@@ -53,7 +53,7 @@ class Begin:
 
 
 def begin(
-    potential: Any,
+    potential: Model,
     ensembles: Sequence[Ensemble],
     densities: Sequence[Mapping[str, float]],
     start: str,
@@ -103,7 +103,7 @@ def begin(
 
 
 def _mie(
-    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+    potential: Model, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
 ) -> MieParameters | None:
     """The Mie potential whose fluid has the structure of all systems, if there is one."""
     if len(potential.species) != 1 or len(linear_parts(potential, [])) > 1:
@@ -129,7 +129,7 @@ def _mie(
     return mean_parameters(found) if found else None
 
 
-def _fit_mie(potential: Any, parameters: MieParameters, kt: float) -> None:
+def _fit_mie(potential: Model, parameters: MieParameters, kt: float) -> None:
     """Fit a potential of one part to a Mie potential."""
     inner = WALL * parameters.sigma
     cover(potential, [inner])

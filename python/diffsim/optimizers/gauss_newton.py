@@ -62,6 +62,7 @@ from diffsim.optimizers.solution import FULL_TRUST, Solution, most_evident, solv
 from diffsim.optimizers.standstill import Standstill, patience
 from diffsim.optimizers.trust import Trust
 from diffsim.potentials import linear_parts
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.response.linear_response import linear_response
 
@@ -156,7 +157,7 @@ class GaussNewton(Optimizer):
         """
         return self._frames
 
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """Take as many steps as the frames support; see `diffsim.optimizers.base.Optimizer`.
 
         The numbers for the metrics: `prior_amplitude` and `evidence` of the last step,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from diffsim.arrays import Array
 from diffsim.knots import Grid
 from diffsim.optimizers.base import Update, check_option
 from diffsim.optimizers.structure import Classical, apply_change, measured_curves
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 
 
@@ -44,7 +44,7 @@ class IBI(Classical):
         super().__init__()
         self.rate = rate
 
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
         rate = self.next_rate()

@@ -25,7 +25,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,6 +40,7 @@ from diffsim.optimizers.structure import (
     measured_curves,
     tent_basis,
 )
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 
 
@@ -87,7 +87,7 @@ class IMC(Classical):
         self.rate = rate
         self.regularization = regularization
 
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
         rate = self.next_rate()

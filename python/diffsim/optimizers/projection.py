@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from scipy.optimize import least_squares
 from diffsim.arrays import Array
 from diffsim.errors import ModelError
 from diffsim.knots import Grid
+from diffsim.potentials.model import Model, with_weights
 from diffsim.potentials.tangent_kernel import points_of_pairs, tangent_kernels
 from diffsim.species import species_pairs
 
@@ -23,7 +23,7 @@ LEAST_GAIN = 0.02  # relative decrease of the sum of squares below which the fit
 
 
 def fit_values(
-    potential: Any,
+    potential: Model,
     grid: Grid,
     values: Array,
     kt: float,
@@ -73,8 +73,7 @@ def fit_values(
     parameters = {name: p for name, p in potential.named_parameters() if p.requires_grad}
 
     def deviation(present: dict[str, torch.Tensor]) -> torch.Tensor:
-        u: torch.Tensor = torch.func.functional_call(potential, present, points)
-        return (u - energy) * scale
+        return (with_weights(potential, present, points) - energy) * scale
 
     if not parameters:
         raise ModelError("The potential has no weights that could be fitted; give it parameters.")
@@ -118,7 +117,7 @@ def _points(
     return torch.tensor(r), torch.tensor(energy), torch.tensor(scale), counted
 
 
-def has_few_weights(potential: Any) -> bool:
+def has_few_weights(potential: Model) -> bool:
     """Whether a potential has so few weights that there are curves that it cannot follow."""
     return bool(sum(p.numel() for p in potential.parameters() if p.requires_grad) <= FEW_WEIGHTS)
 
@@ -127,18 +126,19 @@ Deviation = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
 
 def _with_told(
-    potential: Any, grid: Grid, values: Array, told: Array, deviation: Deviation
+    potential: Model, grid: Grid, values: Array, told: Array, deviation: Deviation
 ) -> Deviation:
     """The deviations, and those of linear functions of the energies at the knots."""
     pairs = species_pairs(len(grid.species))
-    knots = (
-        torch.tensor(np.concatenate([grid.distances(pair) for pair in range(len(pairs))])),
-        *(torch.tensor(np.repeat([pair[k] for pair in pairs], grid.knots)) for k in (0, 1)),
+    r = torch.tensor(np.concatenate([grid.distances(pair) for pair in range(len(pairs))]))
+    first, second = (
+        torch.tensor(np.repeat([pair[k] for pair in pairs], grid.knots)) for k in (0, 1)
     )
+    knots = (r, first, second)
     goal, rows = torch.tensor(values.ravel()), torch.tensor(told)
 
     def both(present: dict[str, torch.Tensor]) -> torch.Tensor:
-        energy: torch.Tensor = torch.func.functional_call(potential, present, knots)
+        energy = with_weights(potential, present, knots)
         return torch.cat([deviation(present), rows @ (energy - goal)])
 
     return both
@@ -195,7 +195,7 @@ def _trust_region(
 
 
 def _levenberg_marquardt(
-    potential: Any,
+    potential: Model,
     parameters: dict[str, torch.nn.Parameter],
     r: torch.Tensor,
     scale: torch.Tensor,

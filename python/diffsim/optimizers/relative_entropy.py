@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +49,7 @@ from diffsim.optimizers.structure import (
     target_columns,
     tent_basis,
 )
+from diffsim.potentials.model import Model, with_weights
 from diffsim.response.ensemble import Ensemble
 from diffsim.species import species_pairs
 
@@ -82,7 +82,7 @@ class RelativeEntropy(Classical):
         self.rate = rate
         self.damping = damping
 
-    def update(self, potential: Any, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
+    def update(self, potential: Model, grid: Grid, ensembles: Sequence[Ensemble]) -> Update:
         """See `diffsim.optimizers.base.Optimizer`."""
         began = time.perf_counter()
         rate = self.next_rate()
@@ -108,14 +108,14 @@ class RelativeEntropy(Classical):
         with torch.no_grad():
             parts = torch.split(torch.tensor(step), [p.numel() for p in parameters.values()])
             for parameter, part in zip(parameters.values(), parts, strict=True):
-                parameter += part.reshape(parameter.shape)
+                parameter.add_(part.reshape(parameter.shape))
         return Update(1, time.perf_counter() - began)
 
 
 NAME = "relative-entropy"
 
 
-def weight_basis(potential: Any, grid: Grid, parameters: dict[str, torch.nn.Parameter]) -> Array:
+def weight_basis(potential: Model, grid: Grid, parameters: dict[str, torch.nn.Parameter]) -> Array:
     """Derivatives of the energies at the knots with respect to the weights, shape (P, K, m)."""
     pairs = species_pairs(len(grid.species))
     r = torch.tensor(np.concatenate([grid.distances(pair) for pair in range(len(pairs))]))
@@ -124,8 +124,7 @@ def weight_basis(potential: Any, grid: Grid, parameters: dict[str, torch.nn.Para
     )
 
     def energies(present: dict[str, torch.Tensor]) -> torch.Tensor:
-        result: torch.Tensor = torch.func.functional_call(potential, present, (r, type_i, type_j))
-        return result
+        return with_weights(potential, present, (r, type_i, type_j))
 
     # forward mode: there are far fewer weights than knots
     blocks = torch.func.jacfwd(energies)({name: p.detach() for name, p in parameters.items()})

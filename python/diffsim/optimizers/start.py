@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,8 @@ from diffsim.knots import Grid
 from diffsim.optimizers.family import first_guess
 from diffsim.optimizers.projection import fit_values
 from diffsim.potentials import ClosedForm, linear_parts
+from diffsim.potentials.closed_form import BeginsAtWells
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, distributions
@@ -82,7 +83,7 @@ def potential_of_mean_force(
     return np.asarray(result)
 
 
-def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
+def fit_mean_force(potential: Model, ensembles: Sequence[Ensemble]) -> None:
     """Fit a potential to the potentials of mean force, averaged over the systems.
 
     Pairs that no system has a target for keep what the potential says.
@@ -97,7 +98,7 @@ def fit_mean_force(potential: Any, ensembles: Sequence[Ensemble]) -> None:
 
 
 def fit_hypernetted_chain(
-    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+    potential: Model, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
 ) -> list[str]:
     """Fit a potential to those of the hypernetted chain approximation, averaged over the systems.
 
@@ -144,7 +145,7 @@ def fit_hypernetted_chain(
 
 
 def hypernetted_chain(
-    potential: Any, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
+    potential: Model, ensembles: Sequence[Ensemble], densities: Sequence[Mapping[str, float]]
 ) -> Callable[[Grid], Array] | None:
     """The potentials of the hypernetted chain approximation as a function of a grid, (P, K).
 
@@ -220,7 +221,7 @@ def _indirect(
 
 
 def _fit_curves(
-    potential: Any,
+    potential: Model,
     ensembles: Sequence[Ensemble],
     indirect: Sequence[Sequence[Array | float]],
     densities: Sequence[Mapping[str, float]] | None = None,
@@ -249,7 +250,8 @@ def _fit_curves(
         return False
     kt = min(1.0 / ensemble.beta for ensemble in ensembles)
     (first, _), *others = linear_parts(potential, [])
-    wells = first_guess(first, ensembles, densities) if hasattr(first, "first_guess") else {}
+    begins = isinstance(first, BeginsAtWells)
+    wells = first_guess(first, ensembles, densities) if begins else {}
     has_structure = isinstance(first, ClosedForm) and all(
         pair in wells and wells[pair].source == "structure"
         for pair, known in enumerate(curves)
@@ -264,7 +266,7 @@ def _fit_curves(
     return has_structure
 
 
-def cover(potential: Any, inner: Sequence[float]) -> None:
+def cover(potential: Model, inner: Sequence[float]) -> None:
     """Let the knots of B-splines begin where the data of a pair do, if they begin beyond that."""
     for module in potential.modules() if isinstance(potential, torch.nn.Module) else ():
         place = getattr(module, "cover", None)

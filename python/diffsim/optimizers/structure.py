@@ -20,6 +20,7 @@ from diffsim.optimizers.base import Optimizer, Update
 from diffsim.optimizers.projection import fit_values
 from diffsim.optimizers.start import SEEN
 from diffsim.optimizers.trust import Trust
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.targets import RDF, distributions
 
@@ -186,7 +187,7 @@ def latest_covariance(x: Array, y: Array) -> Array:
 
 
 def apply_change(
-    potential: Any, grid: Grid, ensembles: Sequence[Ensemble], change: Array, began: float
+    potential: Model, grid: Grid, ensembles: Sequence[Ensemble], change: Array, began: float
 ) -> Update:
     """Fit a potential to itself plus a change (P, K) at the knots.
 

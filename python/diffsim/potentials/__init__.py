@@ -17,8 +17,10 @@ from diffsim.potentials.bspline import BSpline
 from diffsim.potentials.buckingham import Buckingham
 from diffsim.potentials.closed_form import ClosedForm
 from diffsim.potentials.embedding import Embedding
+from diffsim.potentials.formats import FORMATS, load
 from diffsim.potentials.mie import LennardJones, Mie
-from diffsim.potentials.model_file import ScriptedPotential, check_model, load
+from diffsim.potentials.model import HasSlopes, Model
+from diffsim.potentials.model_file import ScriptedPotential, check_model
 from diffsim.potentials.morse import Morse
 from diffsim.potentials.neural import Neural
 from diffsim.potentials.options import UNITS
@@ -31,14 +33,17 @@ from diffsim.potentials.temperature_dependent import (
 from diffsim.potentials.yukawa import Yukawa
 
 __all__ = [
+    "FORMATS",
     "FORMS",
     "UNITS",
     "BSpline",
     "Buckingham",
     "ClosedForm",
     "Embedding",
+    "HasSlopes",
     "LennardJones",
     "Mie",
+    "Model",
     "Morse",
     "Neural",
     "PairPotential",

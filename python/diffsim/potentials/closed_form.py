@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 
@@ -46,6 +46,14 @@ class Well(Protocol):
     @property
     def minimum(self) -> float:
         """Distance of the minimum."""
+
+
+@runtime_checkable
+class BeginsAtWells(Protocol):
+    """A potential that may begin at the Mie potentials that targets suggest."""
+
+    def first_guess(self, pair: int, find: Callable[[float | None, float], Well]) -> None:
+        """See ``ClosedForm``."""
 
 
 class ClosedForm(PairPotential):

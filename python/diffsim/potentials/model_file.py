@@ -27,7 +27,7 @@ class ScriptedPotential(PairPotential):
     Parameters
     ----------
     module
-        Compiled module that keeps the contract of the model file; see ``load``.
+        Compiled module that keeps the contract of the model file; see ``read_model_file``.
     """
 
     def __init__(self, module: torch.jit.ScriptModule) -> None:
@@ -45,8 +45,8 @@ class ScriptedPotential(PairPotential):
         return self.module
 
 
-def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPotential:
-    """Read a model file, whoever wrote it.
+def read_model_file(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPotential:
+    """Read a TorchScript archive, whoever wrote it.
 
     Parameters
     ----------
@@ -63,11 +63,9 @@ def load(path: str | os.PathLike[str], ends_at_zero: bool = True) -> ScriptedPot
     Raises
     ------
     ModelError
-        If the file is missing or not a TorchScript archive, or the model breaks the contract.
+        If the file is not a TorchScript archive, or the model breaks the contract.
     """
     where = f"The model file {path}"
-    if not Path(path).is_file():
-        raise ModelError(f"{where} does not exist; check the path.")
     try:
         with torchscript_without_warnings():
             module = torch.jit.load(  # type: ignore[no-untyped-call]

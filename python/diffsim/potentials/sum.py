@@ -4,12 +4,14 @@
 # cannot resolve them from strings.
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import OPERATIONS, PairPotential
 from diffsim.potentials.closed_form import Well
+from diffsim.potentials.model import Model
 from diffsim.potentials.tangent_kernel import (
     kernels_by_autograd,
     sum_of_kernels,
@@ -68,7 +70,7 @@ class Sum(PairPotential):
             return kernels_by_autograd(self, r)
         total = torch.zeros(len(r), r.shape[1], r.shape[1], dtype=r.dtype)
         for term in self.terms:
-            total = sum_of_kernels(total, tangent_kernels(term, r))
+            total = sum_of_kernels(total, tangent_kernels(cast(Model, term), r))
         return total
 
     @torch.jit.unused

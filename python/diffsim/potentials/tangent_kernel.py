@@ -19,10 +19,11 @@ arXiv:1510.01799 (2015) for the layers.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 
+from diffsim.potentials.model import Model, with_weights
 from diffsim.species import species_pairs
 
 
@@ -34,7 +35,7 @@ class HasTangentKernels(Protocol):
         """See the function of the same name."""
 
 
-def tangent_kernels(potential: Any, r: torch.Tensor) -> torch.Tensor:
+def tangent_kernels(potential: Model, r: torch.Tensor) -> torch.Tensor:
     """Tangent kernels of a potential, one for each set of pairs of species that share weights.
 
     Parameters
@@ -63,7 +64,7 @@ def points_of_pairs(
     return r.reshape(-1), pairs[:, 0].contiguous(), pairs[:, 1].contiguous()
 
 
-def kernels_by_autograd(potential: Any, r: torch.Tensor) -> torch.Tensor:
+def kernels_by_autograd(potential: Model, r: torch.Tensor) -> torch.Tensor:
     """`tangent_kernels` of any module.
 
     Pairs whose weights are found to be their own are differentiated together, in as many passes as
@@ -74,8 +75,7 @@ def kernels_by_autograd(potential: Any, r: torch.Tensor) -> torch.Tensor:
     points = points_of_pairs(r, len(potential.species))
 
     def energies(weights: dict[str, torch.Tensor]) -> torch.Tensor:
-        u: torch.Tensor = torch.func.functional_call(potential, weights, points)
-        return u.reshape(r.shape)
+        return with_weights(potential, weights, points).reshape(r.shape)
 
     def flat(parts: dict[str, torch.Tensor]) -> torch.Tensor:
         columns = [parts[name].reshape(-1, w.numel()) for name, w in weights.items()]

@@ -11,7 +11,9 @@ import torch
 
 from diffsim.errors import InputError
 from diffsim.potentials.base import PairPotential
-from diffsim.potentials.model_file import ScriptedPotential, load
+from diffsim.potentials.formats import load
+from diffsim.potentials.model import Model
+from diffsim.potentials.model_file import ScriptedPotential
 from diffsim.potentials.options import check_number
 
 
@@ -196,7 +198,8 @@ class TemperatureDependent(torch.nn.Module):
         InputError
             If its potential does not depend on temperature.
         """
-        module = cast(Any, load(path).module)
+        potential = load(path)
+        module = cast(Any, getattr(potential, "module", potential))
         if not hasattr(module, "entropic"):
             raise InputError(
                 f"The potential in the model file {path} does not depend on temperature; read it "
@@ -210,14 +213,16 @@ class TemperatureDependent(torch.nn.Module):
         )
 
 
-def at_temperatures(potential: Any, temperatures: Sequence[float]) -> list[Any]:
+def at_temperatures(potential: Model, temperatures: Sequence[float]) -> list[Model]:
     """The potential of each temperature: the same one, unless it is a `TemperatureDependent`."""
     if isinstance(potential, TemperatureDependent):
         return [potential.at(temperature) for temperature in temperatures]
     return [potential] * len(temperatures)
 
 
-def linear_parts(potential: Any, temperatures: Sequence[float]) -> list[tuple[Any, list[float]]]:
+def linear_parts(
+    potential: Model, temperatures: Sequence[float]
+) -> list[tuple[Model, list[float]]]:
     """Parts that a potential is linear in, each with its factors at the temperatures.
 
     ``u(r; T) = sum_p f_p(T) u_p(r)``

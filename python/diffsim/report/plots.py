@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 
 from diffsim.arrays import Array
 from diffsim.knots import Grid
+from diffsim.potentials.model import Model
 from diffsim.report.drawing import MODEL, TARGET, Measured, draw_against_target, draw_potential
 from diffsim.species import species_pairs
 from diffsim.targets import RDF
@@ -53,9 +53,9 @@ def plot_rdf(path: Path, target: RDF, measured: Array, system: str) -> None:
 
 def plot_potential(
     path: Path,
-    potential: Any,
+    potential: Model,
     grid: Grid,
-    reference: Any = None,
+    reference: Model | None = None,
     uncertainty: Array | None = None,
 ) -> None:
     """The pair potentials, and those of a reference where one is known.
@@ -137,7 +137,7 @@ def plot_loss(path: Path, metrics: Path) -> None:
     plt.close(figure)
 
 
-def _energies(potential: Any, r: Array, a: int, b: int) -> Array:
+def _energies(potential: Model, r: Array, a: int, b: int) -> Array:
     types = torch.zeros(len(r), dtype=torch.int64)
     with torch.no_grad():
         return np.asarray(potential(torch.tensor(r), types + a, types + b))

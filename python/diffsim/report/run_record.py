@@ -19,6 +19,7 @@ from diffsim.config.systems import as_trained, load_systems
 from diffsim.config.yaml_file import read_yaml
 from diffsim.errors import InputError
 from diffsim.knots import Grid, numpy_model
+from diffsim.potentials.model import Model
 from diffsim.report.run_files import (
     check_run_folder,
     read_checkpoint,
@@ -294,7 +295,7 @@ def _potential(
         return []
     at: dict[float, Any] = {}
     if config.potential.reference_temperature is None:
-        potential: Any = potentials.load(model)
+        potential: Model = potentials.load(model)
     else:
         whole = potentials.TemperatureDependent.load(model)
         potential = whole.at(whole.reference_temperature)
@@ -319,7 +320,7 @@ def _potential(
     return curves
 
 
-def _energies(potential: Any, r: Array, a: int, b: int) -> Array:
+def _energies(potential: Model, r: Array, a: int, b: int) -> Array:
     energies, _ = numpy_model(potential)(r, np.full(len(r), a), np.full(len(r), b))
     return energies
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -21,6 +21,7 @@ from diffsim.knots import pair_ranges
 from diffsim.pool.aborts import read_aborts
 from diffsim.pool.stopping import stop_on_sigterm
 from diffsim.pool.tasks import Pool
+from diffsim.potentials.model import Model
 from diffsim.report.page import write_report
 from diffsim.report.plots import plot_loss, plot_potential, plot_rdf
 from diffsim.run.progress import Progress
@@ -43,7 +44,7 @@ def build(config: Config, scratch: Path | None, pool: Pool | None = None) -> Tra
         If the parts do not fit together.
     """
     if config.potential.file is not None:
-        potential: Any = potentials.load(config.potential.file)
+        potential: Model = potentials.load(config.potential.file)
         if potential.units != config.units:
             raise InputError(
                 f"The model {config.potential.file} is in '{potential.units}' units, but the "
@@ -77,7 +78,7 @@ def build(config: Config, scratch: Path | None, pool: Pool | None = None) -> Tra
     )
 
 
-def _reference(config: Config, potential: Any) -> Any:
+def _reference(config: Config, potential: Model) -> Model | None:
     """The potential that the configuration holds another one to, if it does."""
     if config.reference is None:
         return None
@@ -246,11 +247,11 @@ def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
     with trainer.at_best():
         potential = _at_reference(trainer)
         files = [(potential, directory.model, directory.table)]
-        if potential is not trainer.potential:
+        if isinstance(trainer.potential, potentials.TemperatureDependent):
             systems = trainer.systems + [s.system for s in trainer.validation.simulators]
             for temperature in sorted({system.temperature for system in systems}):
-                present = trainer.potential.at(temperature)
-                files.append((present, *directory.at_temperature(temperature)))
+                at = trainer.potential.at(temperature)
+                files.append((at, *directory.at_temperature(temperature)))
         for present, model, table in files:
             present.save(model)
             write_lammps_table(table, present, pair_ranges(present), TABLE_POINTS)
@@ -259,12 +260,12 @@ def write_potential(directory: RunDirectory, trainer: Trainer) -> None:
         directory.write_outcome(outcome)
 
 
-def _at_reference(trainer: Trainer) -> Any:
+def _at_reference(trainer: Trainer) -> potentials.PairPotential:
     """The potential, at its reference temperature if it depends on temperature."""
     potential = trainer.potential
     if isinstance(potential, potentials.TemperatureDependent):
         return potential.at(potential.reference_temperature)
-    return potential
+    return cast(potentials.PairPotential, potential)  # as configurations have them
 
 
 def write_plots(directory: RunDirectory, trainer: Trainer) -> None:

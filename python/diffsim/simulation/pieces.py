@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import SimulationError
+from diffsim.potentials.model import Model
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate
 from diffsim.simulation.layout import Work
 from diffsim.simulation.protocol import Protocol
@@ -55,7 +56,7 @@ class Simulator:
 
     @classmethod
     def of(
-        cls, system: System, index: int, potential: Any, protocol: Protocol, scratch: Path
+        cls, system: System, index: int, potential: Model, protocol: Protocol, scratch: Path
     ) -> Simulator:
         """Run the script of a system once, to find its mistakes and the size of its box.
 

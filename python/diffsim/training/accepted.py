@@ -14,6 +14,7 @@ from diffsim.arrays import Array
 from diffsim.knots import Grid, knot_values, knot_values_at, spline_coefficients
 from diffsim.optimizers import Optimizer
 from diffsim.potentials import linear_parts
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble, Weighted
 from diffsim.response.loss import loss
 from diffsim.simulation import Frames
@@ -100,7 +101,7 @@ class Accepted:
 
     def __init__(
         self,
-        potential: Any,
+        potential: Model,
         simulations: Simulations,
         ensembles: Sequence[Ensemble],
         grid: Grid,

@@ -11,6 +11,7 @@ from diffsim.arrays import Array
 from diffsim.errors import ModelError, SimulationError
 from diffsim.knots import Grid, spline_coefficients
 from diffsim.optimizers import Optimizer, Update
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.training.accepted import Accepted
 from diffsim.training.events import Events
@@ -59,7 +60,7 @@ class Attempts:
 
     def __init__(
         self,
-        potential: Any,
+        potential: Model,
         ensembles: Sequence[Ensemble],
         simulations: Simulations,
         reached: Accepted,

@@ -8,6 +8,7 @@ from typing import Any
 from diffsim.errors import InputError
 from diffsim.optimizers import Optimizer
 from diffsim.potentials import TemperatureDependent
+from diffsim.potentials.model import Model
 from diffsim.simulation import System
 from diffsim.simulation.protocol import Protocol
 from diffsim.targets import WindowTarget, distributions, motions
@@ -105,7 +106,7 @@ def check_accuracy(accuracy: float | None, optimizer: Optimizer) -> None:
         )
 
 
-def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> None:
+def check_reference(reference: Model | None, potential: Model, optimizer: Optimizer) -> None:
     """Raise InputError unless a reference is one for the potential, and the optimizer uses it."""
     if reference is None:
         return
@@ -131,6 +132,15 @@ def check_reference(reference: Any, potential: Any, optimizer: Optimizer) -> Non
         )
 
 
+def check_weights(potential: Model) -> None:
+    """Raise InputError where there is nothing to learn."""
+    if not any(p.requires_grad for p in potential.parameters()):
+        raise InputError(
+            "The potential has no weights to learn, as that of a knots file or one of fixed "
+            "parameters. Give a 'form', or a model file with weights."
+        )
+
+
 def check_gradient(gradient: str, optimizer: Optimizer) -> None:
     """Raise InputError unless the gradient is known, and used by the optimizer."""
     if gradient not in GRADIENTS:
@@ -144,7 +154,7 @@ def check_gradient(gradient: str, optimizer: Optimizer) -> None:
         )
 
 
-def check_temperatures(potential: Any, systems: Sequence[System], optimizer: Optimizer) -> None:
+def check_temperatures(potential: Model, systems: Sequence[System], optimizer: Optimizer) -> None:
     """Raise InputError unless the parts of a potential that depends on temperature can be learned.
 
     They need systems at two temperatures, and an optimizer that knows the two parts.

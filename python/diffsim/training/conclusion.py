@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from diffsim.arrays import Array
 from diffsim.knots import Grid, knot_values_at
+from diffsim.potentials.model import Model
 from diffsim.response.interacting_pairs import counts_others
 from diffsim.simulation import Frames, System
 from diffsim.targets import Density, Pressure, distributions
@@ -28,7 +28,7 @@ from diffsim.units import boltzmann
 
 
 def concluding_events(
-    potential: Any,
+    potential: Model,
     grid: Grid,
     systems: Sequence[System],
     latest: Sequence[Frames],

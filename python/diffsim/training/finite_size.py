@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from diffsim.arrays import Array
 from diffsim.errors import InputError
+from diffsim.potentials.model import Model
 from diffsim.simulation import Box, System, inspect
 from diffsim.species import species_pairs
 from diffsim.targets import RDF, distributions
@@ -25,7 +25,7 @@ SAME_MIXTURE = 0.02  # relative difference of two compositions: numbers of atoms
 
 
 def at_simulated_size(
-    systems: Sequence[System], potential: Any, scratch: Path
+    systems: Sequence[System], potential: Model, scratch: Path
 ) -> tuple[list[System], list[str]]:
     """Systems whose distribution functions are those of boxes of the system's own size.
 
@@ -109,7 +109,7 @@ class _Curve:
         return self.factor * self.target.g
 
 
-def _at_size_of(box: Box, system: System, potential: Any) -> tuple[System, list[str]]:
+def _at_size_of(box: Box, system: System, potential: Model) -> tuple[System, list[str]]:
     """A system with targets at the size of its box, and sentences about them."""
     volume = box.atoms / sum(box.density.values())
     numbers = {name: box.density.get(name, 0.0) * volume for name in potential.species}
@@ -174,7 +174,7 @@ def _share(target: RDF, system: System, numbers: Mapping[str, float]) -> float:
 
 
 def _coefficients(
-    curves: Sequence[_Curve], system: System, potential: Any, density: Mapping[str, float]
+    curves: Sequence[_Curve], system: System, potential: Model, density: Mapping[str, float]
 ) -> list[Array] | str:
     """D of `correction` at the distances of each curve; or why it cannot be had."""
     if system.intermolecular:
@@ -193,7 +193,7 @@ def _coefficients(
         if curve.g[0] > SEEN and curve.target.edges[0] > width:
             return f"as the target of {'-'.join(curve.target.pair)} does not begin where g is zero"
     reach = max(float(curve.target.edges[-1]) for curve in chosen)
-    r = (np.arange(int(np.ceil(RANGE * reach / width))) + 0.5) * width
+    r: Array = np.asarray((np.arange(int(np.ceil(RANGE * reach / width))) + 0.5) * width)
 
     def interpolated(at: Array, values: Array, known_at: Array = r) -> Array:
         return np.asarray(np.interp(at, known_at, values))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from diffsim.knots import Grid, choose_grid, knot_values
 from diffsim.optimizers import Optimizer
 from diffsim.optimizers.first_potential import Begin, begin
 from diffsim.optimizers.gauss_newton import GIVEN
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import System
 from diffsim.simulation.pieces import Simulator, said_of_ends
@@ -63,7 +63,7 @@ class Prepared:
 
 
 def prepare(
-    potential: Any,
+    potential: Model,
     systems: Sequence[System],
     optimizer: Optimizer,
     protocol: Protocol,
@@ -71,7 +71,7 @@ def prepare(
     gradient: str,
     tolerance: float,
     scratch: Path,
-    reference: Any,
+    reference: Model | None,
 ) -> Prepared:
     """Bring targets and simulations together, and fit the potential; see `Trainer`.
 
@@ -115,7 +115,7 @@ def check_start(start: str) -> None:
 
 
 def simulators_of(
-    systems: Sequence[System], potential: Any, protocol: Protocol, scratch: Path
+    systems: Sequence[System], potential: Model, protocol: Protocol, scratch: Path
 ) -> list[Simulator]:
     """One for each system, in their order.
 
@@ -136,10 +136,10 @@ def simulators_of(
 
 def fit_start(
     start: str,
-    potential: Any,
+    potential: Model,
     systems: Sequence[System],
     simulators: Sequence[Simulator],
-    reference: Any = None,
+    reference: Model | None = None,
 ) -> Begin:
     """Fit a potential to what the targets say before anything is simulated.
 

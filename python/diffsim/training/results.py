@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.knots import spline_coefficients
 from diffsim.optimizers import Update
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import Frames
 from diffsim.training.accepted import Accepted
@@ -32,7 +33,7 @@ class Results:
         Distance of the best potential from the one that the last update made.
     """
 
-    def __init__(self, potential: Any, reached: Accepted) -> None:
+    def __init__(self, potential: Model, reached: Accepted) -> None:
         self._potential, self._reached = potential, reached
         # what was measured, and the optimizer's numbers after it, by iteration
         self._measured: dict[int, tuple[Mapping[str, Any], Mapping[str, float]]] = {}

@@ -24,6 +24,7 @@ from diffsim.lammps.devices import check_device
 from diffsim.optimizers import Optimizer
 from diffsim.pool.aborts import Aborts
 from diffsim.pool.tasks import Pool, SerialPool
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation import Frames, System
 from diffsim.simulation.layout import Layout
@@ -36,6 +37,7 @@ from diffsim.training.checks import (
     check_protocol,
     check_reference,
     check_systems,
+    check_weights,
 )
 from diffsim.training.conclusion import time_events
 from diffsim.training.iterations import Iteration, Piece
@@ -98,7 +100,7 @@ class Trainer:
 
     def __init__(
         self,
-        potential: Any,
+        potential: Model,
         systems: Sequence[System],
         optimizer: str | Optimizer = "gauss-newton",
         protocol: Protocol | None = None,
@@ -111,11 +113,12 @@ class Trainer:
         gradient: str = "auto",
         pool: Pool | None = None,
         aborts: Aborts | None = None,
-        reference: Any = None,
+        reference: Model | None = None,
     ) -> None:
         check_systems(systems, validate_every)
         check_protocol(protocol)
         check_start(start)
+        check_weights(potential)
         self.optimizer = optimizers.create(optimizer) if isinstance(optimizer, str) else optimizer
         check_gradient(gradient, self.optimizer)
         check_accuracy(accuracy, self.optimizer)

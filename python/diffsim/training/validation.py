@@ -11,6 +11,7 @@ from diffsim.errors import SimulationError
 from diffsim.knots import Grid, knot_values_at, spline_coefficients
 from diffsim.pool.aborts import Aborts
 from diffsim.pool.tasks import Outcome, Pool, Task
+from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble
 from diffsim.simulation.pieces import Simulator
 from diffsim.training.iterations import Iteration
@@ -64,7 +65,7 @@ class Validation:
         regular = self.every is not None and iteration % self.every == 0
         return bool(self.simulators) and (last or regular)
 
-    def added_to(self, record: Iteration, potential: Any, grid: Grid, seed: int) -> Iteration:
+    def added_to(self, record: Iteration, potential: Model, grid: Grid, seed: int) -> Iteration:
         """Simulate all validation systems with a potential, and add what they say to a record.
 
         That is per system what `measurement.measured` says, and sentences about what the user

@@ -13,6 +13,7 @@ import numpy as np
 from diffsim.arrays import Array
 from diffsim.errors import InputError
 from diffsim.lammps.devices import gpu_number
+from diffsim.potentials.model import Model
 from diffsim.response.adjoint import motion, motion_response, window_of
 from diffsim.simulation import Frames, Recording, System, inspect, rdf_bins, simulate_windows
 from diffsim.simulation.layout import Work
@@ -105,7 +106,7 @@ class WindowSimulator(Simulator):
 
     @classmethod
     def of(
-        cls, system: System, index: int, potential: Any, protocol: Protocol, scratch: Path
+        cls, system: System, index: int, potential: Model, protocol: Protocol, scratch: Path
     ) -> WindowSimulator:
         """As `Simulator.of`; raises InputError if a time is no whole number of steps."""
         types = system.types or tuple(potential.species)
