@@ -1,7 +1,7 @@
 #include "fix_diffsim_counts.h"
 
 #include "intramolecular_pairs.h"
-#include "pair_diffsim.h"
+#include "counted_style.h"
 
 #include "../kernels/pair_kernels.h"
 #include "../kernels/spline.h"
@@ -15,6 +15,7 @@
 #include "group.h"
 #include "modify.h"
 #include "neighbor.h"
+#include "pair.h"
 #include "update.h"
 #include "utils.h"
 
@@ -92,7 +93,8 @@ int FixDiffSimCounts::setmask()
 
 void FixDiffSimCounts::init()
 {
-  pair = dynamic_cast<PairDiffSim *>(force->pair_match("diffsim", 1));
+  pair = force->pair_match("diffsim", 1);
+  counted = dynamic_cast<CountedStyle *>(pair);
   if (!pair && force->pair_match("diffsim", 1, 1))
     error->all(FLERR, "Fix diffsim/counts: pair style hybrid holds more than one diffsim style; "
                       "the pair counts of one potential only can be recorded.");
@@ -138,7 +140,7 @@ void FixDiffSimCounts::init()
   }
   // a run begins at its first step; rerun comes here again for every later snapshot
   const bool begins = update->ntimestep == update->firststep;
-  if (!current || begins || (pair && pair->potentials_read() != potential)) new_frames();
+  if (!current || begins || (pair && counted->revision() != potential)) new_frames();
 }
 
 /* ----------------------------------------------------------------------
@@ -147,7 +149,7 @@ void FixDiffSimCounts::init()
 
 void FixDiffSimCounts::check_potential() const
 {
-  const char *const reason = pair ? pair->other_than_table() : nullptr;
+  const char *const reason = pair ? counted->other_than_basis() : nullptr;
   if (reason)
     error->all(
         FLERR,
@@ -210,8 +212,8 @@ void FixDiffSimCounts::new_frames()
 {
   current = std::make_unique<Frames>();
   current->ntypes = atom->ntypes;
-  current->basis = pair ? basis_size(pair->potential().knots) : 0;
-  potential = pair ? pair->potentials_read() : 0;
+  current->basis = pair ? counted->basis() : 0;
+  potential = pair ? counted->revision() : 0;
   current->rdf_bins = rdf_bins;
   current->rdf_width = rdf_bins ? rdf_range / rdf_bins : 0.0;
   current->pressure_unit = force->nktv2p;
@@ -305,7 +307,7 @@ void FixDiffSimCounts::end_of_step()
     const size_t before = frames.counts.size();
     frames.counts.resize(before + pairs * frames.basis, 0.0);
     frames.virial.resize(before + pairs * frames.basis, 0.0);
-    pair->count_pairs(frames.counts.data() + before, frames.virial.data() + before);
+    counted->add_counts(frames.counts.data() + before, frames.virial.data() + before);
   }
   if (histogram) {
     frames.rdf.resize(frames.rdf.size() + pairs * rdf_bins, 0.0);

@@ -49,8 +49,9 @@ class FixDiffSimCounts : public Fix {
 
   int rdf_bins = 0;
   double rdf_range = 0.0;
-  bool intermolecular = false;          // the histogram leaves out pairs within a molecule
-  class PairDiffSim *pair = nullptr;    // null if the simulation does not use pair_style diffsim
+  bool intermolecular = false;    // the histogram leaves out pairs within a molecule
+  class Pair *pair = nullptr;     // null if the simulation does not use pair_style diffsim
+  class CountedStyle *counted = nullptr;         // the same
   std::unique_ptr<diffsim::Frames> completed;    // of earlier runs, summed over processes
   std::unique_ptr<diffsim::Frames> current;      // of this run, this process's share
   int potential = 0, completed_potential = 0;    // which reading of pair_coeff they belong to

@@ -140,7 +140,7 @@ void FixDiffSimTrajectory::check_forces() const
                "derivatives of forces.",
                what);
   };
-  const char *const reason = pair->other_than_table();
+  const char *const reason = pair->other_than_basis();
   if (reason)
     error->all(FLERR,
                "Fix diffsim/trajectory: the derivatives are those of the tabulated potential, but "

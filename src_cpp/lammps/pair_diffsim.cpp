@@ -1,5 +1,7 @@
 #include "pair_diffsim.h"
 
+#include "first_failure.h"
+
 #include "../kernels/pair_loop.h"
 #include "../potential/exact_pairs.h"
 
@@ -28,7 +30,7 @@ static constexpr const char *INSTRUCTIONS_VARIABLE = "DIFFSIM_INSTRUCTIONS";
    the fastest instructions, or those that the user wants for a comparison
 ------------------------------------------------------------------------- */
 
-static Instructions choose_instructions(Error *error, Comm *comm, MPI_Comm world)
+static Instructions choose_instructions(LAMMPS *lmp)
 {
   const char *const wanted = std::getenv(INSTRUCTIONS_VARIABLE);
   Instructions chosen = fastest_instructions();
@@ -36,27 +38,18 @@ static Instructions choose_instructions(Error *error, Comm *comm, MPI_Comm world
   try {
     if (wanted && *wanted) chosen = instructions_named(wanted);
   } catch (const std::invalid_argument &e) {
-    problem = e.what();
+    problem = fmt::format("Pair style diffsim: the environment variable {}: {}.",
+                          INSTRUCTIONS_VARIABLE, e.what());
   }
-  // the processes of a job need not be alike; all stop, so that none is killed before it has said why
-  const int mine = problem.empty() ? comm->nprocs : comm->me;
-  int first = 0;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first < comm->nprocs) {
-    int length = static_cast<int>(problem.size());
-    MPI_Bcast(&length, 1, MPI_INT, first, world);
-    problem.resize(length);
-    MPI_Bcast(problem.data(), length, MPI_CHAR, first, world);
-    error->all(FLERR, "Pair style diffsim: the environment variable {}: {}.", INSTRUCTIONS_VARIABLE,
-               problem);
-  }
+  // the processors of a job need not be alike
+  stop_with_first(lmp, problem);
   return chosen;
 }
 
 /* ---------------------------------------------------------------------- */
 
 PairDiffSim::PairDiffSim(LAMMPS *lammps) :
-    Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(error, comm, world))
+    Pair(lammps), style({DEFAULT_TOLERANCE, 0, 0}), forces(choose_instructions(lammps))
 {
   one_coeff = 1;
   centroidstressflag = CENTROID_SAME;
@@ -342,24 +335,19 @@ void PairDiffSim::count_close_pairs()
   });
 }
 
-/* ----------------------------------------------------------------------
-   stop on all processes, so that none is killed before it has said why
-------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------- */
 
 void PairDiffSim::stop_if_close() const
 {
-  const int mine = close_pairs > 0 ? comm->me : comm->nprocs;
-  int first = 0;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
-  ClosePair pair = closest;
-  MPI_Bcast(&pair, sizeof(pair), MPI_BYTE, first, world);
-  error->all(FLERR,
-             "Pair style diffsim: at step {}, the atoms {} and {} of types {} and {} are {:.8g} "
-             "apart, closer than the innermost knot at {:.8g}. Begin with atoms that do not "
-             "overlap, use a shorter time step, or let 'close wall' continue the potential.",
-             update->ntimestep, pair.tag_i, pair.tag_j, pair.type_i, pair.type_j, pair.distance,
-             pair.innermost);
+  std::string failure;
+  if (close_pairs > 0)
+    failure = fmt::format(
+        "Pair style diffsim: at step {}, the atoms {} and {} of types {} and {} are {:.8g} "
+        "apart, closer than the innermost knot at {:.8g}. Begin with atoms that do not "
+        "overlap, use a shorter time step, or let 'close wall' continue the potential.",
+        update->ntimestep, closest.tag_i, closest.tag_j, closest.type_i, closest.type_j,
+        closest.distance, closest.innermost);
+  stop_with_first(lmp, failure);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -417,7 +405,14 @@ void *PairDiffSim::extract(const char *what, int &dim)
 
 /* ---------------------------------------------------------------------- */
 
-const char *PairDiffSim::other_than_table() const
+int PairDiffSim::basis() const
+{
+  return basis_size(tables.knots);
+}
+
+/* ---------------------------------------------------------------------- */
+
+const char *PairDiffSim::other_than_basis() const
 {
   if (style.exact) return "'eval exact' evaluates the model itself";
   if (offset_flag)

@@ -11,6 +11,7 @@
 #include "../kernels/cuda/gpu.h"
 #include "../kernels/pair_kernels.h"
 #include "../potential/model_file.h"
+#include "counted_style.h"
 
 #include "pair.h"
 
@@ -21,7 +22,7 @@
 
 namespace LAMMPS_NS {
 
-class PairDiffSim : public Pair {
+class PairDiffSim : public Pair, public CountedStyle {
  public:
   explicit PairDiffSim(class LAMMPS *);
   ~PairDiffSim() override;
@@ -40,22 +41,22 @@ class PairDiffSim : public Pair {
   void read_restart_settings(FILE *) override;
   double memory_usage() override;
 
-  // for fix diffsim/counts: the potential, and the pairs that the forces were summed over
+  // for fix diffsim/counts
+  int basis() const override;
+  int revision() const override { return reads; }
+  const char *other_than_basis() const override;
+  void add_counts(double *counts, double *virial) override;
+
+  // for fix diffsim/trajectory: the potential, and whether forces are sums of doubles, as those that an
+  // adjoint computes again
   const diffsim::PairTables &potential() const { return tables; }
-  diffsim::NeighborPairs neighbor_pairs() const;
-  int potentials_read() const { return reads; }    // changes when the potential does
-  // why the energy is not that of the tables: a reason for a message, null if it is
-  const char *other_than_table() const;
-  // whether forces are sums of doubles, as those that an adjoint computes again
   bool in_doubles() const { return !gpu_pairs || device.precision == diffsim::Precision::DOUBLE; }
-  // adds this process's share of the pair counts, as diffsim::pair_counts()
-  void count_pairs(double *counts, double *virial);
 
  private:
   void allocate();
   void forget_potential();
-  void broadcast(std::string &text, int root = 0) const;
-  void stop_if_failed(std::string failure) const;
+  diffsim::NeighborPairs neighbor_pairs() const;
+  void stop_if_failed(const std::string &failure) const;
   void use(const std::string &knots_text, const std::string &bytes, const std::string &path);
   void make_tables();
   void set_device(const std::string &);

@@ -117,7 +117,7 @@ bool PairDiffSim::add_on_gpu(const Atoms &atoms, ForceSums &sums)
 
 /* ---------------------------------------------------------------------- */
 
-void PairDiffSim::count_pairs(double *counts, double *counts_virial)
+void PairDiffSim::add_counts(double *counts, double *counts_virial)
 {
   const Atoms atoms = {atom->nlocal ? atom->x[0] : nullptr, atom->type, atom->nlocal,
                        atom->nlocal + atom->nghost};

@@ -2,6 +2,8 @@
 
 #include "pair_diffsim.h"
 
+#include "first_failure.h"
+
 #include "../potential/knots_file.h"
 #include "../potential/torchscript.h"
 
@@ -92,8 +94,8 @@ void PairDiffSim::coeff(int narg, char **arg)
     }
   }
   stop_if_failed(failure);
-  broadcast(knots_text);
-  broadcast(bytes);
+  broadcast(knots_text, 0, world);
+  broadcast(bytes, 0, world);
 
   try {
     std::istringstream in(knots_text);
@@ -103,20 +105,6 @@ void PairDiffSim::coeff(int narg, char **arg)
   }
   use(knots_text, bytes, arg[2]);
   report(arg[2], tabulation);
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairDiffSim::broadcast(std::string &text, int root) const
-{
-  auto length = static_cast<bigint>(text.size());
-  MPI_Bcast(&length, 1, MPI_LMP_BIGINT, root, world);
-  text.resize(length);
-  // MPI counts are ints
-  constexpr bigint PIECE = 1 << 30;
-  for (bigint first = 0; first < length; first += PIECE)
-    MPI_Bcast(text.data() + first, static_cast<int>(std::min(PIECE, length - first)), MPI_CHAR,
-              root, world);
 }
 
 /* ----------------------------------------------------------------------
@@ -162,18 +150,12 @@ void PairDiffSim::use(const std::string &knots_text, const std::string &bytes,
 }
 
 /* ----------------------------------------------------------------------
-   all processes stop with the sentence of the first that failed: one of them may lack the library that
-   reads archives, or memory
+   one process may lack the library that reads archives, or memory
 ------------------------------------------------------------------------- */
 
-void PairDiffSim::stop_if_failed(std::string failure) const
+void PairDiffSim::stop_if_failed(const std::string &failure) const
 {
-  const int mine = failure.empty() ? comm->nprocs : comm->me;
-  int first = 0;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
-  broadcast(failure, first);
-  error->all(FLERR, "Pair style diffsim: {}", failure);
+  stop_with_first(lmp, failure.empty() ? failure : "Pair style diffsim: " + failure);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -297,10 +279,10 @@ void PairDiffSim::read_restart(FILE *fp)
       damage = e.what();
     }
   }
-  broadcast(damage);
+  broadcast(damage, 0, world);
   if (!damage.empty()) error->all(FLERR, DAMAGED, damage);
-  broadcast(knots_text);
-  broadcast(bytes);
+  broadcast(knots_text, 0, world);
+  broadcast(bytes, 0, world);
   MPI_Bcast(species_of_type.data(), n, MPI_INT, 0, world);
   for (int i = 1; i <= n; i++) {
     MPI_Bcast(scale[i] + 1, n, MPI_DOUBLE, 0, world);
