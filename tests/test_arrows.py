@@ -27,6 +27,7 @@ FLOORS = [
 beside them."""
 
 MOST_LINES = 400
+MOST_COLUMNS = 100
 
 INCLUDES = {
     "kernels": {"kernels"},
@@ -145,3 +146,16 @@ def test_what_a_target_or_an_optimizer_is_nobody_else_asks():
         ("window.py", "WindowAverage"),
         ("system.py", "Target"),  # targets of the motion, before windows are made for them
     }
+
+
+def test_lines_of_the_sources_fit_on_a_page():
+    """Comments and messages as well, which clang-format leaves as they are."""
+    sources = [path for path in SOURCES.rglob("*") if path.suffix in (".cpp", ".h", ".cu")]
+    assert len(sources) > 50
+    long = [
+        f"{path.relative_to(SOURCES)}:{number}"
+        for path in sources
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > MOST_COLUMNS
+    ]
+    assert not long

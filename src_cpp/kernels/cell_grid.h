@@ -9,8 +9,8 @@
 
 namespace diffsim {
 
-// The points are sorted by cell, x running fastest, so that a row of cells is one contiguous stretch.
-// Coordinates that are not numbers, as of a simulation that blows up, are in some cell.
+// The points are sorted by cell, x running fastest, so that a row of cells is one contiguous
+// stretch. Coordinates that are not numbers, as of a simulation that blows up, are in some cell.
 class CellGrid {
  public:
   // Cells are a third of the range wide, but never so many that most of them are empty: a gas of

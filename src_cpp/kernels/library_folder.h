@@ -7,7 +7,8 @@
 
 namespace diffsim {
 
-// The folder of the shared library, or the program, that this function is linked into; "." if nobody knows.
+// The folder of the shared library, or the program, that this function is linked into; "." if
+// nobody knows.
 std::string library_folder();
 
 }    // namespace diffsim

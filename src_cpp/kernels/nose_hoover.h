@@ -1,11 +1,12 @@
 // Half a step of a chain of Nose-Hoover thermostats, in the order of fix nvt.
 //
-// With K = sum m v^2 (twice the kinetic energy), N degrees of freedom and chain velocities w_1 .. w_M,
+// With K = sum m v^2 (twice the kinetic energy), N degrees of freedom and chain velocities w_1 ..
+// w_M,
 //
 //     G_1 = (K - N kT) / Q_1,      G_j = (Q_{j-1} w_{j-1}^2 - kT) / Q_j,
 //
-// w_M .. w_1 get a quarter step of G and of the damping by the next one, all velocities are multiplied by
-// exp(-w_1 dt/2), and w_1 .. w_M get another quarter step with the new K.
+// w_M .. w_1 get a quarter step of G and of the damping by the next one, all velocities are
+// multiplied by exp(-w_1 dt/2), and w_1 .. w_M get another quarter step with the new K.
 //
 // Source: G. J. Martyna, M. E. Tuckerman, D. J. Tobias, M. L. Klein, Mol. Phys. 87, 1117 (1996).
 

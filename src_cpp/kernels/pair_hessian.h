@@ -10,8 +10,8 @@
 
 namespace diffsim {
 
-// For the scalar  L = sum_i lambda_i . F_i(x; c)  of a half list with newton_pair and without bonded
-// neighbours, adds
+// For the scalar  L = sum_i lambda_i . F_i(x; c)  of a half list with newton_pair and without
+// bonded neighbours, adds
 //
 //     dL/dx_i = -sum_j (2 phi' l + 4 phi'' (l . d) d),    l = lambda_i - lambda_j,  d = x_i - x_j,
 //     dL/dc_b = -sum_{i<j} 2 (l . d) B_b'(s),             s = d . d,  phi' = dphi/ds.
@@ -39,11 +39,12 @@ class PairHessian {
 std::unique_ptr<PairHessian> make_pair_hessian(Instructions instructions,
                                                const PairTablesView &tables, int threads);
 
-// What the kernels add up for each row of the splines, with the weight w = -2 scale (l . d) / h of a pair and
-// its place t in the row: the sums of w, w t, w t^2, and a number that is not used.
+// What the kernels add up for each row of the splines, with the weight w = -2 scale (l . d) / h of
+// a pair and its place t in the row: the sums of w, w t, w t^2, and a number that is not used.
 constexpr int MOMENTS = 4;
 
-// Adds to dc[unordered_pairs(ntypes)][knots+2] what moments[unordered_pairs(ntypes)][knots][MOMENTS] say.
+// Adds to dc[unordered_pairs(ntypes)][knots+2] what
+// moments[unordered_pairs(ntypes)][knots][MOMENTS] say.
 inline void add_moments(int ntypes, int knots, const double *moments, double *dc)
 {
   const int basis = basis_size(knots);

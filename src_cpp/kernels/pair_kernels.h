@@ -20,8 +20,8 @@ struct Atoms {
   int nall;           // local + ghost
 };
 
-// A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary is
-// in the list of one of its two owners, else in the lists of both.  In a full list, which has no
+// A half list: each pair of local atoms is in it once.  With newton_pair a pair across a boundary
+// is in the list of one of its two owners, else in the lists of both.  In a full list, which has no
 // newton_pair, pairs of local atoms are in it twice, once for each of them.
 struct NeighborPairs {
   int inum;
@@ -36,8 +36,8 @@ struct NeighborPairs {
   bool full = false;
 };
 
-// What a force call adds up.  Energy and virial follow LAMMPS's rule: half of a pair's share goes to
-// each of its atoms, and only local atoms' shares are summed when newton_pair is off.
+// What a force call adds up.  Energy and virial follow LAMMPS's rule: half of a pair's share goes
+// to each of its atoms, and only local atoms' shares are summed when newton_pair is off.
 struct ForceSums {
   double *f;           // [local + ghost][3], added to; ghosts only with newton_pair
   bool tally;          // whether energy and virial are wanted
@@ -54,8 +54,8 @@ const char *name(Instructions instructions);
 // The fastest that this processor has and this program was compiled for.
 Instructions fastest_instructions();
 
-// The instructions of this name.  Throws std::invalid_argument, with a sentence, where there are none
-// or the processor lacks them.
+// The instructions of this name.  Throws std::invalid_argument, with a sentence, where there are
+// none or the processor lacks them.
 Instructions instructions_named(const std::string &name);
 
 // Forces on the threads of one process.  An object keeps its working memory from call to call.
@@ -90,9 +90,9 @@ void sort_neighbors_by_type(const NeighborPairs &pairs, const Atoms &atoms,
 //
 //     n_b = sum_{i<j} special B_b(s),   v_b = sum_{i<j} special 2 s B_b'(s),   s = r_ij^2,
 //
-// per pair of types: counts and virial[unordered_pairs(ntypes)][knots+2].  The dot products with the
-// spline coefficients of the table of the types (i, j) are the energy of their pairs and the sum of
-// r phi'(r) over them, exactly.
+// per pair of types: counts and virial[unordered_pairs(ntypes)][knots+2].  The dot products with
+// the spline coefficients of the table of the types (i, j) are the energy of their pairs and the
+// sum of r phi'(r) over them, exactly.
 void pair_counts(const Atoms &atoms, const NeighborPairs &pairs, const PairTablesView &tables,
                  double *counts, double *virial);
 

@@ -23,8 +23,8 @@ constexpr int unordered_pairs(int n)
   return n * (n + 1) / 2;
 }
 
-// What the kernels need of one pair of types.  Where the pair is not ours, s_cutoff is negative.  The
-// entry of type 0 of a row has the longest s_cutoff of the row; it is the pair of nothing.
+// What the kernels need of one pair of types.  Where the pair is not ours, s_cutoff is negative.
+// The entry of type 0 of a row has the longest s_cutoff of the row; it is the pair of nothing.
 struct PairTable {
   // the force kernel reads the four numbers as one row
   double s_inner;           // squared distance of the innermost knot

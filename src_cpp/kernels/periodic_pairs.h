@@ -1,5 +1,5 @@
-// The pairs of a periodic box without LAMMPS: atoms, the images that their neighbours are, and a half
-// neighbour list that follows the atoms.
+// The pairs of a periodic box without LAMMPS: atoms, the images that their neighbours are, and a
+// half neighbour list that follows the atoms.
 
 #ifndef DIFFSIM_KERNELS_PERIODIC_PAIRS_H
 #define DIFFSIM_KERNELS_PERIODIC_PAIRS_H
@@ -18,16 +18,16 @@ struct Box {
   std::array<bool, 3> periodic = {true, true, true};
 };
 
-// Each pair of an atom with an atom or one of its images is in the list once: of the images at +S and -S
-// one is enough, and only those with a shift S that is lexicographically positive exist.
+// Each pair of an atom with an atom or one of its images is in the list once: of the images at +S
+// and -S one is enough, and only those with a shift S that is lexicographically positive exist.
 class PeriodicPairs {
  public:
   // `types` (1-based) of the n atoms; pairs closer than `cutoff` are in the list until an atom has
   // moved by half of `skin`.
   PeriodicPairs(const Box &box, int n, const int *types, double cutoff, double skin);
 
-  // Takes over positions x[n][3], which need not be in the box.  Makes a new list where it must, and says
-  // so.
+  // Takes over positions x[n][3], which need not be in the box.  Makes a new list where it must,
+  // and says so.
   bool move_to(const double *x);
 
   // Atoms and list for the kernels, valid until the next move; images are ghosts with newton_pair.

@@ -11,19 +11,19 @@
 
 namespace diffsim {
 
-// Counts pairs (i, j), i local and j any other local or ghost atom, in bins [k w, (k+1) w),
-// k = 0..bins-1, per pair of types, and adds one half to histogram[unordered_pairs(ntypes)][bins]. Summed
-// over all processes each pair of atoms is counted once; rounding of periodic images may put the
-// halves of a pair at the edge of a bin on either side of it.  The ghosts must
-// reach at least bins * w beyond the local atoms.  Bonded and excluded pairs are counted like all
-// others: a distribution function knows positions only; but pairs within a molecule are left out if
-// molecules are given.  O(N) by cells.
+// Counts pairs (i, j), i local and j any other local or ghost atom, in bins [k w, (k+1) w), k =
+// 0..bins-1, per pair of types, and adds one half to histogram[unordered_pairs(ntypes)][bins].
+// Summed over all processes each pair of atoms is counted once; rounding of periodic images may put
+// the halves of a pair at the edge of a bin on either side of it.  The ghosts must reach at least
+// bins * w beyond the local atoms.  Bonded and excluded pairs are counted like all others: a
+// distribution function knows positions only; but pairs within a molecule are left out if molecules
+// are given.  O(N) by cells.
 class RdfHistogram {
  public:
   RdfHistogram(int ntypes, int bins, double width) : ntypes_(ntypes), bins_(bins), width_(width) {}
 
-  // `molecule` is null, or [nall] the molecules of the atoms; an atom with a number below one is in no
-  // molecule.
+  // `molecule` is null, or [nall] the molecules of the atoms; an atom with a number below one is in
+  // no molecule.
   void add(const Atoms &atoms, const std::int64_t *molecule, double *histogram);
 
  private:

@@ -37,8 +37,9 @@ double worse(double a, double b)
   return std::max(a, b);
 }
 
-// Whether the random forces in state n, which are what the friction and the potential leave of the kick that
-// leads to h, are those of fix langevin: uniform, of a variance that belongs to friction and temperature.
+// Whether the random forces in state n, which are what the friction and the potential leave of the
+// kick that leads to h, are those of fix langevin: uniform, of a variance that belongs to friction
+// and temperature.
 bool random_forces_fit(const Trajectory &t, int n, const std::vector<double> &f)
 {
   const double *const x = t.x_at(n), *const next = t.x_at(n + 1), *const v = t.v_at(n);

@@ -1,5 +1,5 @@
-// The steps of a trajectory again: to know the states that were not kept, and to see that they are those
-// of the integrator.
+// The steps of a trajectory again: to know the states that were not kept, and to see that they are
+// those of the integrator.
 
 #ifndef DIFFSIM_KERNELS_REPLAY_H
 #define DIFFSIM_KERNELS_REPLAY_H

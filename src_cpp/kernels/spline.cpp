@@ -27,10 +27,10 @@ void solve_tridiagonal(int first, int last, double *b)
 
 }    // namespace
 
-// Interpolation at knot k reads c_{k-1} + 4 c_k + c_{k+1} = 6 u_k when c is indexed by the knot under
-// the B-spline's centre.  Eliminating c_{-1}, c_2, c_3 from the end condition
-// c_{-1} - 4 c_0 + 6 c_1 - 4 c_2 + c_3 = 0 with the equations of knots 0, 1, 2 leaves
-// c_1 = (8 u_1 - u_0 - u_2)/6 alone; the same holds at the other end.
+// Interpolation at knot k reads c_{k-1} + 4 c_k + c_{k+1} = 6 u_k when c is indexed by the knot
+// under the B-spline's centre.  Eliminating c_{-1}, c_2, c_3 from the end condition c_{-1} - 4 c_0
+// + 6 c_1 - 4 c_2 + c_3 = 0 with the equations of knots 0, 1, 2 leaves c_1 = (8 u_1 - u_0 - u_2)/6
+// alone; the same holds at the other end.
 
 void spline_coefficients(int knots, const double *u, double *c)
 {

@@ -1,4 +1,5 @@
-// C2 cubic splines in s = r^2 on uniform knots: values -> B-spline coefficients -> rows of polynomials.
+// C2 cubic splines in s = r^2 on uniform knots: values -> B-spline coefficients -> rows of
+// polynomials.
 //
 // K knots s_k = s_inner + k h, k = 0..K-1, carry the values u_k of the potential.  The spline is
 //
@@ -52,8 +53,8 @@ struct alignas(32) SplineRow {
 // the continuation below the innermost knot with its value and slope, linear in s.
 void spline_rows(int knots, const double *c, SplineRow *rows);
 
-// The place of s on the grid: the row, and t in it.  Below the innermost knot the row is 0, and t is
-// less than 1 and may be negative.  Rounding can put an s just below the cutoff on the last knot
+// The place of s on the grid: the row, and t in it.  Below the innermost knot the row is 0, and t
+// is less than 1 and may be negative.  Rounding can put an s just below the cutoff on the last knot
 // itself; it belongs to the last row.
 struct SplinePosition {
   int row;

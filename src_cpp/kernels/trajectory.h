@@ -13,8 +13,8 @@ namespace diffsim {
 
 enum class Integrator : std::uint8_t { NVE, LANGEVIN, NOSE_HOOVER };
 
-// State 0 is what the first step begins with, state k the one at the end of step k stride.  With a stride
-// above one the states in between are computed again where they are needed.
+// State 0 is what the first step begins with, state k the one at the end of step k stride.  With a
+// stride above one the states in between are computed again where they are needed.
 struct Trajectory {
   Integrator integrator = Integrator::NVE;
   int natoms = 0;

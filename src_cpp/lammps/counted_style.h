@@ -1,5 +1,5 @@
-// A style whose energy is linear in the coefficients of a basis, U = c . n(x), as fix diffsim/counts
-// sees it: whoever keeps this is recorded, whatever the energy is a function of.
+// A style whose energy is linear in the coefficients of a basis, U = c . n(x), as fix
+// diffsim/counts sees it: whoever keeps this is recorded, whatever the energy is a function of.
 
 #ifndef LMP_DIFFSIM_COUNTED_STYLE_H
 #define LMP_DIFFSIM_COUNTED_STYLE_H

@@ -125,8 +125,8 @@ void FixDiffSimCounts::init()
     error->all(FLERR, "Fix diffsim/counts: the computes thermo_pe, thermo_press and thermo_temp, "
                       "which LAMMPS makes itself, are not there. Do not delete them.");
   if (rdf_bins > 0) {
-    // atoms of other processes must be known as far as the histogram reaches; communication is set up
-    // after the fixes
+    // atoms of other processes must be known as far as the histogram reaches; communication is set
+    // up after the fixes
     const double needed = rdf_range + neighbor->skin;
     if (comm->cutghostuser < needed) {
       if (comm->me == 0)

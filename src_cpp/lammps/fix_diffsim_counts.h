@@ -1,8 +1,8 @@
 // fix ID all diffsim/counts N [rdf BINS RANGE] [molecule off|inter]
 //
-// Every N steps records a frame: the pair and virial counts in the basis of the spline of pair_style
-// diffsim, the histogram of pair distances, and the scalars of the state.  Each process counts its own pairs;
-// one reduction at the end of the run completes the frames.
+// Every N steps records a frame: the pair and virial counts in the basis of the spline of
+// pair_style diffsim, the histogram of pair distances, and the scalars of the state.  Each process
+// counts its own pairs; one reduction at the end of the run completes the frames.
 
 #ifndef LMP_FIX_DIFFSIM_COUNTS_H
 #define LMP_FIX_DIFFSIM_COUNTS_H

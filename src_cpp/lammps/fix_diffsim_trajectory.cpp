@@ -382,8 +382,8 @@ void FixDiffSimTrajectory::gather(Trajectory &t)
 void FixDiffSimTrajectory::find_friction()
 {
   const int n = atom->nlocal;
-  // Without small common factors: where a compute takes a common velocity off, only rounding is left of
-  // these, and that is not proportional to them.
+  // Without small common factors: where a compute takes a common velocity off, only rounding is
+  // left of these, and that is not proportional to them.
   constexpr double MARK[3] = {0.7, 1.1, 1.9};
   constexpr double TOLERANCE = 1.0e-12;
   std::vector<double> drag(n), per_mass(atom->ntypes + 1, 0.0);
@@ -392,8 +392,8 @@ void FixDiffSimTrajectory::find_friction()
   {
     const Undisturbed guard(atom, langevin, temperature_at_start);
     langevin->reset_target(0.0);
-    // all atoms moving alike without a force, then all at rest with one: of a single atom that moves
-    // the mean that `bias` takes off would be too small to be seen
+    // all atoms moving alike without a force, then all at rest with one: of a single atom that
+    // moves the mean that `bias` takes off would be too small to be seen
     for (int i = 0; i < n; i++)
       for (int d = 0; d < 3; d++) {
         atom->v[i][d] = MARK[d];

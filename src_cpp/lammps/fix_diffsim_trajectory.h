@@ -1,8 +1,8 @@
 // fix ID all diffsim/trajectory [every N]
 //
-// Records positions, velocities and thermostat of every Nth step of each run, for the adjoint of the trajectory, and
-// how it was integrated.  Each process keeps its own atoms; they are brought together at the end of the run,
-// on the first process.
+// Records positions, velocities and thermostat of every Nth step of each run, for the adjoint of
+// the trajectory, and how it was integrated.  Each process keeps its own atoms; they are brought
+// together at the end of the run, on the first process.
 
 #ifndef LMP_FIX_DIFFSIM_TRAJECTORY_H
 #define LMP_FIX_DIFFSIM_TRAJECTORY_H
@@ -29,7 +29,8 @@ class FixDiffSimTrajectory : public Fix {
   double compute_scalar() override;
   double memory_usage() override;
 
-  // Hands the trajectories of completed runs over.  Nothing is copied; only the first process has them.
+  // Hands the trajectories of completed runs over.  Nothing is copied; only the first process has
+  // them.
   std::vector<diffsim::Trajectory> take_trajectories();
 
  private:

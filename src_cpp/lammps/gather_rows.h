@@ -9,8 +9,8 @@
 
 namespace LAMMPS_NS {
 
-// Rows of `width` numbers, of which the first is an integer in the form of LAMMPS's ubuf, in the order of
-// these integers; empty on all processes but 0.
+// Rows of `width` numbers, of which the first is an integer in the form of LAMMPS's ubuf, in the
+// order of these integers; empty on all processes but 0.
 std::vector<double> gather_rows(const std::vector<double> &rows, int width, MPI_Comm world);
 
 }    // namespace LAMMPS_NS

@@ -420,7 +420,8 @@ const char *PairDiffSim::other_than_basis() const
       // knots from elsewhere may miss zero by rounding
       if (std::fabs(knots.pair_values(pair)[knots.knots - 1]) >
           1e-9 * reference_energy(knots.units))
-        return "'pair_modify shift yes' changes the energy of a potential that does not end at zero";
+        return "'pair_modify shift yes' changes the energy of a potential that does not end at "
+               "zero";
   for (int i = 1; i <= atom->ntypes; i++)
     for (int j = i; j <= atom->ntypes; j++)
       if (setflag[i][j] && scale[i][j] != 1.0) return "a scale factor is not one";

@@ -2,8 +2,8 @@
 //                    [precision single|mixed|double]
 // pair_coeff * * FILE A B ...
 //
-// Simulates a pair potential as a C2 cubic spline in r^2, or evaluates the model itself.  The potential
-// comes from a TorchScript archive or from a knots file.
+// Simulates a pair potential as a C2 cubic spline in r^2, or evaluates the model itself.  The
+// potential comes from a TorchScript archive or from a knots file.
 
 #ifndef LMP_PAIR_DIFFSIM_H
 #define LMP_PAIR_DIFFSIM_H
@@ -47,8 +47,8 @@ class PairDiffSim : public Pair, public CountedStyle {
   const char *other_than_basis() const override;
   void add_counts(double *counts, double *virial) override;
 
-  // for fix diffsim/trajectory: the potential, and whether forces are sums of doubles, as those that an
-  // adjoint computes again
+  // for fix diffsim/trajectory: the potential, and whether forces are sums of doubles, as those
+  // that an adjoint computes again
   const diffsim::PairTables &potential() const { return tables; }
   bool in_doubles() const { return !gpu_pairs || device.precision == diffsim::Precision::DOUBLE; }
 

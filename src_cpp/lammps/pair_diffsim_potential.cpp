@@ -1,4 +1,5 @@
-// How a potential comes into pair_style diffsim: from the file of pair_coeff, or from a restart file.
+// How a potential comes into pair_style diffsim: from the file of pair_coeff, or from a restart
+// file.
 
 #include "pair_diffsim.h"
 
@@ -30,8 +31,8 @@ using namespace LAMMPS_NS;
 using namespace diffsim;
 
 /* ----------------------------------------------------------------------
-   libtorch sets the number of OpenMP threads of the process when it is loaded; LAMMPS would take that
-   over at the next 'clear'
+   libtorch sets the number of OpenMP threads of the process when it is loaded; LAMMPS would take
+   that over at the next 'clear'
 ------------------------------------------------------------------------- */
 
 class KeepThreads {

@@ -2,9 +2,9 @@
 // of them is used: a LAMMPS that does not use them does not pay for them.
 //
 // LAMMPS's classes change between versions, even between the updates of a release, and with the
-// options that LAMMPS is built with; a style built for another LAMMPS reads the wrong memory.  So here
-// none of its classes is used, but functions that any LAMMPS has, to say in a sentence what does not
-// fit.
+// options that LAMMPS is built with; a style built for another LAMMPS reads the wrong memory.  So
+// here none of its classes is used, but functions that any LAMMPS has, to say in a sentence what
+// does not fit.
 
 #include "lammps_plugin_abi.h"
 

@@ -1,5 +1,5 @@
-// The functions of the library of styles: the plugin makes styles through them, and Python takes the
-// recorded frames.
+// The functions of the library of styles: the plugin makes styles through them, and Python takes
+// the recorded frames.
 
 #include "fix_diffsim_counts.h"
 #include "fix_diffsim_trajectory.h"
@@ -33,7 +33,8 @@ extern "C" diffsim::Frames *diffsim_take_frames(void *lmp, const char *id)
   return fix ? fix->take_frames().release() : nullptr;
 }
 
-// The trajectories of the completed runs of fix `id`, owned by the caller; null if there is no such fix.
+// The trajectories of the completed runs of fix `id`, owned by the caller; null if there is no such
+// fix.
 extern "C" std::vector<diffsim::Trajectory> *diffsim_take_trajectories(void *lmp, const char *id)
 {
   auto *fix =

@@ -10,10 +10,10 @@
 
 namespace diffsim {
 
-// Visits every pair within its cutoff: body(pair, energy, force over distance), both multiplied by the
-// pair's weight and scale.  The model is evaluated in blocks of pairs, so that the memory that it takes
-// does not grow with the system.  species[type-1] is the model's number of a type's species.
-// Throws PotentialError where an energy or a force is not finite.
+// Visits every pair within its cutoff: body(pair, energy, force over distance), both multiplied by
+// the pair's weight and scale.  The model is evaluated in blocks of pairs, so that the memory that
+// it takes does not grow with the system.  species[type-1] is the model's number of a type's
+// species. Throws PotentialError where an energy or a force is not finite.
 void for_each_exact_pair(const Atoms &atoms, const NeighborPairs &pairs,
                          const PairTablesView &tables, const PairFunction &model,
                          const std::vector<int> &species,

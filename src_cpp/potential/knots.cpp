@@ -158,8 +158,8 @@ double interaction_range(const PairFunction &model, int a, int b, const std::vec
     }
     if (with < between.size()) outside = between[with];
   }
-  // An energy that ends with a step must do so at its last value.  One that goes to zero ends at zero, and
-  // at the cutoff if it is only rounding that made it zero before.
+  // An energy that ends with a step must do so at its last value.  One that goes to zero ends at
+  // zero, and at the cutoff if it is only rounding that made it zero before.
   if (std::fabs(last) > ROUNDING * reference_energy(model.units())) return inside;
   return first - u.begin() == 1 ? model.cutoff() : outside;
 }

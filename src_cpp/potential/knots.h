@@ -60,10 +60,10 @@ struct Range {
 
 // The innermost distance worth a knot: where, coming from the cutoff, the energy first exceeds 1000
 // reference energies; for a potential that never does so, 100; for one that does not reach these
-// either, a hundredth of the cutoff.  One that turns over and falls below minus 1000 reference energies
-// (Buckingham's) from its summit on.  The outermost one: where the energy becomes exactly zero, if
-// that is before the cutoff, so that an energy or a force that ends with a step does so at a knot.
-// Throws PotentialError where the energy is NaN before that.
+// either, a hundredth of the cutoff.  One that turns over and falls below minus 1000 reference
+// energies (Buckingham's) from its summit on.  The outermost one: where the energy becomes exactly
+// zero, if that is before the cutoff, so that an energy or a force that ends with a step does so at
+// a knot. Throws PotentialError where the energy is NaN before that.
 Range pair_range(const PairFunction &model, int a, int b);
 
 // The ranges of all species pairs, in the order of the arrays.

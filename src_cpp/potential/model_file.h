@@ -16,9 +16,9 @@ struct ModelFile {
   std::string report;     // a line about the tabulation, empty for a knots file
 };
 
-// Reads a file and tabulates its model to the tolerance.  names[type-1] is the species of a type, or
-// NULL.  Throws PotentialError if the file cannot be read, breaks the contract of a model, or does not
-// know one of the species.
+// Reads a file and tabulates its model to the tolerance.  names[type-1] is the species of a type,
+// or NULL.  Throws PotentialError if the file cannot be read, breaks the contract of a model, or
+// does not know one of the species.
 ModelFile read_model(const std::string &path, const std::vector<std::string> &names,
                      double tolerance);
 
@@ -26,8 +26,8 @@ ModelFile read_model(const std::string &path, const std::vector<std::string> &na
 std::unique_ptr<PairFunction> with_species(std::unique_ptr<PairFunction> model,
                                            const std::vector<std::string> &names);
 
-// The number of each type's species among `species`, -1 for NULL.  Throws PotentialError for a species
-// that is not there.
+// The number of each type's species among `species`, -1 for NULL.  Throws PotentialError for a
+// species that is not there.
 std::vector<int> number_species(const std::vector<std::string> &names,
                                 const std::vector<std::string> &species);
 

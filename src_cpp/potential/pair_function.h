@@ -18,7 +18,8 @@ class PotentialError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Text from a file as a part of a message: not more than `longest` characters, all of them printable.
+// Text from a file as a part of a message: not more than `longest` characters, all of them
+// printable.
 inline std::string quotable(const std::string &text, std::size_t longest = 60)
 {
   std::string quoted = text.substr(0, longest);
@@ -38,9 +39,9 @@ class PairFunction {
  public:
   virtual ~PairFunction() = default;
 
-  // Energies u[i] and derivatives du_dr[i] of pairs of the species a[i] and b[i], 0-based, at distances
-  // r[i], i = 0..n-1.  May return values that are not finite; throws PotentialError if the model
-  // cannot be evaluated.
+  // Energies u[i] and derivatives du_dr[i] of pairs of the species a[i] and b[i], 0-based, at
+  // distances r[i], i = 0..n-1.  May return values that are not finite; throws PotentialError if
+  // the model cannot be evaluated.
   virtual void evaluate(int n, const double *r, const std::int64_t *a, const std::int64_t *b,
                         double *u, double *du_dr) const = 0;
 

@@ -38,7 +38,8 @@ std::string what(const std::exception &e)
 {
   const auto *error = dynamic_cast<const c10::Error *>(&e);
   const std::string message = error ? error->what_without_backtrace() : e.what();
-  // errors inside the script's code start with a traceback of the script; its last line is the point
+  // errors inside the script's code start with a traceback of the script; its last line is the
+  // point
   if (message.rfind("The following operation failed", 0) == 0) {
     const size_t end = message.find_last_not_of(" \n");
     const size_t begin = message.rfind('\n', end);
@@ -63,9 +64,9 @@ std::string torch_version()
   return "";
 }
 
-// The part of PyTorch that knows of GPUs, which a program that does not name it does not load.  PyTorch looks
-// for it once, when it computes for the first time: not when a GPU is asked for.  Where there is no driver, nor
-// that part, nothing happens.
+// The part of PyTorch that knows of GPUs, which a program that does not name it does not load.
+// PyTorch looks for it once, when it computes for the first time: not when a GPU is asked for.
+// Where there is no driver, nor that part, nothing happens.
 void load_gpu_part()
 {
   static const bool has_driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) != nullptr;
@@ -303,8 +304,8 @@ extern "C" bool diffsim_open_torchscript(const char *archive, size_t size, const
                                          char *message, int length)
 {
   load_gpu_part();
-  // the profiling executor recompiles a model during its first calls, which takes longer than all of
-  // the tabulation; specialising for shapes gains nothing here
+  // the profiling executor recompiles a model during its first calls, which takes longer than all
+  // of the tabulation; specialising for shapes gains nothing here
   torch::jit::FusionStrategy no_specialisation = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
   torch::jit::setFusionStrategy(no_specialisation);
   try {

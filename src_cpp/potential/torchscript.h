@@ -1,5 +1,6 @@
 // The shared library that reads TorchScript archives.  It is the only part that needs libtorch, and
-// is loaded (dlopen) when the first archive is read: a LAMMPS that never reads one does not pay for it.
+// is loaded (dlopen) when the first archive is read: a LAMMPS that never reads one does not pay for
+// it.
 
 #ifndef DIFFSIM_POTENTIAL_TORCHSCRIPT_H
 #define DIFFSIM_POTENTIAL_TORCHSCRIPT_H
@@ -10,8 +11,8 @@
 
 namespace diffsim {
 
-// What the library returns: C only, because it has the std::string of PyTorch, and the plugin that of
-// LAMMPS, and these may differ.
+// What the library returns: C only, because it has the std::string of PyTorch, and the plugin that
+// of LAMMPS, and these may differ.
 struct TorchScriptModel {
   void *object;
   const char *units;
@@ -24,16 +25,17 @@ struct TorchScriptModel {
   void (*close)(void *object);    // what the pointers above point to goes with it
 };
 
-// Name of the library, found beside the plugin, and of its one function.  It opens an archive, given as
-// the bytes of its file, to be evaluated somewhere; false on failure, with a sentence in message.
+// Name of the library, found beside the plugin, and of its one function.  It opens an archive,
+// given as the bytes of its file, to be evaluated somewhere; false on failure, with a sentence in
+// message.
 constexpr const char *TORCHSCRIPT_LIBRARY = "libdiffsim_torchscript.so";
 constexpr const char *TORCHSCRIPT_OPEN = "diffsim_open_torchscript";
 using OpenTorchScript = bool(const char *archive, std::size_t size, const char *path,
                              const Evaluation *where, TorchScriptModel *model, char *message,
                              int length);
 
-// Loads the library if that has not been done, and the archive, given as the bytes of its file.  The
-// path is for messages.  Throws PotentialError.
+// Loads the library if that has not been done, and the archive, given as the bytes of its file.
+// The path is for messages.  Throws PotentialError.
 std::unique_ptr<PairFunction> open_torchscript(const std::string &archive, const std::string &path,
                                                const Evaluation &where = {});
 

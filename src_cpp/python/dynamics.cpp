@@ -190,7 +190,7 @@ void define_dynamics(py::module_ &m)
       py::arg("dv") = py::none(), py::arg("threads") = 1, py::arg("instructions") = py::none(),
       py::arg("gpu") = py::none(),
       "Total derivatives of a function of the first states of a trajectory, given its derivatives "
-      "with respect to each of them by itself, (states, atoms, 3); on the GPU of a number, if there "
-      "is one.");
+      "with respect to each of them by itself, (states, atoms, 3); on the GPU of a number, if "
+      "there is one.");
   m.def("gpu_count", &Gpu::count, "Number of GPUs; raises RuntimeError, with the reason, if none.");
 }

@@ -267,8 +267,8 @@ PYBIND11_MODULE(_core, m)
         return result;
       },
       py::arg("model"), py::arg("species"), py::arg("cutoff"), py::arg("units"),
-      "(inner, outer) distances of each species pair of model(r, a, b) -> (u, du_dr): where the wall "
-      "is, and where the energy becomes exactly zero.");
+      "(inner, outer) distances of each species pair of model(r, a, b) -> (u, du_dr): where the "
+      "wall is, and where the energy becomes exactly zero.");
 
   m.def(
       "tabulate",
@@ -288,7 +288,8 @@ PYBIND11_MODULE(_core, m)
       },
       py::arg("model"), py::arg("species"), py::arg("cutoff"), py::arg("units"), py::arg("ranges"),
       py::arg("tolerance"),
-      "Knots within (inner, outer) of each species pair that hold a relative tolerance for model(r, a, b) -> (u, du_dr), and their error.");
+      "Knots within (inner, outer) of each species pair that hold a relative tolerance for "
+      "model(r, a, b) -> (u, du_dr), and their error.");
 
   define_dynamics(m);
 }

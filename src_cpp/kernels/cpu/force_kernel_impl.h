@@ -1,10 +1,10 @@
-// The force kernel, written once for all instruction sets.  The files force_kernel_*.cpp include it, each
-// compiled with its own instructions, and give it its name.
+// The force kernel, written once for all instruction sets.  The files force_kernel_*.cpp include
+// it, each compiled with its own instructions, and give it its name.
 //
-// The neighbours of an atom are taken by full vectors, and what is beyond the cutoff is set to zero: a
-// branch for each neighbour could not be predicted, a vector with none within it is rare.  Positions, rows of the spline
-// and forces are rows of four doubles, read and written whole and transposed in registers: gathers
-// and scatters are slower on most processors.
+// The neighbours of an atom are taken by full vectors, and what is beyond the cutoff is set to
+// zero: a branch for each neighbour could not be predicted, a vector with none within it is rare.
+// Positions, rows of the spline and forces are rows of four doubles, read and written whole and
+// transposed in registers: gathers and scatters are slower on most processors.
 //
 // As in simd.h, nothing here calls an inline function with external linkage.
 

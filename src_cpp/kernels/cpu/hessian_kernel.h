@@ -23,8 +23,8 @@ struct HessianTask {
 // Working memory and results of one thread.
 struct HessianThread {
   PackedVector *gradient;    // [nall + ntypes], added to
-  // Sums over the pairs in each row of the splines of the weight of dphi/dt there, times 1, t, t^2 and
-  // nothing: the slopes of the B-splines are polynomials in t.  Added to.
+  // Sums over the pairs in each row of the splines of the weight of dphi/dt there, times 1, t, t^2
+  // and nothing: the slopes of the B-splines are polynomials in t.  Added to.
   PackedVector *moments;    // [pairs of types][knots]
 };
 

@@ -37,7 +37,8 @@ class CpuPairHessian : public PairHessian {
   HessianKernel *kernel_;
   std::vector<PackedVector> atoms_, lambda_;
   std::vector<int> types_;
-  // of each thread; the gradients are zero between calls, since the pass that adds them up clears them
+  // of each thread; the gradients are zero between calls, since the pass that adds them up clears
+  // them
   std::vector<std::vector<PackedVector>> gradients_, moments_;
 };
 

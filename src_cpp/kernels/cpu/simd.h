@@ -3,8 +3,8 @@
 // processor, and the few operations that they lack.
 //
 // Files that include this are compiled with other instructions than the rest of the program. All of
-// it is therefore in an unnamed namespace: of inline functions with external linkage the linker would
-// keep one for the whole program, which would then stop on an older processor.
+// it is therefore in an unnamed namespace: of inline functions with external linkage the linker
+// would keep one for the whole program, which would then stop on an older processor.
 
 #ifndef DIFFSIM_KERNELS_CPU_SIMD_H
 #define DIFFSIM_KERNELS_CPU_SIMD_H
@@ -37,8 +37,8 @@ template <class Vector, class Value> inline void store(Value *to, Vector v)
   __builtin_memcpy(to, &v, sizeof v);
 }
 
-// Store values that are read one by one afterwards: from memory, which is faster than taking a vector
-// apart.
+// Store values that are read one by one afterwards: from memory, which is faster than taking a
+// vector apart.
 template <class Value, class Vector> inline void spill(Value (&to)[WIDTH], Vector v)
 {
   store(to, v);
@@ -85,7 +85,7 @@ inline double sum(Doubles v)
   return total;
 }
 
-// ---- rows of four doubles: (x, y, z, 0) --------------------------------------------------------------
+// ---- rows of four doubles: (x, y, z, 0) --------------------------------------------------
 
 #if DIFFSIM_WIDTH > 2
 
@@ -101,8 +101,8 @@ inline void store_row(double *to, Row row)
   store(to, row);
 }
 
-// row + d * f, and row - d * f: as one instruction each, which the compiler would not do as long as it
-// can use a common product
+// row + d * f, and row - d * f: as one instruction each, which the compiler would not do as long as
+// it can use a common product
 inline Row add_product(Row row, Row d, double f)
 {
   return _mm256_fmadd_pd(d, _mm256_set1_pd(f), row);

@@ -1,10 +1,10 @@
-// The few functions of the CUDA runtime that we call, on the processor, and a GPU whose threads run one
-// after the other: so that what the kernels compute is tested where there is no GPU.  It knows nothing of
-// what a GPU does at the same time.
+// The few functions of the CUDA runtime that we call, on the processor, and a GPU whose threads run
+// one after the other: so that what the kernels compute is tested where there is no GPU.  It knows
+// nothing of what a GPU does at the same time.
 //
 // DIFFSIM_EMULATED_GPUS is their number (1), DIFFSIM_EMULATED_MEMORY the bytes that each has,
-// DIFFSIM_EMULATED_PINNED the most bytes of the processor's at a time; DIFFSIM_EMULATED_BUSY and _OTHER make them
-// GPUs that others use, and GPUs that nothing was compiled for.
+// DIFFSIM_EMULATED_PINNED the most bytes of the processor's at a time; DIFFSIM_EMULATED_BUSY and
+// _OTHER make them GPUs that others use, and GPUs that nothing was compiled for.
 
 #ifndef DIFFSIM_KERNELS_CUDA_EMULATED_RUNTIME_H
 #define DIFFSIM_KERNELS_CUDA_EMULATED_RUNTIME_H

@@ -1,8 +1,8 @@
-// Sums over pairs on a GPU: the siblings of PairForces, pair_counts() and PairHessian, with the same
-// plain arrays, which are those of the processor.
+// Sums over pairs on a GPU: the siblings of PairForces, pair_counts() and PairHessian, with the
+// same plain arrays, which are those of the processor.
 //
-// The code is a library of its own, which is loaded when a GPU is asked for: a LAMMPS that never asks does
-// not load the CUDA runtime, and a build without CUDA lacks that one file.
+// The code is a library of its own, which is loaded when a GPU is asked for: a LAMMPS that never
+// asks does not load the CUDA runtime, and a build without CUDA lacks that one file.
 
 #ifndef DIFFSIM_KERNELS_CUDA_GPU_H
 #define DIFFSIM_KERNELS_CUDA_GPU_H
@@ -29,8 +29,8 @@ enum class Precision : std::uint8_t {
   DOUBLE
 };
 
-// Forces and counts of a full list: each atom has all of its neighbours, so that no thread adds to what
-// another one adds to.  The lists are those of this process's atoms, and `newton_pair` is off.
+// Forces and counts of a full list: each atom has all of its neighbours, so that no thread adds to
+// what another one adds to.  The lists are those of this process's atoms, and `newton_pair` is off.
 class GpuPairs {
  public:
   virtual ~GpuPairs() = default;
@@ -40,11 +40,11 @@ class GpuPairs {
   // To be called when there is a new list; it goes to the GPU.
   virtual void set_list(const Atoms &atoms, const NeighborPairs &pairs) = 0;
 
-  // As PairForces::add; f of local atoms only.  The same from call to call.  special[4] are the weights of
-  // bonded neighbours, which may change while the list stays.
+  // As PairForces::add; f of local atoms only.  The same from call to call.  special[4] are the
+  // weights of bonded neighbours, which may change while the list stays.
   virtual bool add_forces(const Atoms &atoms, const double *special, ForceSums &sums) = 0;
-  // As pair_counts().  Always in doubles; threads add to the same numbers, so that rounding differs from
-  // call to call.
+  // As pair_counts().  Always in doubles; threads add to the same numbers, so that rounding differs
+  // from call to call.
   virtual void add_counts(const Atoms &atoms, const double *special, double *counts,
                           double *virial) = 0;
 };
@@ -63,8 +63,8 @@ constexpr const char *GPU_FUNCTIONS = "diffsim_gpu_functions";
 // A GPU, of this process.
 class Gpu {
  public:
-  // The GPU of a number, or if that is negative the one for the process that has this number among those
-  // of the machine: they take the GPUs in turn.  Throws GpuError.
+  // The GPU of a number, or if that is negative the one for the process that has this number among
+  // those of the machine: they take the GPUs in turn.  Throws GpuError.
   Gpu(int index, int local_rank);
 
   // Their number.  Throws GpuError, with the reason, where there are none.

@@ -1,4 +1,5 @@
-// The derivatives of all forces, contracted with a vector, on a GPU: a thread for each atom of a half list.
+// The derivatives of all forces, contracted with a vector, on a GPU: a thread for each atom of a
+// half list.
 
 #include "gpu_pairs.h"
 

@@ -1,7 +1,7 @@
 // Positions on their way to the GPU, in numbers that a kernel computes with.
 //
-// With floats they are integers on a fine grid over the atoms: differences of integers are exact, where floats
-// in a box of 100 diameters would know distances to 1e-5 only.
+// With floats they are integers on a fine grid over the atoms: differences of integers are exact,
+// where floats in a box of 100 diameters would know distances to 1e-5 only.
 
 #ifndef DIFFSIM_KERNELS_CUDA_PLACES_H
 #define DIFFSIM_KERNELS_CUDA_PLACES_H
@@ -38,8 +38,8 @@ __device__ inline float difference(int a, int b, float unit)
   return static_cast<float>(a - b) * unit;
 }
 
-// A grid of 2^30 points over the atoms, local and ghost, and a margin around them; positions beyond it are
-// integers too, as far as to the same width on either side.
+// A grid of 2^30 points over the atoms, local and ghost, and a margin around them; positions beyond
+// it are integers too, as far as to the same width on either side.
 struct PositionGrid {
   std::array<double, 3> origin = {};
   double unit = 1.0;
@@ -66,8 +66,8 @@ struct PositionGrid {
     return grid;
   }
 
-  // Puts an atom into numbers of the GPU; false where it is beyond the integers.  One without a position is
-  // of type 0, which has no pairs.
+  // Puts an atom into numbers of the GPU; false where it is beyond the integers.  One without a
+  // position is of type 0, which has no pairs.
   static bool set(Place<double> &to, const double *x, int type)
   {
     to = {x[0], x[1], x[2], type};
@@ -91,8 +91,8 @@ struct PositionGrid {
 template <class Real>
 class Places {
  public:
-  // Sends them part by part, while the next part is made ready.  False if one is beyond the grid, and then
-  // not all were sent.
+  // Sends them part by part, while the next part is made ready.  False if one is beyond the grid,
+  // and then not all were sent.
   bool send(const Atoms &atoms, const PositionGrid &grid, Stream &stream)
   {
     sent_.reserve(atoms.nall);

@@ -21,8 +21,8 @@ namespace diffsim {
 void check_cuda(cudaError_t status, const char *doing);
 [[noreturn]] void throw_out_of_memory(std::size_t bytes, bool pinned);
 
-// Memory of the GPU, or memory of the processor that the GPU copies from and to by itself (pinned).  What was
-// in it is lost when it grows.
+// Memory of the GPU, or memory of the processor that the GPU copies from and to by itself
+// (pinned).  What was in it is lost when it grows.
 template <class Item, bool PINNED>
 class Buffer {
  public:

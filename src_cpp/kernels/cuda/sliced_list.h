@@ -1,5 +1,6 @@
-// A neighbour list as the threads of a GPU read it: the atoms of the list in slices of 32, and the k-th
-// neighbours of the atoms of a slice side by side, so that threads side by side read one stretch of memory.
+// A neighbour list as the threads of a GPU read it: the atoms of the list in slices of 32, and the
+// k-th neighbours of the atoms of a slice side by side, so that threads side by side read one
+// stretch of memory.
 
 #ifndef DIFFSIM_KERNELS_CUDA_SLICED_LIST_H
 #define DIFFSIM_KERNELS_CUDA_SLICED_LIST_H
@@ -27,8 +28,8 @@ struct SlicedListView {
   }
 };
 
-// The weight of a kind of bonded neighbour.  An index that is not known when the kernel is compiled would put
-// the four numbers into slow memory.
+// The weight of a kind of bonded neighbour.  An index that is not known when the kernel is compiled
+// would put the four numbers into slow memory.
 template <class Real>
 __device__ inline Real weight_of(const Real *special, int kind)
 {
