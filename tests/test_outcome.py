@@ -15,6 +15,7 @@ from diffsim.potentials import LennardJones
 from diffsim.response.loss import variance_by_targets
 from diffsim.run import training as run_module
 from diffsim.statistics.time_series import standard_error
+from diffsim.training import accepted
 from diffsim.training.accepted import is_better
 from diffsim.training.measurement import loss_change
 from diffsim.training.outcome import pressure_of, seen_distance
@@ -146,3 +147,25 @@ def test_a_resumed_run_knows_its_best_potential(inputs, tmp_path, monkeypatch): 
     for each in (found, expected):
         del each["systems"]["fluid"]["seconds"]
     assert found == expected and expected["iteration"] < 3
+
+
+def test_the_numbers_of_the_lowest_loss_are_kept_for_a_potential_that_drifts_later(
+    inputs,  # noqa: F811
+    monkeypatch,
+):
+    """The best one is the latest, until the accepted potential's own loss rises."""
+    training = trainer(inputs, Probable([0.99, 0.98, 0.97, 0.96, 0.95, 0.94]))
+    losses = [5.0, 4.0, 4.5, 20.0, 20.0, 15.0]
+    of_series = {}
+
+    def change(ensembles, series):
+        now = losses[training.iteration - 1]
+        before = of_series.setdefault(id(series), now)
+        return LossChange(before, now, now - before, 1.0, 0.0)
+
+    monkeypatch.setattr(accepted, "loss_change", change)
+    seen = []
+    for _ in training.steps(6):
+        seen.append(training.outcome.iteration)
+    assert seen[:3] == [1, 2, 3] and seen[-1] == 2
+    assert epsilon(training.potential) == pytest.approx(0.99)

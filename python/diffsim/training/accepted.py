@@ -122,6 +122,15 @@ class Accepted:
         """Of the accepted piece; None before the first."""
         return None if self._back is None else self._back.iteration
 
+    @property
+    def candidates(self) -> list[int]:
+        """Iterations whose potential is the best one, or may be it later."""
+        found = {self.iteration}
+        found |= {each.iteration for each in (self.best, self._lowest) if each is not None}
+        if self._back is not None:
+            found.add(self._back.best.iteration)
+        return sorted(n for n in found if n is not None)
+
     def change(self) -> LossChange | None:
         """From the accepted piece to the one that was added last; None for the first."""
         return self._change_from(self._series) if self._series else None

@@ -53,13 +53,13 @@ class Results:
         latest
             Frames of the accepted piece.
         """
-        best, last = self._reached.best, self._reached.iteration
-        assert best is not None and last is not None
+        last = self._reached.iteration
+        assert last is not None
         if entries is not None:
             self._measured[last] = entries, {}
         if update.steps:
             self._measured[last] = self._measured[last][0], dict(update.info)
-        self._measured = {n: self._measured[n] for n in sorted({best.iteration, last})}
+        self._measured = {n: self._measured[n] for n in self._reached.candidates}
         self.apart = self._reached.distance(latest)
 
     def outcome(self, ensembles: Sequence[Ensemble], latest: Sequence[Frames]) -> Outcome | None:
