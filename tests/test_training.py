@@ -112,6 +112,7 @@ def run(inputs, tmp_path_factory):
 
 def test_files_of_a_run(run):
     expected = {"config.yaml", "model.pt", "potential.table", "metrics.jsonl", "checkpoint.pt"}
+    expected |= {"outcome.json"}
     expected |= {"frames", "lammps", "rdf_fluid_A-A.png", "potential.png", "loss.png"}
     expected |= {"checkpoint_previous.pt", "report.html", "conclusion.txt", ".lock"}
     assert {path.name for path in run.iterdir()} == expected
@@ -194,7 +195,7 @@ def test_model_and_table_of_a_run_are_the_same_potential(run, inputs):
 
 
 def test_model_of_a_run_is_the_best(run):
-    best = checkpoint(run)["best"]
+    best = checkpoint(run)["best"]["weights"]
     state = load(run / "model.pt").module.state_dict()
     assert best.keys() == state.keys()
     assert all(torch.equal(best[key], state[key]) for key in best)
@@ -234,8 +235,12 @@ def test_a_resumed_run_repeats_the_numbers_of_an_uninterrupted_one(inputs, tmp_p
     assert without_seconds(records) == without_seconds(metrics(whole))
     assert len({record["loss"] for record in records}) == 4
     a, b = checkpoint(whole), checkpoint(halves)
-    for part in ("potential", "best"):
-        assert all(torch.equal(a[part][key], b[part][key]) for key in a[part])
+    for one, other in (
+        (a["potential"], b["potential"]),
+        (a["best"]["weights"], b["best"]["weights"]),
+    ):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert a["best"]["iteration"] == b["best"]["iteration"]
     assert a["states"] == b["states"]
     one, other = (load(folder / "model.pt").module.state_dict() for folder in (whole, halves))
     assert all(torch.equal(one[key], other[key]) for key in one)
