@@ -434,7 +434,7 @@ class Fake:
         self.weights = np.linspace(0.5, 1.5, series.shape[1])
         self.target = goal
         self.latest_error = standard_error(series)
-        self.tolerance = np.zeros(len(goal))
+        self.tolerance = self.misfit = np.zeros(len(goal))
         self.observables, self.latest_piece = series, slice(None)
         self.latest_frames, self.beta = None, 1.0
 

@@ -224,6 +224,7 @@ class GaussNewton(Optimizer):
             # to the potential as it was fitted, which its form may have kept from the correction
             for ensemble, model in zip(ensembles, solution.models, strict=True):
                 ensemble.tolerance = model.tolerance(len(ensemble.target), solution.discrepancy)
+                ensemble.misfit = model.misfit(len(ensemble.target), solution.discrepancy)
             asked_for = solution.without_trust()
             decrease += predicted_decrease(ensembles, solution.models, asked_for, previous, values)
             previous = values

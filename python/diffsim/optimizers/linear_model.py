@@ -234,6 +234,18 @@ class LinearModel:
         result[source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
         return result
 
+    def misfit(self, size: int, discrepancy: Discrepancy) -> Array:
+        """Of the `tolerance` what is the discrepancy of curves, (O,): without norm and factors."""
+        source = self.source
+        result = np.zeros(size)
+        none = Discrepancy(of_frames=discrepancy.of_frames)
+        total, without = (
+            np.diag(self.data_errors.covariance(each)) for each in (discrepancy, none)
+        )
+        found = total - without
+        result[source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
+        return result
+
     def chi_square(self, discrepancy: Discrepancy) -> float:
         """y^T S^-1 y of the present potential's residuals, without the weights of the targets."""
         source = self.source

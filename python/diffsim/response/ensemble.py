@@ -95,6 +95,7 @@ class Ensemble:
         self.latest_error = np.zeros(len(self.target))  # of the latest piece's averages, (O,)
         # errors of the targets beside those that they are given, as the optimizer finds, (O,)
         self.tolerance = np.zeros(len(self.target))
+        self.misfit = np.zeros(len(self.target))  # of these, what no potential follows, (O,)
         self._coefficients: list[Array] = []
         self._lengths: list[int] = []
         self._counts = np.empty((0, 0))

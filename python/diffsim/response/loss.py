@@ -42,7 +42,12 @@ def loss_weights(ensemble: Ensemble) -> Array:
     return np.asarray(ensemble.weights / (ensemble.weights.sum() * error_scale(ensemble) ** 2))
 
 
-def variance_by_targets(ensemble: Ensemble, change: Array, further: Array | float = 0.0) -> float:
+def variance_by_targets(
+    ensemble: Ensemble,
+    change: Array,
+    further: Array | float = 0.0,
+    known: Array | float = 0.0,
+) -> float:
     """Variance of the difference of two losses by the errors of the targets.
 
     Of two potentials the one that follows the errors e of the targets has the lower loss without
@@ -51,7 +56,7 @@ def variance_by_targets(ensemble: Ensemble, change: Array, further: Array | floa
         -2 c W e,    of the variance 4 c W C W c
 
     with the covariance C of e: errors that are given, and the misfit that the optimizer found,
-    taken as independent.
+    taken as independent. What is fitted of the targets is not in c (`unexplained`).
 
     Parameters
     ----------
@@ -61,13 +66,17 @@ def variance_by_targets(ensemble: Ensemble, change: Array, further: Array | floa
         c, shape (O,).
     further
         Other errors that are the same in both losses, (O,).
+    known
+        Part of c^2 that is noise of c itself, (O,).
     """
     given = [
         np.zeros(len(target.values)) if target.errors is None else target.errors
         for target in ensemble.targets
     ]
-    errors = np.hypot(np.hypot(np.concatenate(given), ensemble.tolerance), further)
-    return 4.0 * float(np.sum((loss_weights(ensemble) * errors * change) ** 2))
+    errors = np.hypot(np.hypot(np.concatenate(given), ensemble.misfit), further)
+    weights = loss_weights(ensemble)
+    left = unexplained(ensemble, change, weights)
+    return 4.0 * float(np.sum((weights * errors) ** 2 * (left**2 - known)))
 
 
 def unexplained(ensemble: Ensemble, deviation: Array, weights: Array) -> Array:

@@ -21,7 +21,7 @@ from diffsim.simulation import Frames
 from diffsim.training.measurement import latest_series, loss_change, pooled_change
 from diffsim.training.outcome import Distance, seen_distance
 from diffsim.training.simulations import Simulations
-from diffsim.training.steps import LossChange
+from diffsim.training.steps import SIGNIFICANT, LossChange
 
 JUDGED = 0.5  # frames of the latest piece that must be effective for a loss to be trusted
 
@@ -355,4 +355,5 @@ def is_better(change: LossChange, most_probable: bool) -> bool:
         by noise that is the better one: it was made with more frames, and a lower loss may be the
         noise that the other one follows. Without a prior the lower loss decides.
     """
-    return not change.is_rise if most_probable else change.rise < 0.0
+    # written so that NaN is not better
+    return change.rise <= SIGNIFICANT * change.error if most_probable else change.rise < 0.0

@@ -13,6 +13,7 @@ from diffsim.response.interacting_pairs import counts_others
 from diffsim.simulation import Frames, System
 from diffsim.targets import Density, Pressure, distributions
 from diffsim.theory.state_point import change_with_density
+from diffsim.training.measurement import temperature_event
 from diffsim.training.outcome import SEEN, Outcome
 from diffsim.training.plausibility import (
     floated,
@@ -77,6 +78,7 @@ def concluding_events(
                 names = sorted(target.pair, key=list(grid.species).index)
                 u = energies[target.pair_index(grid.species)].detach().numpy()
                 sentences.append(without_well("-".join(names), u, target.g, kt))
+        sentences.append(temperature_event(system, frames))
         sentences += [wrong_by(system.name, each.label, numbers) for each in system.targets]
     sizes = (
         numbers.get(name, 0.0) for name in ("rough_misfit", "misfit_of_place", "smooth_misfit")

@@ -96,7 +96,10 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
         old, old_error, old_noise = loss_with_error(ensemble, series)
         latest = latest_series(ensemble)
         new, new_error, new_noise = loss_with_error(ensemble, latest)
-        followed = variance_by_targets(ensemble, latest.mean(axis=0) - series.mean(axis=0))
+        # the errors above have the product of these errors and those of the targets in them
+        noise_of_change = standard_error(series) ** 2 + standard_error(latest) ** 2
+        change = latest.mean(axis=0) - series.mean(axis=0)
+        followed = max(0.0, variance_by_targets(ensemble, change, known=noise_of_change))
         before += share * old
         now += share * new
         rise += share * (new - new_noise - old + old_noise)
@@ -208,7 +211,7 @@ def measured(ensemble: Ensemble, frames: Frames) -> dict[str, Any]:
         split_by_target(ensemble, averages),
         split_by_target(ensemble, left),
         split_by_target(ensemble, standard_error(series)),
-        split_by_target(ensemble, ensemble.tolerance),
+        split_by_target(ensemble, ensemble.misfit),
         strict=True,
     ):
         if len(values) == 1:

@@ -47,8 +47,8 @@ class Outcome:
         Of every system what `diffsim.training.measurement.measured` says of that iteration; the
         pressure of a correction is that of the weighted frames (`pressure_of`).
     numbers
-        Of the optimizer in that iteration; `uncertainty` is that of its last update, with the
-        distance of the best potential from the one which that update made.
+        Of the optimizer's last update, but `chi_square` and `correction` of that iteration;
+        `uncertainty` contains the distance of the best potential from the one that the update made.
     """
 
     iteration: int

@@ -16,6 +16,9 @@ from diffsim.training.accepted import Accepted
 from diffsim.training.conclusion import concluding_events
 from diffsim.training.outcome import Distance, Outcome, pressure_of
 
+OF_RESIDUALS = ("chi_square", "correction")
+"""Numbers of the optimizer that are those of the residuals of one potential."""
+
 
 class Results:
     """Numbers of the accepted iteration, and of the one whose potential is the best.
@@ -73,11 +76,15 @@ class Results:
         best = self._reached.best
         if best is None or not self._measured:
             return None
-        entries, numbers = self._measured[best.iteration]
-        newest = self._measured[max(self._measured)][1]
-        if "uncertainty" in newest:
-            known = float(np.hypot(newest["uncertainty"], self.apart.seen))
-            numbers = {**numbers, "uncertainty": known}
+        entries, of_best = self._measured[best.iteration]
+        # what is true of the data and of the fluid the last update knows best
+        numbers = dict(self._measured[max(self._measured)][1])
+        for name in OF_RESIDUALS:
+            numbers.pop(name, None)
+            if name in of_best:
+                numbers[name] = of_best[name]
+        if "uncertainty" in numbers:
+            numbers["uncertainty"] = float(np.hypot(numbers["uncertainty"], self.apart.seen))
         if best.corrected:
             entries = self._corrected(entries, ensembles, latest)
         return Outcome(best.iteration, best.corrected, entries, numbers)
@@ -94,6 +101,9 @@ class Results:
             if "density" not in entry:
                 before = ensemble.latest_coefficients
                 entry["pressure"] = pressure_of(frames, before, c, ensemble.beta)
+                if "pressure" in entry["values"]:
+                    error = entry["values"]["pressure"][1]
+                    entry["values"] = {**entry["values"], "pressure": [entry["pressure"], error]}
             found[ensemble.system.name] = entry
         return found
 

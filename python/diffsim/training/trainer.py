@@ -347,7 +347,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "grid": self.grid,
             "lengths": {s.name: [len(t.values) for t in s.targets] for s in self.systems},
-            "tolerances": [ensemble.tolerance for ensemble in self.ensembles],
+            "data_errors": [(each.tolerance, each.misfit) for each in self.ensembles],
             "validation": self.validation.state_dict(),
         }
 
@@ -385,8 +385,8 @@ class Trainer:
         self.converged = state["converged"] and state["accuracy"] == self.accuracy
         self.optimizer.load_state_dict(state["optimizer"])
         self.grid = self._reached.grid = state["grid"]
-        for ensemble, tolerance in zip(self.ensembles, state["tolerances"], strict=True):
-            ensemble.tolerance = tolerance
+        for ensemble, (tolerance, misfit) in zip(self.ensembles, state["data_errors"], strict=True):
+            ensemble.tolerance, ensemble.misfit = tolerance, misfit
         self.validation.load_state_dict(state["validation"])
         first = self.iteration - len(pieces) + 1
         for number, (frames, coefficients) in enumerate(pieces, first):
