@@ -26,6 +26,7 @@ from test_robust_training import (
     Scripted,
     epsilon,
     inputs,  # noqa: F401
+    measured_losses,
     target,
     train,
 )
@@ -156,14 +157,7 @@ def test_the_numbers_of_the_lowest_loss_are_kept_for_a_potential_that_drifts_lat
     """The best one is the latest, until the accepted potential's own loss rises."""
     training = trainer(inputs, Probable([0.99, 0.98, 0.97, 0.96, 0.95, 0.94]))
     losses = [5.0, 4.0, 4.5, 20.0, 20.0, 15.0]
-    of_series = {}
-
-    def change(ensembles, series):
-        now = losses[training.iteration - 1]
-        before = of_series.setdefault(id(series), now)
-        return LossChange(before, now, now - before, 1.0, 0.0)
-
-    monkeypatch.setattr(accepted, "loss_change", change)
+    monkeypatch.setattr(accepted, "loss_change", measured_losses(training, losses))
     seen = []
     for _ in training.steps(6):
         seen.append(training.outcome.iteration)

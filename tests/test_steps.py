@@ -35,6 +35,7 @@ from test_robust_training import (
     Scripted,
     epsilon,
     inputs,  # noqa: F401
+    measured_losses,
     metrics,
     target,
     train,
@@ -258,14 +259,7 @@ def test_of_frames_that_drift_the_lowest_measured_loss_tells_the_best(inputs, mo
     """Not the pool, in which later potentials look good; and what rose by itself does not count."""
     training = trainer(inputs, Scripted([0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6]))
     losses = [5.0, 4.0, 20.0, 20.0, 15.0, 15.5, 80.0, 80.0, 60.0]
-    of_series = {}
-
-    def change(ensembles, series):
-        now = losses[training.iteration - 1]
-        before = of_series.setdefault(id(series), now)
-        return LossChange(before, now, now - before, 1.0, 0.0)
-
-    monkeypatch.setattr(accepted, "loss_change", change)
+    monkeypatch.setattr(accepted, "loss_change", measured_losses(training, losses))
     kept = []
     for record in training.steps(9):
         kept.append((record.accepted, epsilon(training.potential)))

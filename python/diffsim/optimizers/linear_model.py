@@ -227,23 +227,19 @@ class LinearModel:
 
     def tolerance(self, size: int, discrepancy: Discrepancy) -> Array:
         """Errors of the targets beside those that they are given, of all observables, (O,)."""
-        source = self.source
-        result = np.zeros(size)
-        total = np.diag(self.data_errors.covariance(discrepancy))
-        found = total - source.errors**2
-        result[source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
-        return result
+        return self._errors_beside(self.source.errors**2, size, discrepancy)
 
     def misfit(self, size: int, discrepancy: Discrepancy) -> Array:
         """Of the `tolerance` what is the discrepancy of curves, (O,): without norm and factors."""
-        source = self.source
-        result = np.zeros(size)
         none = Discrepancy(of_frames=discrepancy.of_frames)
-        total, without = (
-            np.diag(self.data_errors.covariance(each)) for each in (discrepancy, none)
-        )
-        found = total - without
-        result[source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
+        return self._errors_beside(np.diag(self.data_errors.covariance(none)), size, discrepancy)
+
+    def _errors_beside(self, variances: Array, size: int, discrepancy: Discrepancy) -> Array:
+        """Errors of the targets beside those of some variances (B,), of all observables, (O,)."""
+        total = np.diag(self.data_errors.covariance(discrepancy))
+        found = total - variances
+        result = np.zeros(size)
+        result[self.source.observables] = np.sqrt(np.where(found > ROUNDING * total, found, 0.0))
         return result
 
     def chi_square(self, discrepancy: Discrepancy) -> float:

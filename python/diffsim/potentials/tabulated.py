@@ -11,9 +11,8 @@ from scipy.interpolate import CubicSpline
 from diffsim import _core
 from diffsim.arrays import Array, Integers
 from diffsim.errors import ModelError
-from diffsim.potentials.base import PairPotential
+from diffsim.potentials.base import PairPotential, pair_index
 from diffsim.potentials.model_file import check_model
-from diffsim.species import species_pairs
 
 FIRST_WORD = b"diffsim-knots"
 
@@ -37,15 +36,11 @@ class Tabulated(PairPotential):
         for inner, outer, values in zip(self._inner, self._outer, knots.values, strict=True):
             s = np.linspace(inner**2, outer**2, len(values))
             self._splines.append(CubicSpline(s, values, bc_type="not-a-knot"))
-        n = len(knots.species)
-        self._pair = np.zeros((n, n), dtype=np.int64)
-        for index, (a, b) in enumerate(species_pairs(n)):
-            self._pair[a, b] = self._pair[b, a] = index
 
     def energies_and_slopes(self, r: Array, a: Integers, b: Integers) -> tuple[Array, Array]:
         """u and du/dr; see `diffsim.potentials.model.HasSlopes`."""
         energies, slopes = np.zeros_like(r), np.zeros_like(r)
-        of = self._pair[a, b]
+        of = pair_index(torch.tensor(a), torch.tensor(b), self.n_species).numpy()
         for pair, spline in enumerate(self._splines):
             chosen = np.flatnonzero((of == pair) & (r < self._outer[pair]))
             s = r[chosen] ** 2

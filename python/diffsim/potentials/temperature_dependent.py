@@ -199,7 +199,7 @@ class TemperatureDependent(torch.nn.Module):
             If its potential does not depend on temperature.
         """
         potential = load(path)
-        module = cast(Any, getattr(potential, "module", potential))
+        module = cast(Any, potential.module if isinstance(potential, ScriptedPotential) else None)
         if not hasattr(module, "entropic"):
             raise InputError(
                 f"The potential in the model file {path} does not depend on temperature; read it "

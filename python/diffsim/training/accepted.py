@@ -16,9 +16,13 @@ from diffsim.optimizers import Optimizer
 from diffsim.potentials import linear_parts
 from diffsim.potentials.model import Model
 from diffsim.response.ensemble import Ensemble, Weighted
-from diffsim.response.loss import loss
 from diffsim.simulation import Frames
-from diffsim.training.measurement import latest_series, loss_change, pooled_change
+from diffsim.training.measurement import (
+    latest_series,
+    loss_change,
+    mean_loss,
+    pooled_change,
+)
 from diffsim.training.outcome import Distance, seen_distance
 from diffsim.training.simulations import Simulations
 from diffsim.training.steps import SIGNIFICANT, LossChange
@@ -72,11 +76,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Lowest:
-    """The accepted piece of lowest loss: its iteration, observables per system, and weights."""
+    """The accepted piece of lowest loss: its potential, and its observables per system."""
 
-    iteration: int
+    potential: Best
     series: list[Array]
-    weights: dict[str, Any]
 
 
 class Accepted:
@@ -125,11 +128,13 @@ class Accepted:
     @property
     def candidates(self) -> list[int]:
         """Iterations whose potential is the best one, or may be it later."""
-        found = {self.iteration}
-        found |= {each.iteration for each in (self.best, self._lowest) if each is not None}
+        known = [] if self.best is None else [self.best]
         if self._back is not None:
-            found.add(self._back.best.iteration)
-        return sorted(n for n in found if n is not None)
+            known.append(self._back.best)
+        if self._lowest is not None:
+            known.append(self._lowest.potential)
+        accepted = [] if self.iteration is None else [self.iteration]
+        return sorted({*accepted, *(each.iteration for each in known)})
 
     def change(self) -> LossChange | None:
         """From the accepted piece to the one that was added last; None for the first."""
@@ -159,27 +164,28 @@ class Accepted:
             Whether the next pieces begin where the piece that was accepted before ended, as this
             one is of the same potential and its loss has risen.
         """
-        present: dict[str, Any] = copy.deepcopy(self._potential.state_dict())
+        present = Best(copy.deepcopy(self._potential.state_dict()), iteration)
         lowest = self._lowest
         if keep_atoms:
             assert self._back is not None
             self._simulations.start_from(self._back.atoms)
             self._drifts = True
             # of atoms that had not settled even a low loss says nothing
-            if lowest is not None and lowest.iteration == self._back.iteration:
+            if lowest is not None and lowest.potential.iteration == self._back.iteration:
                 lowest = None
         self._measure()
-        if lowest is None or self._change_from(lowest.series).rise < 0.0:
-            lowest = Lowest(iteration, self._series, present)
+        measured = None if lowest is None else self._change_from(lowest.series)
+        if lowest is None or measured is None or measured.rise < 0.0:
+            lowest = Lowest(present, self._series)
         self.best = (
-            Best(lowest.weights, lowest.iteration)
+            lowest.potential
             if self._drifts
-            else self._best_simulated(Best(present, iteration), optimizer.uses_references)
+            else self._best_simulated(present, measured, optimizer.uses_references)
         )
         self._lowest = lowest
         self._back = Snapshot(
             iteration,
-            present,
+            present.weights,
             copy.deepcopy(optimizer.state_dict()),
             self._simulations.states,
             self.best,
@@ -189,19 +195,32 @@ class Accepted:
         self._series = [latest_series(ensemble) for ensemble in self._ensembles]
         self._loss = self._change_from(self._series).now
 
-    def _best_simulated(self, present: Best, most_probable: bool) -> Best:
+    def _best_simulated(
+        self, present: Best, measured: LossChange | None, most_probable: bool
+    ) -> Best:
         """The potential of the latest piece, or an earlier one that is better.
 
-        All frames judge where they can tell of both, and in any case the measured losses: many
-        steps, each of which makes it worse within the noise, do not add up to a better potential.
+        All frames judge where they can tell of both. Where they cannot the measured losses do, and
+        also of steps to the most probable potential: many of them, each of which makes it worse
+        within the noise, do not add up to a better potential.
+
+        Parameters
+        ----------
+        present
+            That of the latest piece.
+        measured
+            From the piece of lowest loss to the latest one; None for the first.
+        most_probable
+            See `is_better`.
         """
-        if self._back is None or self._lowest is None:
+        if self._back is None or measured is None:
             return present
-        change = self._pooled_change(self._back.best)
-        risen = self._change_from(self._lowest.series).is_rise
-        if change is not None:
-            risen = not is_better(change, most_probable) or (most_probable and risen)
-        return self._back.best if risen else present
+        pooled = self._pooled_change(self._back.best)
+        if pooled is not None and not is_better(pooled, most_probable):
+            return self._back.best
+        if (pooled is None or most_probable) and measured.is_rise:
+            return self._back.best
+        return present
 
     def go_back(self, optimizer: Optimizer) -> None:
         """Put potential, optimizer and atoms back to those of the accepted piece.
@@ -299,35 +318,32 @@ class Accepted:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
-        back = self._back
+        back, lowest = self._back, self._lowest
         return {
             "best": None if self.best is None else dict(vars(self.best)),
             "back": None if back is None else dict(vars(back)) | {"best": dict(vars(back.best))},
-            "lowest": None if self._lowest is None else dict(vars(self._lowest)),
+            "lowest": None
+            if lowest is None
+            else dict(vars(lowest)) | {"potential": dict(vars(lowest.potential))},
             "drifts": self._drifts,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state; the ensembles' latest pieces are the accepted ones then."""
-        best, back = state["best"], state["back"]
+        best, back, lowest = state["best"], state["back"], state["lowest"]
         self.best = None if best is None else Best(**best)
         self._back = None if back is None else Snapshot(**back | {"best": Best(**back["best"])})
-        lowest, self._drifts = state["lowest"], state["drifts"]
-        self._lowest = None if lowest is None else Lowest(**lowest)
+        self._lowest = (
+            None if lowest is None else Lowest(Best(**lowest["potential"]), lowest["series"])
+        )
+        self._drifts = state["drifts"]
         if self._back is not None:
             self._measure()
 
     def pooled_loss(self, coefficients: Sequence[Array]) -> float | None:
         """Loss of the systems' splines over all stored frames; None where too few are effective."""
         states = self._effective(coefficients)
-        if states is None:
-            return None
-        total = sum(ensemble.system.weight for ensemble in self._ensembles)
-        losses = (
-            ensemble.system.weight * loss(ensemble, state)[0]
-            for ensemble, state in zip(self._ensembles, states, strict=True)
-        )
-        return sum(losses) / total
+        return None if states is None else mean_loss(self._ensembles, states)
 
     def _pooled(self) -> list[Weighted] | None:
         """All stored frames under the present potential; None where too few are effective."""

@@ -14,7 +14,7 @@ from diffsim.simulation import Frames, System
 from diffsim.targets import Density, Pressure, distributions
 from diffsim.theory.state_point import change_with_density
 from diffsim.training.measurement import temperature_event
-from diffsim.training.outcome import SEEN, Outcome
+from diffsim.training.outcome import SEEN, Outcome, seen_energies
 from diffsim.training.plausibility import (
     floated,
     high_pressure,
@@ -125,9 +125,7 @@ def changes_with_state(
     density = frames.atoms / float(frames.volume.mean())
     seen = (g > SEEN) & inside
     by_density = kt * change_with_density(width, g, density)[seen]
-    u = np.concatenate(
-        [np.interp(centres[seen[pair]], grid.distances(pair), energies[pair]) for pair in pairs]
-    )
+    u = seen_energies(grid, energies, frames)
     return 0.01 * float(np.sqrt(np.mean(by_density**2))), 0.01 * float(np.sqrt(np.mean(u**2)))
 
 

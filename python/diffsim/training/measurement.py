@@ -64,15 +64,21 @@ def loss_with_error(ensemble: Ensemble, series: Array) -> tuple[float, float, fl
 
     Source: moments of a quadratic form of Gaussian variables.
     """
+    return _loss_and_variances(ensemble, series)[:3]
+
+
+def _loss_and_variances(ensemble: Ensemble, series: Array) -> tuple[float, float, float, Array]:
+    """`loss_with_error`, and the variances of the averages themselves, (O,)."""
     weights = loss_weights(ensemble)
     deviation = unexplained(ensemble, series.mean(axis=0) - ensemble.target, weights)
     linear = float(standard_error(series @ (2.0 * weights * deviation))) ** 2
     n = len(series)
-    scaled = (series - series.mean(axis=0)) * np.sqrt(weights * statistical_inefficiency(series))
+    correlated = (series - series.mean(axis=0)) * np.sqrt(statistical_inefficiency(series))
+    variances = np.sum(correlated**2, axis=0) / (n * (n - 1))
+    scaled = correlated * np.sqrt(weights)
     quadratic = 2.0 * float(np.sum((scaled @ scaled.T / (n * (n - 1))) ** 2))
-    noise = float(np.sum(scaled**2)) / (n * (n - 1))
     error = float(np.sqrt(max(linear - quadratic, quadratic)))
-    return float(weights @ deviation**2), error, noise
+    return float(weights @ deviation**2), error, float(weights @ variances), variances
 
 
 def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> LossChange:
@@ -93,13 +99,13 @@ def loss_change(ensembles: Sequence[Ensemble], previous: Sequence[Array]) -> Los
     before, now, rise, variance, noise = 0.0, 0.0, 0.0, 0.0, 0.0
     for ensemble, series in zip(ensembles, previous, strict=True):
         share = ensemble.system.weight / total
-        old, old_error, old_noise = loss_with_error(ensemble, series)
+        old, old_error, old_noise, old_variances = _loss_and_variances(ensemble, series)
         latest = latest_series(ensemble)
-        new, new_error, new_noise = loss_with_error(ensemble, latest)
-        # the errors above have the product of these errors and those of the targets in them
-        noise_of_change = standard_error(series) ** 2 + standard_error(latest) ** 2
+        new, new_error, new_noise, new_variances = _loss_and_variances(ensemble, latest)
         change = latest.mean(axis=0) - series.mean(axis=0)
-        followed = max(0.0, variance_by_targets(ensemble, change, known=noise_of_change))
+        # the errors above have the product of these variances and those of the targets in them
+        known = old_variances + new_variances
+        followed = max(0.0, variance_by_targets(ensemble, change, known=known))
         before += share * old
         now += share * new
         rise += share * (new - new_noise - old + old_noise)
@@ -122,14 +128,23 @@ def pooled_change(
         variance in the difference is that of errors of the targets of its size.
     """
     total = sum(ensemble.system.weight for ensemble in ensembles)
-    old = new = variance = 0.0
+    old, new = mean_loss(ensembles, before), mean_loss(ensembles, now)
+    variance = 0.0
     for ensemble, first, last in zip(ensembles, before, now, strict=True):
-        share = ensemble.system.weight / total
-        old += share * loss(ensemble, first)[0]
-        new += share * loss(ensemble, last)[0]
         change = last.observables - first.observables
-        variance += share**2 * variance_by_targets(ensemble, change, ensemble.latest_error)
+        of_system = variance_by_targets(ensemble, change, ensemble.latest_error)
+        variance += (ensemble.system.weight / total) ** 2 * of_system
     return LossChange(old, new, new - old, float(np.sqrt(variance)), 0.0)
+
+
+def mean_loss(ensembles: Sequence[Ensemble], states: Sequence[Weighted]) -> float:
+    """Loss of weighted frames, averaged over the systems with their weights."""
+    total = sum(ensemble.system.weight for ensemble in ensembles)
+    losses = (
+        ensemble.system.weight * loss(ensemble, state)[0]
+        for ensemble, state in zip(ensembles, states, strict=True)
+    )
+    return sum(losses) / total
 
 
 def change_within(ensemble: Ensemble, before: Frames) -> LossChange:

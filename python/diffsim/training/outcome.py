@@ -97,12 +97,18 @@ def seen_distance(grid: Grid, difference: Sequence[Array], latest: Sequence[Fram
     latest
         Frames of each system.
     """
-    found: list[Array] = []
-    for values, frames in zip(difference, latest, strict=True):
-        centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
-        for pair, energies in enumerate(values):
-            if frames.has_pairs(pair):
-                there = (frames.rdf(pair).mean(axis=0) > SEEN) & (centres < grid.cutoff)
-                found.append(np.interp(centres[there], grid.distances(pair), energies))
-    seen = np.concatenate([np.empty(0), *found])
+    seen = np.concatenate(
+        [seen_energies(grid, *each) for each in zip(difference, latest, strict=True)]
+    )
     return float(np.sqrt(np.mean(seen**2))) if len(seen) else 0.0
+
+
+def seen_energies(grid: Grid, energies: Array, frames: Frames) -> Array:
+    """Energies (P, K) at the knots, in the recorded bins where g > 0.1 below the cutoff, (n,)."""
+    centres = 0.5 * (frames.edges[:-1] + frames.edges[1:])
+    found = [np.empty(0)]
+    for pair, values in enumerate(energies):
+        if frames.has_pairs(pair):
+            there = (frames.rdf(pair).mean(axis=0) > SEEN) & (centres < grid.cutoff)
+            found.append(np.interp(centres[there], grid.distances(pair), values))
+    return np.concatenate(found)

@@ -251,8 +251,7 @@ class Trainer:
         self.use_best()
 
     def use_best(self) -> None:
-        """Give the potential the best weights: of those that were simulated, and the last ones if
-        the frames can tell of them, those of lowest loss."""
+        """Give the potential the best weights: see `diffsim.training.accepted.is_better`."""
         self._reached.use_best()
 
     @contextmanager
@@ -263,7 +262,7 @@ class Trainer:
 
     @property
     def best(self) -> dict[str, Any]:
-        """Weights of lowest loss, as a state_dict."""
+        """The best weights, as a state_dict."""
         best = self._reached.best
         return best.weights if best is not None else self.potential.state_dict()
 
